@@ -1,0 +1,181 @@
+"""The settings that travel with a model, and those of a training run, as JSON.
+
+``ReaderConfig`` decides answers, so it is saved with the model (``reader.json``) and nothing in it
+can be overridden silently. ``TrainConfig`` decides how a model came to be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qa_extractive.errors import DataError, ModelError
+
+READER_FILE = "reader.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WindowConfig:
+    """How a question and its context become token windows.
+
+    Attributes:
+        max_tokens: Tokens of a window, special tokens included.
+        stride_tokens: Context tokens that two neighbouring windows share.
+        max_question_tokens: A question of more tokens is a DataError.
+        max_title_tokens: A title is cut to this many tokens.
+    """
+
+    max_tokens: int = 512
+    stride_tokens: int = 128
+    max_question_tokens: int = 128
+    max_title_tokens: int = 48
+
+    def __post_init__(self) -> None:
+        """Raise ModelError where a window would leave no room for context."""
+        room = self.max_tokens - self.max_question_tokens - self.max_title_tokens - 8
+        if self.stride_tokens < 0 or room <= self.stride_tokens:
+            raise ModelError(
+                f"max_tokens {self.max_tokens} leaves {room} tokens of context beside the longest "
+                f"question and title, which must exceed stride_tokens {self.stride_tokens}: "
+                "raise one or lower the others"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeConfig:
+    """How logits become spans.
+
+    Attributes:
+        max_answer_tokens: The longest span, in tokens.
+        n_best: Start and end positions considered in each window.
+    """
+
+    max_answer_tokens: int = 120
+    n_best: int = 20
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless both are positive."""
+        if self.max_answer_tokens < 1 or self.n_best < 1:
+            raise ModelError("max_answer_tokens and n_best must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """All that decides answers beside the weights and the calibration."""
+
+    window: WindowConfig = field(default_factory=WindowConfig)
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+    format_version: int = FORMAT_VERSION
+
+    def save(self, folder: Path) -> None:
+        """Write ``reader.json`` into a folder."""
+        (folder / READER_FILE).write_text(
+            json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8"
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> ReaderConfig:
+        """Read ``reader.json`` from a folder; ModelError if it is missing or not understood."""
+        path = folder / READER_FILE
+        values = read_json(path)
+        if values.get("format_version") != FORMAT_VERSION:
+            raise ModelError(
+                f"{path}: format version {values.get('format_version')} is not {FORMAT_VERSION}: "
+                "export the model again with this version of qa_extractive"
+            )
+        return from_dict(cls, values, str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a model is trained; saved with it as ``train.json``.
+
+    Attributes:
+        epochs: Passes over the examples, if neither ``max_steps`` nor ``max_minutes`` ends it sooner.
+        max_steps: Optimizer steps, or None; the schedule ends with them.
+        max_minutes: Wall-clock minutes of training, or None; the schedule ends with them.
+        batch_size: Windows an optimizer step.
+        learning_rate: Peak of a linear warm-up and linear decay to zero.
+        head_learning_rate: The same for the two new heads.
+        layer_decay: Factor on the learning rate for each layer further from the heads.
+        warmup_share: Share of the run that warms up.
+        weight_decay: Of AdamW; not on biases and layer norms.
+        dropout: Of the encoder while training.
+        train_embeddings: Whether the token embeddings learn.
+        answerability_weight: Weight of the answerability loss beside the span loss.
+        mismatch_share: Question-context pairs from different documents, per answerable example.
+        removal_share: Contexts without their answering sentence, per answerable example.
+        train_window_tokens: ``max_tokens`` of the windows while training.
+        n_dev: Examples held out (whole documents) to choose the checkpoint.
+        n_calibration: Examples held out (whole documents) to fit the calibration.
+        eval_steps: Steps between evaluations on the development split; 0 for the end only.
+        patience: Evaluations without gain that end the run; 0 for no early stopping.
+        save_minutes: Minutes between resumable checkpoints.
+        seed: Of every random choice.
+    """
+
+    epochs: float = 1.0
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 1e-3
+    layer_decay: float = 1.0
+    warmup_share: float = 0.06
+    weight_decay: float = 0.01
+    dropout: float = 0.0
+    train_embeddings: bool = True
+    answerability_weight: float = 0.5
+    mismatch_share: float = 0.1
+    removal_share: float = 0.05
+    train_window_tokens: int = 384
+    n_dev: int = 500
+    n_calibration: int = 2000
+    eval_steps: int = 0
+    patience: int = 0
+    save_minutes: float = 5.0
+    seed: int = 17
+
+    def __post_init__(self) -> None:
+        """Raise DataError for a setting outside its range."""
+        positive = {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "max_steps": 1 if self.max_steps is None else self.max_steps,
+            "max_minutes": 1 if self.max_minutes is None else self.max_minutes,
+        }
+        for name, value in positive.items():
+            if value <= 0:
+                raise DataError(f"{name} must be positive, got {value}")
+
+
+ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConfig)
+
+
+def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT:
+    """A config from parsed JSON; ModelError names the file and a setting that is not known."""
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ModelError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
+    nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig}
+    parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
+    return cls(**parsed)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model's folder; ModelError if it is missing or not one."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds no JSON object")
+    return values

@@ -1,0 +1,205 @@
+"""Data sets -> Examples: tables (CSV, TSV, JSONL, Parquet), SQuAD and PubMedQA JSON, and our own JSONL."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qa_extractive.errors import DataError
+from qa_extractive.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
+from qa_extractive.given_answers import given_answers, spans_of
+from qa_extractive.outcomes import Outcome, attempt
+from qa_extractive.records import Example
+from qa_extractive.squad_json import document_hash, is_pubmedqa, is_squad, pubmedqa_examples, squad_examples
+from qa_extractive.table_columns import ColumnNames, TableColumns, question_from_row, resolve_columns
+from qa_extractive.tables import Row, read_rows
+from qa_extractive.text_files import data_stem, read_json
+
+__all__ = [
+    "ColumnNames",
+    "Loaded",
+    "Problem",
+    "TableColumns",
+    "examples_to_jsonl",
+    "load_examples",
+    "question_from_row",
+    "resolve_columns",
+]
+
+_TRUE = ("true", "yes", "1", "1.0")
+_FALSE = ("false", "no", "0", "0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A record that could not be used.
+
+    Attributes:
+        path: Its file.
+        row: Its number in the file, from 1: the data row of a table, the question of a JSON file.
+        message: What is wrong, where and what to do, on one line, without the path and the row.
+    """
+
+    path: Path
+    row: int
+    message: str
+
+    def __str__(self) -> str:
+        """The whole message, on one line."""
+        return f"{self.path}, row {self.row}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came out of some files.
+
+    Attributes:
+        examples: The usable records, in order; every id is unique.
+        problems: The others.
+    """
+
+    examples: tuple[Example, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_examples(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    names: ColumnNames = ColumnNames(),  # noqa: B008 - frozen
+    strict: bool = False,
+) -> Loaded:
+    """Read data files of any known kind.
+
+    SQuAD and PubMedQA are told by the content of a ``.json`` or ``.json.gz``; a list of flat objects,
+    there or under ``data``, is a table. In a table:
+
+    - an empty answer (null too) means that the context does not answer the question; without an answer
+      column nothing is known. A column ``answerable`` (true/false, yes/no, 1/0) overrides that, and what
+      it marks unanswerable keeps neither references nor spans;
+    - ``answers`` may be a list or SQuAD's ``{"text": [...], "answer_start": [...]}``. Offsets are checked
+      against the context; answers without them give references only;
+    - ``id`` defaults to ``<file stem>-<row>``, ``document`` is a hash of the context, and further columns
+      go to ``fields``, where they have a value.
+
+    An id met before gets the suffix ``#2``, ``#3`` ...
+
+    Args:
+        paths: The files, or one.
+        names: Columns named by the user; with any, a file of ``examples_to_jsonl`` is read as a table.
+        strict: Whether the first bad record is an error.
+
+    Raises:
+        DataError: A file cannot be read at all or lacks a column; with ``strict``, a record is bad.
+    """
+    files = [paths] if isinstance(paths, str | os.PathLike) else paths
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for path in map(Path, files):
+        for row, outcome in _outcomes(path, names):
+            if isinstance(outcome, Example):
+                examples.append(outcome)
+                continue
+            problems.append(Problem(path, row, str(outcome)))
+            if strict:
+                raise DataError(str(problems[-1]))
+    return Loaded(tuple(_with_unique_ids(examples)), tuple(problems))
+
+
+def _outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
+    if path.name.lower().endswith((".json", ".json.gz")):
+        return _json_outcomes(path, names)
+    reader = read_rows(path)
+    return _table_outcomes(path, reader.columns, reader, names)
+
+
+def _json_outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
+    value = read_json(path)
+    if is_squad(value):
+        return squad_examples(value, data_stem(path))
+    if is_pubmedqa(value):
+        return pubmedqa_examples(value, data_stem(path))
+    records = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(records, list) or not records or not all(isinstance(item, dict) for item in records):
+        raise DataError(f"{path}: neither SQuAD, nor PubMedQA, nor a list of objects: make it JSONL or CSV")
+    columns = tuple(dict.fromkeys(name for item in records for name in item))
+    rows = (Row(number, dict.fromkeys(columns) | item) for number, item in enumerate(records, start=1))
+    return _table_outcomes(path, columns, rows, names)
+
+
+def _table_outcomes(
+    path: Path, columns: Sequence[str], rows: Iterable[Row], names: ColumnNames
+) -> Iterator[Outcome]:
+    if names == ColumnNames() and holds_examples(columns):
+        return _attempts(rows, _saved_example)
+    try:
+        found = resolve_columns(columns, names)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    return _attempts(rows, lambda row: _table_example(row, found, data_stem(path)))
+
+
+def _attempts(rows: Iterable[Row], build: Callable[[Row], Example]) -> Iterator[Outcome]:
+    for row in rows:
+        where = f"line {row.line}" if row.line and row.error is None else ""
+        yield row.number, attempt(partial(build, row), where)
+
+
+def _saved_example(row: Row) -> Example:
+    if row.error is not None:
+        raise DataError(row.error)
+    return example_from_values(row.values)
+
+
+def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
+    question = question_from_row(row, columns)
+    answers = given_answers(_cell(row, columns.answer))
+    answerable = _truth(_cell(row, columns.answerable))
+    if answerable is None and columns.answer is not None:
+        answerable = bool(answers)
+    if answerable is False:
+        answers = ()
+    given_id, document = _cell(row, columns.id), _cell(row, columns.document)
+    return Example(
+        id=f"{stem}-{row.number}" if given_id in (None, "") else str(given_id),
+        question=question,
+        references=tuple(answer.text for answer in answers),
+        spans=spans_of(question.context, answers),
+        answerable=answerable,
+        document=document_hash(question.context) if document in (None, "") else str(document),
+        source=stem,
+        fields=_further(row, columns.used),
+    )
+
+
+def _cell(row: Row, column: str | None) -> Any:
+    return None if column is None else row.values.get(column)
+
+
+def _further(row: Row, used: frozenset[str]) -> dict[str, Any]:
+    return {name: cell for name, cell in row.values.items() if name not in used and cell is not None}
+
+
+def _truth(cell: object) -> bool | None:
+    """What a cell of ``answerable`` says; None if it is empty."""
+    text = "" if cell is None else str(cell).strip().lower()
+    if text and text not in _TRUE + _FALSE:
+        raise DataError(f"answerable is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
+    return text in _TRUE if text else None
+
+
+def _with_unique_ids(examples: Iterable[Example]) -> Iterator[Example]:
+    """The examples, one whose id was met before renamed: ``7``, ``7#2``, ``7#3``."""
+    seen: set[str] = set()
+    repeats: Counter[str] = Counter()
+    for example in examples:
+        name = example.id
+        while name in seen:
+            repeats[example.id] += 1
+            name = f"{example.id}#{repeats[example.id] + 1}"
+        seen.add(name)
+        yield example if name == example.id else replace(example, id=name)

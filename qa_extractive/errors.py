@@ -1,0 +1,27 @@
+"""The errors this package raises on purpose; anything else that escapes is a bug.
+
+    QAError
+    ├── DataError      the data given: a file, a row, a text, a column
+    ├── ModelError     the model given: a folder, its files, its settings
+    └── ExportError    an export to ONNX that failed or missed its parity check
+
+Every message is one line that says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class QAError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class DataError(QAError):
+    """The data given cannot be used: a file, a row, a text or a column."""
+
+
+class ModelError(QAError):
+    """The model given cannot be used: a folder, one of its files or its settings."""
+
+
+class ExportError(QAError):
+    """A model could not be exported, or the exported one missed its parity check."""

@@ -1,0 +1,81 @@
+"""Parquet in and out, by pyarrow, which is imported only here and only when a Parquet file is met."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from qa_extractive.errors import DataError
+from qa_extractive.text_files import os_reason
+
+_BATCH_ROWS = 1024
+
+
+def require_pyarrow() -> tuple[ModuleType, ModuleType]:
+    """``pyarrow`` and ``pyarrow.parquet``; DataError with the pip command where they are missing."""
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise DataError("Parquet needs pyarrow: pip install 'qa-extractive[parquet]'") from None
+
+
+def parquet_shape(path: Path) -> tuple[tuple[str, ...], int]:
+    """The columns of a Parquet file and its number of rows."""
+    with _opened(path) as file:
+        return tuple(file.schema_arrow.names), file.metadata.num_rows
+
+
+def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file as Python values, read some thousand at a time."""
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            yield from batch.to_pylist()
+
+
+def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write whole columns; one whose values have no common type is written as text (JSON for non-text)."""
+    arrow, parquet = require_pyarrow()
+    table = arrow.table({name: _arrow_column(arrow, values) for name, values in columns.items()})
+    parquet.write_table(table, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    arrow, parquet = require_pyarrow()
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: give a file")
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: check the path") from None
+    except (arrow.ArrowException, ValueError) as error:
+        reason = _first_line(error)
+        raise DataError(f"{path} is not a Parquet file, or damaged ({reason}): write it anew") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _arrow_column(arrow: ModuleType, values: Sequence[Any]) -> Any:
+    try:
+        column = arrow.array(values)
+    except (arrow.ArrowException, ValueError, TypeError, OverflowError):
+        return arrow.array([_text(value) for value in values], arrow.large_string())
+    if "struct<>" in str(column.type):  # Parquet cannot hold a struct without fields
+        return arrow.array([_text(value) for value in values], arrow.large_string())
+    return column
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,147 @@
+"""Which column of a table plays which part, found by its usual name or named by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from qa_extractive.errors import DataError
+from qa_extractive.records import Question
+from qa_extractive.tables import Row
+
+# The usual names, lower case, in the order in which they are looked for.
+_USUAL = {
+    "question": ("question", "query", "claim"),
+    "context": ("context", "abstract", "paper", "text", "passage", "document"),
+    "title": ("title",),
+    "answer": ("answer", "answers", "reference", "references"),
+    "id": ("id",),
+    "answerable": ("answerable",),
+}
+# The columns of SQuAD as the Hugging Face hub has it, where ``title`` names a document.
+_SQUAD_TABLE = {"id", "title", "context", "question", "answers"}
+_N_NAMES_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """The columns a user names (``--question-column`` and its like); None is to be found by usual names.
+
+    Attributes:
+        question: Else ``question``, ``query`` or ``claim``.
+        context: Else ``context``, ``abstract``, ``paper``, ``text``, ``passage`` or ``document``.
+        title: Else ``title``.
+        answer: Else ``answer``, ``answers``, ``reference`` or ``references``.
+        id: Else ``id``.
+        answerable: Else ``answerable``.
+    """
+
+    question: str | None = None
+    context: str | None = None
+    title: str | None = None
+    answer: str | None = None
+    id: str | None = None
+    answerable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """The columns of one table by the part they play, spelled as in the table; None: it has none.
+
+    Attributes:
+        question: Of the question.
+        context: Of the context.
+        title: Of the paper's title.
+        answer: Of the reference answers.
+        id: Of the id.
+        answerable: Of whether the context answers the question.
+        document: Of the document's id; only in SQuAD's own layout, where the column ``title`` holds it.
+    """
+
+    question: str
+    context: str
+    title: str | None = None
+    answer: str | None = None
+    id: str | None = None
+    answerable: str | None = None
+    document: str | None = None
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The columns that play a part; what is left are further fields."""
+        return frozenset(name for name in astuple(self) if name is not None)
+
+
+def resolve_columns(columns: Sequence[str], names: ColumnNames, *, need_answer: bool = False) -> TableColumns:
+    """Find the columns, whatever the case of their names and the white space around them.
+
+    A table with exactly the columns id, title, context, question and answers is SQuAD: its title is
+    taken for a document's id, unless ``names.title`` says otherwise.
+
+    Args:
+        columns: The columns there are.
+        names: Those the user named.
+        need_answer: Whether a table without answers is an error.
+
+    Raises:
+        DataError: A named or needed column is missing; it lists the columns and gives the option.
+    """
+    found = {part: _find(columns, part, getattr(names, part)) for part in _USUAL}
+    for part in ("question", "context", "answer") if need_answer else ("question", "context"):
+        if found[part] is None:
+            raise _missing(columns, part, "no column for it by a usual name")
+    title, document = found["title"], None
+    if names.title is None and {_folded(name) for name in columns} == _SQUAD_TABLE:
+        title, document = None, title
+    return TableColumns(
+        question=found["question"] or "",
+        context=found["context"] or "",
+        title=title,
+        answer=found["answer"],
+        id=found["id"],
+        answerable=found["answerable"],
+        document=document,
+    )
+
+
+def question_from_row(row: Row, columns: TableColumns) -> Question:
+    """The question of a row; a blank title is none. DataError for a bad row or a missing cell."""
+    if row.error is not None:
+        raise DataError(row.error)
+    question, context = row.values.get(columns.question), row.values.get(columns.context)
+    for name, cell in ((columns.question, question), (columns.context, context)):
+        if cell is None:
+            raise DataError(f"column {name!r} has no value: give text")
+    title = None if columns.title is None else row.values.get(columns.title)
+    if isinstance(title, str) and not title.strip():
+        title = None
+    return Question(question=question, context=context, title=title)  # type: ignore[arg-type]  # checked there
+
+
+def _find(columns: Sequence[str], part: str, named: str | None) -> str | None:
+    if named is not None:
+        if named in columns:
+            return named
+        match = _by_name(columns, named)
+        if match is None:
+            raise _missing(columns, part, f"no column is named {named!r}")
+        return match
+    return next(filter(None, (_by_name(columns, usual) for usual in _USUAL[part])), None)
+
+
+def _by_name(columns: Sequence[str], wanted: str) -> str | None:
+    same = [name for name in columns if _folded(name) == _folded(wanted)]
+    return wanted if wanted in same else next(iter(same), None)
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _missing(columns: Sequence[str], part: str, what: str) -> DataError:
+    shown = ", ".join(repr(name) for name in columns[:_N_NAMES_SHOWN])
+    more = ", ..." if len(columns) > _N_NAMES_SHOWN else ""
+    hint = ""
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+        hint = " (its cells are not parted by what its name says: save it anew as CSV or TSV)"
+    return DataError(f"{part}: {what}; the columns are {shown}{more}: use --{part}-column NAME{hint}")

@@ -1,0 +1,205 @@
+"""Tables out: CSV, TSV, JSONL (each also .gz) and Parquet, whole or not at all.
+
+Rows go to a temporary file in the folder of the target, which takes the target's name once all are
+written. Lone surrogates, which no encoding can hold, are written as U+FFFD.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from qa_extractive.errors import DataError
+from qa_extractive.parquet_files import require_pyarrow, write_parquet
+from qa_extractive.table_formats import TableFormat, check_columns, table_format
+from qa_extractive.text_files import os_reason
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RowWriter(Protocol):
+    """Takes rows, in order."""
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Add a row.
+
+        Args:
+            values: A value by column; a column that is left out is None. None is an empty cell (null
+                in JSONL and Parquet). In a CSV or TSV, text is written as it is, anything else as JSON.
+
+        Raises:
+            DataError: The file cannot be written, or a value belongs to no column.
+        """
+
+
+@contextmanager
+def write_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> Iterator[RowWriter]:
+    """A writer of rows to a file that appears, or replaces the one there, when the block ends well.
+
+    After an exception the target is as it was, and nothing is left beside it. Parquet is held in memory
+    until the end; the other formats are not.
+
+    Args:
+        path: The target; its extension names the format as in ``read_rows``.
+        columns: The names of the columns, in order.
+
+    Raises:
+        DataError: The format is unknown, a column is repeated, or the file cannot be written.
+    """
+    target = Path(path).resolve()
+    layout = table_format(target)
+    check_columns(tuple(columns), target)
+    if target.is_dir():
+        raise DataError(f"{target} is a folder: give a file")
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent} is not a folder that exists: create it first")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    with _writing(target):
+        writer = _open_writer(target, temporary, layout, tuple(columns))
+    try:
+        yield writer
+        with _writing(target):
+            writer.finish()
+            temporary.replace(target)
+    except BaseException:
+        writer.abandon()
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_surrogates(value: Any) -> Any:
+    """The value with U+FFFD for each lone surrogate in its texts, at any depth."""
+    if isinstance(value, str):
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {replace_surrogates(key): replace_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [replace_surrogates(item) for item in value]
+    return value
+
+
+class _Writer(RowWriter, Protocol):
+    def finish(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {os_reason(error)}") from error
+
+
+def _open_writer(target: Path, temporary: Path, layout: TableFormat, columns: tuple[str, ...]) -> _Writer:
+    if layout.kind == "parquet":
+        return _ParquetWriter(target, temporary, columns)
+    return _TextWriter(target, temporary, layout, columns)
+
+
+class _TextWriter:
+    def __init__(self, target: Path, temporary: Path, layout: TableFormat, columns: tuple[str, ...]) -> None:
+        self._target = target
+        self._columns = columns
+        self._delimiter = layout.delimiter
+        self._file = temporary.open("xb")
+        stream = _compressed(self._file) if layout.gzipped else self._file
+        self._text = TextIOWrapper(stream, "utf-8", newline="")
+        if layout.kind == "csv":
+            self._put(_csv_line(columns, self._delimiter))
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        cells = _cells(values, self._columns)
+        if self._delimiter:
+            line = _csv_line([_cell_text(cell) for cell in cells], self._delimiter)
+        else:
+            line = _json_text(dict(zip(self._columns, cells, strict=True))) + "\n"
+        with _writing(self._target):
+            self._put(line)
+
+    def finish(self) -> None:
+        self._text.close()
+        self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError, ValueError):
+            self._text.close()
+        with suppress(OSError):
+            self._file.close()
+
+    def _put(self, line: str) -> None:
+        self._text.write(replace_surrogates(line))
+
+
+class _ParquetWriter:
+    def __init__(self, target: Path, temporary: Path, columns: tuple[str, ...]) -> None:
+        require_pyarrow()
+        temporary.touch(exist_ok=False)
+        self._target = target
+        self._temporary = temporary
+        self._values: dict[str, list[Any]] = {name: [] for name in columns}
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        for column, cell in zip(self._values.values(), _cells(values, tuple(self._values)), strict=True):
+            column.append(replace_surrogates(cell))
+
+    def finish(self) -> None:
+        columns = {replace_surrogates(name): cells for name, cells in self._values.items()}
+        write_parquet(self._temporary, columns)
+
+    def abandon(self) -> None:
+        self._values.clear()
+
+
+def _compressed(file: IO[bytes]) -> gzip.GzipFile:
+    """A gzip stream whose bytes depend on nothing but what is written."""
+    return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
+
+
+def _cells(values: Mapping[str, Any], columns: tuple[str, ...]) -> list[Any]:
+    unknown = values.keys() - columns
+    if unknown:
+        names = ", ".join(map(repr, sorted(unknown)))
+        raise DataError(f"no such column: {names}: name it when opening the writer")
+    return [values.get(name) for name in columns]
+
+
+def _cell_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    text = _json_text(value)
+    return "" if text == "null" else text
+
+
+def _json_text(value: Any) -> str:
+    """A value as JSON on one line; NaN and infinities become null, unknown types their ``str``."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+        return json.dumps(finite, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _csv_line(cells: Sequence[str], delimiter: str) -> str:
+    line = delimiter.join(_quoted(cell, delimiter) for cell in cells)
+    return (line or '""') + "\n"
+
+
+def _quoted(cell: str, delimiter: str) -> str:
+    """A cell, in quotes where it would be read as something else: a byte order mark too."""
+    if cell.startswith("\ufeff") or any(mark in cell for mark in ('"', delimiter, "\n", "\r")):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
