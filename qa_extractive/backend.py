@@ -1,0 +1,39 @@
+"""The one seam between the model and everything else: windows in, logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from qa_extractive.windows import Window
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowLogits:
+    """What a model says of one window.
+
+    Attributes:
+        start: Logit of each token to be the first of the span, shape (n_tokens,). Position 0
+            stands for "no span in this window".
+        end: Logit of each token to be the last, shape (n_tokens,).
+        answerability: Logit that the window answers the question; None where the model has no such
+            head (a plain question-answering checkpoint), and the null span serves instead.
+    """
+
+    start: FloatArray
+    end: FloatArray
+    answerability: float | None
+
+
+class Backend(Protocol):
+    """Runs a model. Implementations are safe to call from several threads at once."""
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        """The logits of each window, in order; those of one never depend on the others."""
+        ...

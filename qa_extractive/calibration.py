@@ -1,0 +1,147 @@
+"""Readings -> calibrated probabilities, thresholds and risk bounds; applied with numpy alone.
+
+A calibration belongs to one set of weights: it is fitted (``calibration_fit``) on the logits of the
+model it is saved with, on examples that model was not trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qa_extractive.config import read_json
+from qa_extractive.decoding import Reading
+from qa_extractive.errors import ModelError
+
+CALIBRATION_FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """A logistic regression on the three features of a reading.
+
+    Attributes:
+        weights: One for each feature of ``Reading.features``.
+        bias: The intercept.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def prob(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities in [0, 1] of features of shape (n, 3)."""
+        logits = np.clip(features @ np.asarray(self.weights) + self.bias, -40.0, 40.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-logits)))
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPoint:
+    """One line of the risk table: what abstaining below ``threshold`` risks.
+
+    Attributes:
+        threshold: On the answerable probability, in [0, 1].
+        coverage: Share of the calibration questions answered.
+        risk: Share of given answers that were not right (token F1 < 0.5, or unanswerable).
+        risk_bound: Upper 95 % confidence bound of that risk (Clopper-Pearson, one-sided).
+    """
+
+    threshold: float
+    coverage: float
+    risk: float
+    risk_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns a model's logits into probabilities, and its default operating point.
+
+    Attributes:
+        answerable: P(the context answers the question).
+        right: P(the best span is right, token F1 >= 0.5 against a reference).
+        threshold: Default abstention threshold on the answerable probability.
+        operating_point: In words, what the threshold was chosen for.
+        n_examples: Calibration examples.
+        answerable_share: Share of them that are answerable: the prior that the probabilities assume.
+        risk_table: From the highest threshold to the lowest.
+        fitted_on: In words, the logits and the data it was fitted on.
+    """
+
+    answerable: Logistic
+    right: Logistic
+    threshold: float
+    operating_point: str = ""
+    n_examples: int = 0
+    answerable_share: float = 0.0
+    risk_table: tuple[RiskPoint, ...] = field(default_factory=tuple)
+    fitted_on: str = ""
+
+    def probs(self, reading: Reading) -> tuple[float, float]:
+        """``(answerable, right)`` of one reading; zeros where the context holds no token."""
+        if not reading.candidates:
+            return 0.0, 0.0
+        features = reading.features()[None, :]
+        return float(self.answerable.prob(features)[0]), float(self.right.prob(features)[0])
+
+    def threshold_for_risk(self, max_risk: float) -> float:
+        """The lowest threshold whose risk is at most ``max_risk`` with 95 % confidence.
+
+        Fixed-sequence testing (Learn then Test, Angelopoulos et al. 2021, arXiv 2110.01052): from
+        the highest threshold down, stop at the first whose bound exceeds ``max_risk``. Holds if the
+        questions to come are exchangeable with the calibration data.
+
+        Raises:
+            ModelError: ``max_risk`` is outside (0, 1), or no threshold meets it.
+        """
+        if not 0.0 < max_risk < 1.0:
+            raise ModelError(f"max_risk must lie between 0 and 1, got {max_risk}")
+        chosen: float | None = None
+        for point in self.risk_table:
+            if point.risk_bound > max_risk:
+                break
+            chosen = point.threshold
+        if chosen is None:
+            raise ModelError(
+                f"no threshold of this model keeps the risk under {max_risk} with 95 % confidence "
+                f"on its {self.n_examples} calibration examples: allow more risk"
+            )
+        return chosen
+
+    def save(self, folder: Path) -> None:
+        """Write ``calibration.json`` into a folder."""
+        text = json.dumps(asdict(self), indent=1)
+        (folder / CALIBRATION_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """Read ``calibration.json``; ModelError if it is missing or not understood."""
+        path = folder / CALIBRATION_FILE
+        values: dict[str, Any] = read_json(path)
+        try:
+            return cls(
+                answerable=_logistic(values.pop("answerable")),
+                right=_logistic(values.pop("right")),
+                risk_table=tuple(RiskPoint(**point) for point in values.pop("risk_table")),
+                **values,
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path} is not a calibration: {error}; export the model again") from None
+
+
+def _logistic(values: dict[str, Any]) -> Logistic:
+    return Logistic(weights=tuple(values["weights"]), bias=values["bias"])
+
+
+def uncalibrated() -> Calibration:
+    """The plain logistic of the logits: what a checkpoint without calibration data gets."""
+    return Calibration(
+        answerable=Logistic((0.0, 1.0, 0.0), 0.0),
+        right=Logistic((0.0, 1.0, 0.0), 0.0),
+        threshold=0.5,
+        operating_point="the null score: answered where a span beats 'no span'",
+        fitted_on="nothing: probabilities are the logistic of the span margin, not calibrated",
+    )

@@ -1,0 +1,125 @@
+"""Readings of held-out examples -> Calibration. Needs the [train] extra (scikit-learn, scipy)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from qa_extractive.calibration import Calibration, Logistic, RiskPoint, uncalibrated
+from qa_extractive.decoding import Reading
+from qa_extractive.errors import DataError
+from qa_extractive.records import Example
+from qa_extractive.text_metrics import best_token_f1
+
+RIGHT_F1 = 0.5
+_CONFIDENCE = 0.95
+_MIN_ANSWERED = 20
+_N_THRESHOLDS = 200
+_MIN_EXAMPLES = 20
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+
+def fit(readings: Sequence[Reading], examples: Sequence[Example], *, fitted_on: str) -> Calibration:
+    """Fit both probabilities, choose the threshold and tabulate the risk.
+
+    The threshold maximises the mean F1 over the calibration examples, an abstention counting 1 on
+    an unanswerable and 0 on an answerable one (the SQuAD 2.0 operating point). Where examples are
+    too few or of one kind only, the plain logistic of the margin stays and ``fitted_on`` says so.
+
+    Args:
+        readings: Uncalibrated readings of the model that is to be shipped.
+        examples: What is known of each; those whose answerability is not known are left out.
+        fitted_on: In words: which logits, which data.
+
+    Raises:
+        DataError: The two differ in length.
+    """
+    if len(readings) != len(examples):
+        raise DataError(f"{len(readings)} readings do not match {len(examples)} examples")
+    kept = [
+        (r, e) for r, e in zip(readings, examples, strict=True) if r.candidates and e.answerable is not None
+    ]
+    answerable = np.array([bool(e.answerable) for _, e in kept], dtype=bool)
+    if len(kept) < _MIN_EXAMPLES or answerable.all() or not answerable.any():
+        return _too_few(len(kept), fitted_on)
+    features = np.stack([r.features() for r, _ in kept])
+    f1 = np.array([_f1(r, e) for r, e in kept])
+    return _fit(features, answerable, f1, fitted_on)
+
+
+def _too_few(n_examples: int, fitted_on: str) -> Calibration:
+    plain = uncalibrated()
+    return Calibration(
+        answerable=plain.answerable,
+        right=plain.right,
+        threshold=plain.threshold,
+        operating_point=plain.operating_point,
+        n_examples=n_examples,
+        fitted_on=f"not fitted: {n_examples} usable examples of {fitted_on} are too few or of one kind",
+    )
+
+
+def _fit(features: FloatArray, answerable: BoolArray, f1: FloatArray, fitted_on: str) -> Calibration:
+    right = f1 >= RIGHT_F1
+    answerable_fit = _logistic(features, answerable)
+    right_fit = _logistic(features, right) if right.any() and not right.all() else answerable_fit
+    probs = answerable_fit.prob(features)
+    threshold = best_threshold(probs, answerable, f1)
+    return Calibration(
+        answerable=answerable_fit,
+        right=right_fit,
+        threshold=threshold,
+        operating_point="highest mean F1 on the calibration examples, a right abstention counting 1",
+        n_examples=len(probs),
+        answerable_share=float(answerable.mean()),
+        risk_table=risk_table(probs, right),
+        fitted_on=fitted_on,
+    )
+
+
+def _f1(reading: Reading, example: Example) -> float:
+    """Token F1 of the best span; 0 on an unanswerable example."""
+    if not example.answerable or not example.references:
+        return 0.0
+    best = reading.candidates[0]
+    return best_token_f1(example.question.context[best.start : best.end], example.references)
+
+
+def _logistic(features: FloatArray, labels: BoolArray) -> Logistic:
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
+    model = LogisticRegression(C=1.0, max_iter=1000).fit((features - mean) / scale, labels)
+    weights = model.coef_[0] / scale
+    return Logistic(tuple(float(w) for w in weights), float(model.intercept_[0] - weights @ mean))
+
+
+def best_threshold(probs: FloatArray, answerable: BoolArray, f1: FloatArray) -> float:
+    """The threshold of highest mean F1; in the middle of the gap where it lies, in [0, 1]."""
+    order = np.argsort(-probs, kind="stable")
+    gain = np.where(answerable, f1, -1.0)[order]  # answering one more: its F1, or a right abstention lost
+    totals = np.concatenate([[0.0], np.cumsum(gain)])
+    n_answered = int(totals.argmax())
+    ranked = probs[order]
+    above = ranked[n_answered - 1] if n_answered else 1.0
+    below = ranked[n_answered] if n_answered < len(ranked) else 0.0
+    return float((above + below) / 2)
+
+
+def risk_table(probs: FloatArray, right: BoolArray) -> tuple[RiskPoint, ...]:
+    """Risk and its upper 95 % bound at up to 200 thresholds, from the highest down."""
+    from scipy.stats import beta
+
+    thresholds = np.unique(np.quantile(probs, np.linspace(0.0, 1.0, _N_THRESHOLDS)))[::-1]
+    points = []
+    for threshold in thresholds:
+        answered = probs >= threshold
+        n, wrong = int(answered.sum()), int((answered & ~right).sum())
+        if n >= min(_MIN_ANSWERED, len(probs)):
+            bound = 1.0 if wrong == n else float(beta.ppf(_CONFIDENCE, wrong + 1, n - wrong))
+            points.append(RiskPoint(float(threshold), n / len(probs), wrong / n, bound))
+    return tuple(points)

@@ -1,0 +1,230 @@
+"""Encoder + span head + answerability head, as a transformers model. Needs the [train] extra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from qa_extractive.backend import WindowLogits
+from qa_extractive.errors import ModelError
+from qa_extractive.windows import Window
+
+ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
+IGNORE = -1
+
+
+class SpanReaderConfig(PretrainedConfig):
+    """Holds the encoder's own config under ``encoder``, and the loss weight."""
+
+    model_type = "span-reader"
+
+    def __init__(
+        self, encoder: dict[str, Any] | None = None, answerability_weight: float = 0.5, **kwargs: Any
+    ):
+        """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
+        self.encoder = encoder or {}
+        self.answerability_weight = answerability_weight
+        super().__init__(**kwargs)
+
+    @property
+    def encoder_config(self) -> PretrainedConfig:
+        """The encoder's config as its own class."""
+        values = dict(self.encoder)
+        model_type = values.pop("model_type", None)
+        if model_type not in ENCODER_TYPES:
+            raise ModelError(
+                f"encoder type {model_type!r} is not supported; use one of {', '.join(ENCODER_TYPES)}"
+            )
+        config: PretrainedConfig = AutoConfig.for_model(model_type, **values)
+        return config
+
+
+@dataclass
+class SpanReaderOutput(ModelOutput):
+    """What one forward pass gives; None where not asked for.
+
+    Attributes:
+        loss: Scalar.
+        start_logits: Shape (n_windows, n_tokens); position 0 stands for "no span".
+        end_logits: Shape (n_windows, n_tokens).
+        answerability_logit: Shape (n_windows,).
+    """
+
+    loss: torch.Tensor | None = None
+    start_logits: torch.Tensor | None = None
+    end_logits: torch.Tensor | None = None
+    answerability_logit: torch.Tensor | None = None
+
+
+class SpanReader(PreTrainedModel):
+    """Reads a question and a context, gives span logits and an answerability logit."""
+
+    config_class = SpanReaderConfig
+    base_model_prefix = "encoder"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+
+    def __init__(self, config: SpanReaderConfig):
+        """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
+        super().__init__(config)
+        encoder_config = config.encoder_config
+        encoder_config._attn_implementation = _attention(encoder_config, config)
+        self.encoder = AutoModel.from_config(encoder_config, **_without_pooler(encoder_config))
+        width = encoder_config.hidden_size
+        self.span_head = nn.Linear(width, 2)
+        self.answerability_head = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+    @classmethod
+    def from_encoder(cls, base: str | Path, **config: Any) -> SpanReader:
+        """Trained encoder, fresh heads. ``base`` is a folder or a hub id of a plain encoder."""
+        try:
+            encoder = AutoModel.from_pretrained(
+                str(base), use_safetensors=True, trust_remote_code=False, attn_implementation="eager"
+            )
+        except (OSError, ValueError) as error:
+            raise ModelError(f"base {base}: {str(error).splitlines()[0]}") from None
+        model = cls(SpanReaderConfig(encoder=encoder.config.to_dict(), **config))
+        missing = model.encoder.load_state_dict(encoder.float().state_dict(), strict=False).missing_keys
+        if missing:
+            raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
+        return model
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        context_mask: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
+        span_weight: torch.Tensor | None = None,
+        answerable: torch.Tensor | None = None,
+        **_: Any,
+    ) -> SpanReaderOutput:
+        """One pass; the loss too if labels are given.
+
+        Args:
+            input_ids: Shape (n_windows, n_tokens), as are the two masks and type ids.
+            attention_mask: 1 for tokens, 0 for padding.
+            token_type_ids: Segments, for encoders that have them.
+            context_mask: True where a span may lie and at position 0; for the loss only.
+            start_positions: Shape (n_windows, n_spans), filled up with -1; any of them is right.
+            end_positions: The same for the last tokens.
+            span_weight: Shape (n_windows,).
+            answerable: Shape (n_windows,): 1, 0, or -1 where not known.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None and uses_type_ids(self.encoder.config):
+            inputs["token_type_ids"] = token_type_ids
+        hidden = self.encoder(**inputs).last_hidden_state
+        start, end = self.span_head(hidden).unbind(-1)
+        answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
+        loss = None
+        if start_positions is not None and end_positions is not None and context_mask is not None:
+            if span_weight is None or answerable is None:
+                raise ValueError("a loss needs span_weight and answerable beside the positions")
+            span_loss = _span_loss(start, start_positions, context_mask) + _span_loss(
+                end, end_positions, context_mask
+            )
+            loss = _weighted_mean(span_loss / 2, span_weight)
+            loss = loss + self.config.answerability_weight * _answerability_loss(answerability, answerable)
+        return SpanReaderOutput(
+            loss=loss, start_logits=start, end_logits=end, answerability_logit=answerability
+        )
+
+
+def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> str:
+    """DeBERTa's disentangled attention has the eager form only."""
+    if encoder_config.model_type in ("deberta", "deberta-v2"):
+        return "eager"
+    return getattr(config, "_attn_implementation", None) or "sdpa"
+
+
+def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
+    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+
+
+def uses_type_ids(config: PretrainedConfig) -> bool:
+    """Whether the encoder tells segments apart."""
+    return getattr(config, "type_vocab_size", 0) > 1 and config.model_type != "distilbert"
+
+
+def _span_loss(logits: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Negative log of the probability mass on the right positions, shape (n_windows,)."""
+    log_probs = logits.float().masked_fill(~mask, -1e4).log_softmax(-1)
+    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(positions == IGNORE, -1e4)
+    return -chosen.logsumexp(-1)
+
+
+def _weighted_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
+def _answerability_loss(logits: torch.Tensor, answerable: torch.Tensor) -> torch.Tensor:
+    known = (answerable >= 0).float()
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        logits.float(), answerable.clamp(min=0).float(), reduction="none"
+    )
+    return (losses * known).sum() / known.sum().clamp(min=1.0)
+
+
+class TorchBackend:
+    """The torch model behind the ``Backend`` protocol; windows are run in batches of like length."""
+
+    def __init__(self, model: SpanReader, *, batch_size: int = 32) -> None:
+        """Take a model; it is put into evaluation mode."""
+        self.model = model.eval()
+        self.batch_size = batch_size
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        """The logits of each window, in order."""
+        order = sorted(range(len(windows)), key=lambda i: windows[i].n_tokens)
+        results: dict[int, WindowLogits] = {}
+        for begin in range(0, len(order), self.batch_size):
+            chosen = order[begin : begin + self.batch_size]
+            for i, logits in zip(chosen, self._run_batch([windows[i] for i in chosen]), strict=True):
+                results[i] = logits
+        return [results[i] for i in range(len(windows))]
+
+    @torch.inference_mode()
+    def _run_batch(self, windows: list[Window]) -> list[WindowLogits]:
+        device = self.model.device
+        output = self.model(**{k: v.to(device) for k, v in pad_windows(windows).items()})
+        start, end = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
+        answerability = output.answerability_logit.float().cpu().numpy()
+        return [
+            WindowLogits(start[i, : w.n_tokens], end[i, : w.n_tokens], float(answerability[i]))
+            for i, w in enumerate(windows)
+        ]
+
+
+def pad_windows(windows: Sequence[Window]) -> dict[str, torch.Tensor]:
+    """``input_ids``, ``attention_mask`` and ``token_type_ids``, each of shape (n_windows, n_tokens)."""
+    shape = (len(windows), max(w.n_tokens for w in windows))
+    ids, mask, types = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for i, window in enumerate(windows):
+        ids[i, : window.n_tokens] = window.token_ids
+        types[i, : window.n_tokens] = window.type_ids
+        mask[i, : window.n_tokens] = 1
+    named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    return {name: torch.from_numpy(array) for name, array in named.items()}

@@ -1,0 +1,124 @@
+"""Questions by rule from what papers carry: a title, a trial's prompt, a claim."""
+
+from __future__ import annotations
+
+import random
+import re
+
+_REGISTRATION = re.compile(
+    r"\s*[\[(](?:ISRCTN|NCT|ACTRN|Clinical|Current|IRCT|ChiCTR|EudraCT|PACTR|CTRI)[^\])]*[\])]\.?"
+)
+_DESIGN = re.compile(
+    r"\s*(?::|–|—| - |\. )\s*[^:]*\b(?:trial|study|protocol|RCT|analysis|review|survey|cohort|experiment|"
+    r"evaluation|investigation|comparison|report)\b[^:]*$",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(
+    r"^(?:the |an? )?(effect|effects|impact|influence|efficacy|effectiveness|safety|role|association|"
+    r"relationship|relation|prevalence|incidence|cost-effectiveness|feasibility|benefit|benefits|risk|use|"
+    r"value)\b (.+)$",
+    re.IGNORECASE,
+)
+_VERBS = (
+    "improve increase reduce inhibit regulate promote induce mediate protect enhance predict control "
+    "require suppress prevent activate affect modulate drive cause contribute confer determine impair "
+    "attenuate decrease block limit influence alter support underlie lead link lower raise delay "
+    "accelerate reveal restrict shape"
+).split()
+_THIRD_PERSON = {v + ("es" if v.endswith(("s", "h", "x")) else "s"): v for v in _VERBS}
+_COPULA = re.compile(r"^(.{3,120}?) (is|are|was|were|can|may) (.+)$")
+
+
+def from_title(title: str, rng: random.Random) -> str:
+    """A question that the paper of this title answers; a bare query where no rule fits."""
+    text = _strip_title(title)
+    if text.endswith("?"):
+        return re.split(r"(?<=[.:!])\s+", text)[-1]
+    noun = _NOUN.match(text)
+    if noun:
+        verb = (
+            "are"
+            if noun.group(1).lower().endswith("s") and noun.group(1).lower() != "effectiveness"
+            else "is"
+        )
+        return f"What {verb} the {noun.group(1).lower()} {noun.group(2)}?"
+    return _from_statement(text) or rng.choice(_OPEN).format(_lower_first(text))
+
+
+_OPEN = (
+    "What was found about {}?",
+    "What do the results say about {}?",
+    "What does the study of {} conclude?",
+    "What is known about {}?",
+    "{}",
+)
+
+
+def _strip_title(title: str) -> str:
+    text = _REGISTRATION.sub("", title).strip().rstrip(".").strip()
+    shorter = _DESIGN.sub("", text)
+    return shorter if len(shorter.split()) >= 4 else text
+
+
+def _from_statement(text: str) -> str | None:
+    """From "X improves Y" to "Does X improve Y?"; None if the text is no such statement."""
+    words = text.split()
+    for i, word in enumerate(words[1:-1], start=1):
+        if word in _THIRD_PERSON:
+            return (
+                f"Does {_lower_first(' '.join(words[:i]))} {_THIRD_PERSON[word]} {' '.join(words[i + 1 :])}?"
+            )
+        if word in _VERBS and words[i - 1].endswith("s"):
+            return f"Do {_lower_first(' '.join(words[:i]))} {word} {' '.join(words[i + 1 :])}?"
+    copula = _COPULA.match(text)
+    if copula:
+        return f"{copula.group(2).capitalize()} {_lower_first(copula.group(1))} {copula.group(3)}?"
+    return None
+
+
+def _lower_first(text: str) -> str:
+    first = text.split(" ", 1)[0]
+    return text if any(c.isupper() or c.isdigit() for c in first[1:]) else text[:1].lower() + text[1:]
+
+
+_PROMPTS = (
+    "What is the effect of {intervention} on {outcome} compared with {comparator}?",
+    "Does {intervention} affect {outcome} compared with {comparator}?",
+    "How did {outcome} differ between {intervention} and {comparator}?",
+    "Does {intervention} change {outcome}?",
+    "What was the result for {outcome} with {intervention}?",
+)
+
+
+def from_prompt(outcome: str, intervention: str, comparator: str, rng: random.Random) -> str:
+    """A question from an Evidence Inference prompt."""
+    parts = {"outcome": outcome, "intervention": intervention, "comparator": comparator}
+    return rng.choice(_PROMPTS).format(**{k: _lower_first(v.strip().rstrip(".")) for k, v in parts.items()})
+
+
+_CLAIMS = (
+    "Is it true that {}?",
+    "{}",
+    "{}?",
+    "What is the evidence that {}?",
+    "Does the paper show that {}?",
+)
+
+
+def from_claim(claim: str, rng: random.Random) -> str:
+    """A question that asks for the evidence on a claim."""
+    text = claim.strip().rstrip(".")
+    return _from_statement(text) or rng.choice(_CLAIMS).format(_lower_first(text))
+
+
+_TAKEAWAYS = (
+    "What is the main contribution of the paper {}?",
+    "What do the authors of {} propose or show?",
+    "What is the main finding about {}?",
+    "What is the takeaway of {}?",
+)
+
+
+def takeaway(title: str, rng: random.Random) -> str:
+    """A question for the main point of a titled paper."""
+    return rng.choice(_TAKEAWAYS).format(_strip_title(title))

@@ -1,0 +1,69 @@
+"""A recipe: which third-party files, how much of each, and the training settings, as one JSON file."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qa_extractive.config import TrainConfig, from_dict
+from qa_extractive.corpora import READERS
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.records import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a recipe.
+
+    Attributes:
+        reader: A key of ``corpora.READERS``.
+        path: The file, relative to the data root.
+        n: Most examples to take, drawn at random; None for all.
+        max_context_words: Leave out examples whose context is longer; None for none.
+    """
+
+    reader: str
+    path: str
+    n: int | None = None
+    max_context_words: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise DataError for a reader that does not exist."""
+        if self.reader not in READERS:
+            raise DataError(f"recipe: unknown reader {self.reader!r}; known are {', '.join(READERS)}")
+
+    def read(self, data_root: Path, seed: int) -> list[Example]:
+        """Its examples, the same for the same seed."""
+        rng = random.Random(f"{seed}:{self.path}")
+        examples = READERS[self.reader](data_root / self.path, rng)
+        if self.max_context_words is not None:
+            examples = [e for e in examples if len(e.question.context.split()) <= self.max_context_words]
+        return examples if self.n is None or self.n >= len(examples) else rng.sample(examples, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What ``recipes/*.json`` holds."""
+
+    about: str
+    sources: tuple[Source, ...]
+    train: TrainConfig
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe; DataError says what is wrong with it."""
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            sources = tuple(Source(**source) for source in values["sources"])
+            return cls(values.get("about", ""), sources, from_dict(TrainConfig, values["train"], str(path)))
+        except FileNotFoundError:
+            raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
+        except (json.JSONDecodeError, KeyError, TypeError, ModelError) as error:
+            raise DataError(f"{path} is not a recipe: {error}") from None
+
+    def examples(self, data_root: Path) -> list[Example]:
+        """The examples of all sources, in order."""
+        return [example for source in self.sources for example in source.read(data_root, self.train.seed)]

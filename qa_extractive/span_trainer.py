@@ -1,0 +1,227 @@
+"""The transformers Trainer with our batches, schedule, development score and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+from qa_extractive.batching import LengthSampler, WindowDataset, collate
+from qa_extractive.config import DecodeConfig, TrainConfig
+from qa_extractive.decoding import Reading, decode
+from qa_extractive.model import SpanReader, TorchBackend
+from qa_extractive.records import Example
+from qa_extractive.text_metrics import best_token_f1
+from qa_extractive.windows import LabelledWindow, Windower
+
+_ELAPSED_FILE = "elapsed.json"
+CHECKPOINTS = "checkpoints"
+
+
+class Progress:
+    """How far a run is, in [0, 1]: by steps, or by minutes where these run out first."""
+
+    def __init__(self, n_steps: int, max_minutes: float | None) -> None:
+        """Take the steps of the whole run and the minutes it may take, resumed ones included."""
+        self.n_steps = n_steps
+        self.max_seconds = None if max_minutes is None else 60.0 * max_minutes
+        self.earlier_seconds = 0.0
+        self._began = time.monotonic()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self.earlier_seconds + time.monotonic() - self._began
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
+
+    def fraction(self, step: int) -> float:
+        """The share of the run that lies behind after ``step`` steps."""
+        by_steps = step / max(1, self.n_steps)
+        by_time = 0.0 if self.max_seconds is None else self.elapsed_seconds / self.max_seconds
+        return min(1.0, max(by_steps, by_time))
+
+
+class SpanTrainer(Trainer):
+    """Trainer for ``SpanReader``."""
+
+    def __init__(
+        self,
+        model: SpanReader,
+        windows: Sequence[LabelledWindow],
+        output: Path,
+        config: TrainConfig,
+        *,
+        windower: Windower,
+        dev: Sequence[Example],
+    ) -> None:
+        """Set up a run whose checkpoints go below ``output``."""
+        self.config = config
+        self.windower = windower
+        self.dev = dev
+        dataset = WindowDataset(windows)
+        steps_per_epoch = -(-len(dataset) // config.batch_size)
+        n_steps = config.max_steps or max(1, round(config.epochs * steps_per_epoch))
+        self.progress = Progress(n_steps, config.max_minutes)
+        super().__init__(
+            model=model,
+            args=_arguments(output, config, n_steps, has_dev=bool(dev)),
+            data_collator=collate,
+            train_dataset=dataset,
+            eval_dataset=dataset if dev else None,  # never read: ``evaluate`` scores ``dev``
+            callbacks=_callbacks(config, self.progress, has_dev=bool(dev)),
+        )
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> LengthSampler:
+        windows = self.train_dataset.windows
+        return LengthSampler([w.window.n_tokens for w in windows], self.config.batch_size, self.config.seed)
+
+    def create_optimizer(self, *_: Any, **__: Any) -> Optimizer:
+        """AdamW with rates by layer; see ``parameter_groups``."""
+        if self.optimizer is None:
+            self.optimizer = AdamW(
+                parameter_groups(self.model, self.config), fused=not torch.cuda.is_available()
+            )
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
+        """Linear warm-up and linear decay over the run's progress in steps or minutes."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._rate)
+        return self.lr_scheduler
+
+    def _rate(self, step: int) -> float:
+        warmup = max(1e-9, self.config.warmup_share)
+        fraction = self.progress.fraction(step)
+        if fraction < warmup:
+            return max(fraction, 1.0 / max(1, self.progress.n_steps)) / warmup if step else 1e-3
+        return max(0.0, (1.0 - fraction) / (1.0 - warmup))
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """``eval_f1``: mean F1 of the development examples at the best threshold of the margin."""
+        metrics = {"eval_f1": development_f1(read(self.model, self.windower, self.dev), self.dev)}
+        self.model.train()
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[Reading]:
+    """The readings that a torch model gives of examples."""
+    questions = [example.question for example in examples]
+    windows = windower.windows(questions)
+    return decode(questions, windows, TorchBackend(model).run(windows), DecodeConfig())
+
+
+def development_f1(readings: Sequence[Reading], examples: Sequence[Example]) -> float:
+    """Mean F1 where the margin's best threshold decides whether to answer, in [0, 1]."""
+    rows = []
+    for reading, example in zip(readings, examples, strict=True):
+        if reading.candidates:
+            best = reading.candidates[0]
+            text = example.question.context[best.start : best.end]
+            gain = best_token_f1(text, example.references) if example.answerable else -1.0
+            rows.append((float(reading.features()[0]), gain))
+    total = best = float(sum(not example.answerable for example in examples))
+    for _, gain in sorted(rows, reverse=True):
+        total += gain
+        best = max(best, total)
+    return best / max(1, len(examples))
+
+
+def parameter_groups(model: SpanReader, config: TrainConfig) -> list[dict[str, Any]]:
+    """Parameters with their learning rates: heads, then layers with ``layer_decay``; no decay on norms."""
+    n_layers = model.encoder.config.num_hidden_layers
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not config.train_embeddings and "word_embeddings" in name:
+            parameter.requires_grad = False
+        if not parameter.requires_grad:
+            continue
+        decay = 0.0 if parameter.ndim < 2 else config.weight_decay
+        groups.setdefault((_learning_rate(name, n_layers, config), decay), []).append(parameter)
+    return [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items()]
+
+
+def _learning_rate(name: str, n_layers: int, config: TrainConfig) -> float:
+    if not name.startswith("encoder."):
+        return config.head_learning_rate
+    parts = name.split(".")
+    layer = int(parts[parts.index("layer") + 1]) if "layer" in parts else -1
+    return float(config.learning_rate * config.layer_decay ** (n_layers - 1 - layer))
+
+
+def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool) -> TrainingArguments:
+    evaluates = bool(config.eval_steps) and has_dev
+    strategy = "steps" if evaluates else "no"
+    on_gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(output / CHECKPOINTS),
+        per_device_train_batch_size=config.batch_size,
+        max_steps=n_steps,
+        learning_rate=config.learning_rate,
+        eval_strategy=strategy,
+        eval_steps=config.eval_steps or None,
+        save_strategy=strategy,
+        save_steps=config.eval_steps or 500,
+        save_total_limit=2,
+        load_best_model_at_end=evaluates,
+        metric_for_best_model="f1",
+        greater_is_better=True,
+        logging_steps=max(1, min(25, n_steps // 10)),
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
+        label_names=["start_positions", "end_positions"],
+        seed=config.seed,
+        data_seed=config.seed,
+        report_to=[],
+    )
+
+
+def _callbacks(config: TrainConfig, progress: Progress, *, has_dev: bool) -> list[TrainerCallback]:
+    callbacks: list[TrainerCallback] = [Clock(progress, config.save_minutes)]
+    if config.patience and config.eval_steps and has_dev:
+        callbacks.append(EarlyStoppingCallback(config.patience))
+    return callbacks
+
+
+class Clock(TrainerCallback):
+    """Ends the run with its progress and asks for a checkpoint every few minutes."""
+
+    def __init__(self, progress: Progress, save_minutes: float) -> None:
+        """Take the progress of the run and the minutes between checkpoints."""
+        self.progress = progress
+        self.save_seconds = 60.0 * save_minutes
+        self._saved = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take up the seconds that an earlier, killed run had used."""
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
+        if state.global_step and path.is_file():
+            self.progress.earlier_seconds = json.loads(path.read_text())["seconds"]
+        self.progress.begin()
+        self._saved = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop at the end of the progress; save when it is time."""
+        if self.progress.fraction(state.global_step) >= 1.0:
+            control.should_training_stop = True
+        elif time.monotonic() - self._saved > self.save_seconds:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the seconds used with the checkpoint."""
+        self._saved = time.monotonic()
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
+        path.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))

@@ -1,0 +1,203 @@
+"""A training run from examples to a calibrated checkpoint. Needs the [train] extra."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers.trainer_utils import get_last_checkpoint
+
+from qa_extractive.calibration import Calibration
+from qa_extractive.calibration_fit import fit
+from qa_extractive.card import write_card
+from qa_extractive.checkpoint import fast_tokenizer, window_for
+from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
+from qa_extractive.dataset import examples_to_jsonl
+from qa_extractive.errors import DataError
+from qa_extractive.mixture import Mixture, mix
+from qa_extractive.model import SpanReader, SpanReaderConfig
+from qa_extractive.predictor import DEFAULT_MODEL
+from qa_extractive.rebuild import ARCHITECTURE_FILE, load_rebuilt
+from qa_extractive.records import Example
+from qa_extractive.span_trainer import CHECKPOINTS, SpanTrainer, development_f1, read
+from qa_extractive.train_report import TrainReport
+from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
+
+logger = logging.getLogger(__name__)
+
+TRAIN_FILE = "train.json"
+CALIBRATION_EXAMPLES_FILE = "calibration_examples.jsonl.gz"
+_WEIGHT_FILES = ("model.safetensors", "model.onnx")
+
+
+def train(
+    examples: Sequence[Example],
+    *,
+    base: str,
+    output: Path,
+    config: TrainConfig,
+    resume: bool = False,
+) -> TrainReport:
+    """Train on labelled examples and write a calibrated checkpoint folder.
+
+    Args:
+        examples: Labelled, from any number of sources.
+        base: What to start from; see ``load_base``.
+        output: Folder to write; its ``checkpoints`` subfolder makes the run resumable.
+        config: The settings.
+        resume: Continue from the last checkpoint in ``output``, if there is one.
+
+    Raises:
+        DataError: No example is labelled, or ``output`` holds another run.
+        ModelError: The base cannot be used.
+    """
+    _claim(output, config, base, resume)
+    model, tokenizer = load_base(base, config)
+    reader = ReaderConfig(window=window_for(model.encoder.config))
+    windower = Windower(tokenizer, reader.window)
+    mixture = mix(_readable(examples, windower), config)
+    windows = label_windows(Windower(tokenizer, _training_window(reader.window, config)), mixture.train)
+    if not any(w.span_weight or w.answerable is not None for w in windows):
+        raise DataError("no training example is labelled: check the answer column and the alignment report")
+    trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
+    result = trainer.train(resume_from_checkpoint=_last_checkpoint(output) if resume else None)
+    report = _report(base, mixture, trainer, len(windows), result.training_loss)
+    _save(output, trainer, tokenizer, reader, mixture)
+    report.save(output)
+    write_card(output, report, config)
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    return report
+
+
+def _last_checkpoint(output: Path) -> str | None:
+    folder = output / CHECKPOINTS
+    last: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    return last
+
+
+def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
+    kept = [example for example in examples if windower.accepts(example.question)]
+    if len(kept) < len(examples):
+        n_left_out = len(examples) - len(kept)
+        logger.warning("%d examples left out: question too long for a window", n_left_out)
+    return kept
+
+
+def _claim(output: Path, config: TrainConfig, base: str, resume: bool) -> None:
+    """Write the settings of the run, or refuse a folder that holds a run with others."""
+    path = output / TRAIN_FILE
+    settings = {"base": describe_base(base), **dataclasses.asdict(config)}
+    if path.is_file():
+        if not resume:
+            raise DataError(f"{output} holds a training run already: give --resume or another --output")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        differing = [name for name in settings if found.get(name) != settings[name]]
+        if differing:
+            name = differing[0]
+            was, now = found.get(name), settings[name]
+            raise DataError(f"{output} holds a run with {name}={was!r}, not {now!r}: cannot resume")
+    output.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def load_base(base: str, config: TrainConfig) -> tuple[SpanReader, Tokenizer]:
+    """The model to start from and its tokenizer; ModelError if either cannot be had.
+
+    Args:
+        base: "default" for the embedded model, dequantized; the folder of an exported model, the same;
+            the folder of a checkpoint of ``train.py``; or a folder or hub id of a plain encoder.
+        config: The dropout, the loss weight and the seed of the fresh heads.
+    """
+    torch.manual_seed(config.seed)
+    folder = DEFAULT_MODEL if base == "default" else Path(base)
+    if (folder / ARCHITECTURE_FILE).is_file():
+        model = load_rebuilt(folder)
+    elif _is_reader(folder):
+        model = SpanReader.from_pretrained(folder, use_safetensors=True, attn_implementation="sdpa")
+    else:
+        model = SpanReader.from_encoder(base)
+    model.config.answerability_weight = config.answerability_weight
+    _set_dropout(model, config.dropout)
+    return model, load_tokenizer(folder if folder.is_dir() else base)
+
+
+def describe_base(base: str) -> str:
+    """The base by what it is, not where it lies: a folder by its name and the hash of its weights."""
+    weights = next((w for w in _WEIGHT_FILES if (Path(base) / w).is_file()), None)
+    if weights is None:
+        return base
+    digest = hashlib.sha256((Path(base) / weights).read_bytes()).hexdigest()
+    return f"{Path(base).resolve().name}/{weights} sha256:{digest[:16]}"
+
+
+def _is_reader(folder: Path) -> bool:
+    path = folder / "config.json"
+    return path.is_file() and read_json(path).get("model_type") == SpanReaderConfig.model_type
+
+
+def _set_dropout(model: SpanReader, rate: float) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout) or type(module).__name__ == "StableDropout":
+            module.p = rate
+    for module in model.modules():
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = rate
+
+
+def load_tokenizer(base: str | Path) -> Tokenizer:
+    """The fast tokenizer of a folder or hub id; ModelError if it has none."""
+    path = Path(base) / TOKENIZER_FILE
+    if path.is_file():
+        return Tokenizer.from_file(str(path))
+    return fast_tokenizer(str(base)).backend_tokenizer
+
+
+def _training_window(window: WindowConfig, config: TrainConfig) -> WindowConfig:
+    return dataclasses.replace(window, max_tokens=min(window.max_tokens, config.train_window_tokens))
+
+
+def _report(base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, loss: float) -> TrainReport:
+    negatives = [e.fields.get("negative", "given") for e in mixture.train if e.answerable is False]
+    return TrainReport(
+        base=describe_base(base),
+        n_examples=dict(sorted(Counter(e.source for e in mixture.train).items())),
+        n_negatives=dict(sorted(Counter(negatives).items())),
+        n_windows=n_windows,
+        n_steps=trainer.state.global_step,
+        minutes=round(trainer.progress.elapsed_seconds / 60, 2),
+        final_loss=round(loss, 5),
+        dev_f1=_dev_f1(trainer, mixture),
+        n_dev=len(mixture.dev),
+        n_calibration=len(mixture.calibration),
+        threads=torch.get_num_threads(),
+    )
+
+
+def _dev_f1(trainer: SpanTrainer, mixture: Mixture) -> float | None:
+    if not mixture.dev:
+        return None
+    return round(development_f1(read(trainer.model, trainer.windower, mixture.dev), mixture.dev), 5)
+
+
+def _save(
+    output: Path, trainer: SpanTrainer, tokenizer: Tokenizer, reader: ReaderConfig, mixture: Mixture
+) -> None:
+    trainer.model.save_pretrained(output)
+    tokenizer.save(str(output / TOKENIZER_FILE))
+    reader.save(output)
+    calibrate_torch(trainer.model, trainer.windower, mixture.calibration).save(output)
+    examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
+
+
+def calibrate_torch(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> Calibration:
+    """The calibration of a torch checkpoint on held-out examples."""
+    readings = read(model, windower, examples) if examples else []
+    return fit(readings, examples, fitted_on=f"torch fp32 logits of {len(examples)} held-out examples")

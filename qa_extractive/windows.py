@@ -1,0 +1,202 @@
+"""Questions -> overlapping token windows with offsets, and span labels -> token positions.
+
+A window is ``[question (| title)] [a stretch of the context]`` in the tokenizer's own pair template.
+The title stands with the question, so every window of a long context sees it and no span can touch it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Encoding, Tokenizer
+
+from qa_extractive.config import WindowConfig
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.records import Example, Question, Span
+
+TOKENIZER_FILE = "tokenizer.json"
+_TITLE_MARK = " | "
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """One model input.
+
+    Attributes:
+        question_index: Position of its question in the list given.
+        token_ids: Shape (n_tokens,).
+        type_ids: Segment of each token, shape (n_tokens,).
+        first: Position of the first context token; context tokens are contiguous.
+        offsets: Start and end of each context token in the context as given, shape
+            (n_context_tokens, 2).
+    """
+
+    question_index: int
+    token_ids: IntArray
+    type_ids: IntArray
+    first: int
+    offsets: IntArray
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the window, special tokens included."""
+        return len(self.token_ids)
+
+    @property
+    def n_context_tokens(self) -> int:
+        """Tokens that may hold a span."""
+        return len(self.offsets)
+
+    def locate(self, span: Span) -> tuple[int, int] | None:
+        """First and last token position (inclusive) of a span, or None if it is not all inside."""
+        if not self.n_context_tokens:
+            return None
+        starts, ends = self.offsets[:, 0], self.offsets[:, 1]
+        if span.start < starts[0] or span.end > ends[-1]:
+            return None
+        first = int(np.searchsorted(ends, span.start, side="right"))
+        last = int(np.searchsorted(starts, span.end, side="left")) - 1
+        return None if last < first else (self.first + first, self.first + last)
+
+
+class Windower:
+    """Cuts questions into windows. Safe to use from several threads at once."""
+
+    def __init__(self, tokenizer: Tokenizer, config: WindowConfig) -> None:
+        """Take a tokenizer (its truncation and padding are replaced) and the window settings."""
+        self.config = config
+        self._plain = Tokenizer.from_str(tokenizer.to_str())
+        self._plain.no_truncation()
+        self._plain.no_padding()
+        self._pairs = Tokenizer.from_str(self._plain.to_str())
+        self._pairs.enable_truncation(
+            config.max_tokens, stride=config.stride_tokens, strategy="only_second", direction="right"
+        )
+        for each in (self._plain, self._pairs):
+            each.encode_special_tokens = True  # "[SEP]" in a text is text
+
+    @classmethod
+    def load(cls, folder: Path, config: WindowConfig) -> Windower:
+        """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or broken."""
+        path = folder / TOKENIZER_FILE
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
+        try:
+            return cls(Tokenizer.from_file(str(path)), config)
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"{path} cannot be read: {error}") from None
+
+    def windows(self, questions: Sequence[Question]) -> list[Window]:
+        """The windows of each question, in order; a blank context has none.
+
+        Raises:
+            DataError: A question is longer than ``max_question_tokens``.
+        """
+        asked = [(i, q) for i, q in enumerate(questions) if q.context.strip()]
+        pairs = [(self._head(question), _encodable(question.context)) for _, question in asked]
+        encodings = self._pairs.encode_batch(pairs)
+        return [
+            window
+            for (index, _), encoding in zip(asked, encodings, strict=True)
+            for window in _windows(index, encoding)
+        ]
+
+    def check(self, question: Question) -> None:
+        """Raise DataError if a question cannot be put into a window."""
+        self._head(question)
+
+    def accepts(self, question: Question) -> bool:
+        """Whether a question fits into a window."""
+        try:
+            self.check(question)
+        except DataError:
+            return False
+        return True
+
+    def _head(self, question: Question) -> str:
+        asked = _encodable(question.question.strip())
+        if len(asked.encode()) > self.config.max_question_tokens:
+            n_tokens = len(self._plain.encode(asked, add_special_tokens=False))
+            if n_tokens > self.config.max_question_tokens:
+                raise DataError(
+                    f"question of {n_tokens} tokens exceeds {self.config.max_question_tokens}: "
+                    "shorten it, or put the text into the context"
+                )
+        title = self._title(question.title)
+        return asked + _TITLE_MARK + title if title else asked
+
+    def _title(self, title: str | None) -> str:
+        text = _encodable((title or "").strip())
+        if len(text.encode()) <= self.config.max_title_tokens:
+            return text
+        # Every token holds at least one byte, so a longer prefix would never be read.
+        encoding = self._plain.encode(text[: 40 * self.config.max_title_tokens], add_special_tokens=False)
+        if len(encoding) <= self.config.max_title_tokens:
+            return text[: 40 * self.config.max_title_tokens]
+        return text[: encoding.offsets[self.config.max_title_tokens - 1][1]]
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates replaced one for one: they exist in str but not in UTF-8."""
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _windows(index: int, encoding: Encoding) -> Iterator[Window]:
+    for piece in [encoding, *encoding.overflowing]:
+        sequence = np.array([-1 if s is None else s for s in piece.sequence_ids], dtype=np.int64)
+        context = np.flatnonzero(sequence == 1)
+        first = int(context[0]) if len(context) else len(sequence)
+        yield Window(
+            question_index=index,
+            token_ids=np.array(piece.ids, dtype=np.int64),
+            type_ids=np.array(piece.type_ids, dtype=np.int64),
+            first=first,
+            offsets=np.array(piece.offsets, dtype=np.int64).reshape(-1, 2)[context],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledWindow:
+    """A window with what the model should say of it.
+
+    Attributes:
+        window: The input.
+        positions: (first, last) token positions of the right spans; empty where the window has none.
+        span_weight: Weight of the span loss; 0 where no span label is known.
+        answerable: 1.0 or 0.0, or None where not known.
+    """
+
+    window: Window
+    positions: tuple[tuple[int, int], ...]
+    span_weight: float
+    answerable: float | None
+
+
+def label_windows(windower: Windower, examples: Sequence[Example]) -> list[LabelledWindow]:
+    """The windows of the examples with token labels, in order.
+
+    A window that holds none of its example's spans is labelled as holding no answer. An example
+    without any label yields windows with no span loss and, if not known, no answerability loss.
+    """
+    windows = windower.windows([example.question for example in examples])
+    return [_label(window, examples[window.question_index]) for window in windows]
+
+
+def _label(window: Window, example: Example) -> LabelledWindow:
+    located = [(window.locate(span), span.score) for span in example.spans]
+    positions = tuple(place for place, _ in located if place is not None)
+    if example.spans:
+        weight = max(span.score for span in example.spans)
+        return LabelledWindow(window, positions, weight, 1.0 if positions else 0.0)
+    if example.answerable is False:
+        return LabelledWindow(window, (), 1.0, 0.0)
+    known = None if example.answerable is None else float(example.answerable)
+    return LabelledWindow(window, (), 0.0, known)
