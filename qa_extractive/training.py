@@ -88,6 +88,10 @@ def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
     if len(kept) < len(examples):
         n_left_out = len(examples) - len(kept)
         logger.warning("%d examples left out: question too long for a window", n_left_out)
+    if examples and not kept:
+        raise DataError(
+            f"every question exceeds {windower.config.max_question_tokens} tokens, all this base reads"
+        )
     return kept
 
 

@@ -1,0 +1,116 @@
+"""``train``: examples or a recipe in, a calibrated checkpoint out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qa_extractive.config import TrainConfig
+from qa_extractive.errors import DataError
+
+if TYPE_CHECKING:
+    from qa_extractive.alignment import AlignmentReport
+    from qa_extractive.records import Example
+
+_SETTINGS = (
+    "epochs",
+    "max_steps",
+    "max_minutes",
+    "batch_size",
+    "learning_rate",
+    "n_dev",
+    "n_calibration",
+    "seed",
+)
+_WHOLE = ("max_steps", "batch_size", "n_dev", "n_calibration", "seed", "eval_steps", "patience")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``train``."""
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--data", nargs="+", type=Path, metavar="F", help="training files: CSV, TSV, JSONL, Parquet, JSON"
+    )
+    data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
+    parser.add_argument(
+        "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
+    )
+    parser.add_argument(
+        "--base", default="default", metavar="M", help="folder, hub id or 'default' (%(default)s)"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of the checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    known = {f.name: f for f in dataclasses.fields(TrainConfig)}
+    for name in (*_SETTINGS, "eval_steps", "patience"):
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int if name in _WHOLE else float,
+            metavar="N",
+            help=f"default: {known[name].default}"
+            + (" or the recipe's" if known[name].default is not None else ""),
+        )
+    for option in ("question", "context", "title", "answer", "id"):
+        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; 0 on success."""
+    logging.getLogger("qa_extractive").setLevel(logging.INFO)
+    examples, config = _inputs(options)
+    from qa_extractive.training import train
+
+    report = train(examples, base=options.base, output=options.output, config=config, resume=options.resume)
+    print(f"{options.output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
+    if report.dev_f1 is not None:
+        print(f"development F1 {report.dev_f1:.3f} on {report.n_dev} examples of held-out documents")
+    print(f"next: python export_onnx.py --model {options.output} --output {options.output}-onnx")
+    return 0
+
+
+def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
+    given = {name: getattr(options, name) for name in (*_SETTINGS, "eval_steps", "patience")}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    if options.recipe is None:
+        return _from_files(options), TrainConfig(**overrides)
+    from qa_extractive.recipe import Recipe
+
+    recipe = Recipe.load(options.recipe)
+    root = options.data_root or os.environ.get("QA_DATA")
+    if not root:
+        raise DataError(
+            "a recipe needs --data-root or QA_DATA: the folder of third-party data, see docs/DATA.md"
+        )
+    return recipe.examples(Path(root)), dataclasses.replace(recipe.train, **overrides)
+
+
+def _from_files(options: argparse.Namespace) -> list[Example]:
+    from qa_extractive.alignment import align_examples
+    from qa_extractive.dataset import ColumnNames, load_examples
+
+    names = ColumnNames(
+        question=options.question_column,
+        context=options.context_column,
+        title=options.title_column,
+        answer=options.answer_column,
+        id=options.id_column,
+    )
+    loaded = load_examples(options.data, names=names, strict=options.strict)
+    for problem in loaded.problems:
+        print(f"skipped {problem}")
+    aligned = align_examples(loaded.examples)
+    print(alignment_summary(aligned.report))
+    return list(aligned.examples)
+
+
+def alignment_summary(report: AlignmentReport) -> str:
+    """One line: how many references were found, by tier, and the best F1 that any span could reach."""
+    tiers = ", ".join(f"{tier.tier} {tier.n}" for tier in report.tiers if tier.n)
+    return (
+        f"alignment: {report.n_labelled} of {report.n} answers found in their text ({tiers}); "
+        f"{report.n_skipped} rows without an answer; oracle F1 {report.oracle_f1:.3f}"
+    )

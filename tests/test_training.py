@@ -1,0 +1,222 @@
+"""Training runs on a tiny encoder: they end, resume, refuse and calibrate as promised."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qa_extractive import span_trainer  # noqa: E402
+from qa_extractive.calibration import Calibration  # noqa: E402
+from qa_extractive.cli import main  # noqa: E402
+from qa_extractive.config import TrainConfig  # noqa: E402
+from qa_extractive.dataset import load_examples  # noqa: E402
+from qa_extractive.errors import DataError, ModelError  # noqa: E402
+from qa_extractive.model import SpanReader  # noqa: E402
+from qa_extractive.records import Example, Question, Span  # noqa: E402
+from qa_extractive.training import CALIBRATION_EXAMPLES_FILE, train  # noqa: E402
+
+# Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
+pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "training_data.csv"
+SMALL = TrainConfig(max_steps=6, batch_size=4, n_dev=10, n_calibration=20, dropout=0.1, save_minutes=1e-9)
+
+
+def _save_encoder(tokenizer: Any, folder: Path) -> Path:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=128, **sizes)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a plain BERT encoder, as a base comes from a hub."""
+    return _save_encoder(tiny_tokenizer, tmp_path_factory.mktemp("tiny_encoder"))
+
+
+@pytest.fixture(scope="module")
+def wordy_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a vocabulary of the words of the repository's training data."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(tiny_tokenizer.to_str())
+    words = Counter(re.findall(r"[a-z]+", DATA.read_text(encoding="utf-8").lower()))
+    tokenizer.add_tokens(sorted(word for word in words if len(word) > 1))
+    return _save_encoder(tokenizer, tmp_path_factory.mktemp("wordy_encoder"))
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    """Sixty small questions on thirty documents, a third of them unanswerable."""
+    return [_example(i) for i in range(60)]
+
+
+def _example(i: int) -> Example:
+    context = (
+        f"We treated {20 + i} patients with the drug. The risk of mortality fell to {i} percent in the trial."
+    )
+    question = Question(f"How did the risk change in trial {i}?", context)
+    answer = f"fell to {i} percent"
+    spans = (
+        () if i % 3 == 2 else (Span.cut(context, context.index(answer), context.index(answer) + len(answer)),)
+    )
+    return Example(
+        id=str(i),
+        question=question,
+        references=tuple(s.text for s in spans),
+        spans=spans,
+        answerable=bool(spans),
+        document=f"d{i // 2}",
+        source="small",
+    )
+
+
+def _weights(folder: Path) -> dict[str, Any]:
+    return dict(SpanReader.from_pretrained(folder).state_dict())
+
+
+def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(examples, base=str(tiny_encoder), output=whole, config=SMALL)
+
+    original = span_trainer.Clock.on_step_end
+
+    def stop_at_four(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 4:
+            raise KeyboardInterrupt
+        original(self, args, state, control, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(span_trainer.Clock, "on_step_end", stop_at_four)
+        with pytest.raises(KeyboardInterrupt):
+            train(examples, base=str(tiny_encoder), output=killed, config=SMALL)
+    assert not (killed / "model.safetensors").exists()
+
+    train(examples, base=str(tiny_encoder), output=killed, config=SMALL, resume=True)
+    expected, found = _weights(whole), _weights(killed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_checkpoint_holds_all_that_export_needs(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    report = train(examples, base=str(tiny_encoder), output=tmp_path / "run", config=SMALL)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "reader.json", "calibration.json"} <= names
+    assert {"train.json", "training_report.json", "README.md", CALIBRATION_EXAMPLES_FILE} <= names
+    assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in names)
+    assert "checkpoints" not in names
+    assert report.n_steps == 6
+    assert str(tiny_encoder.parent) not in (tmp_path / "run" / "train.json").read_text()
+    kept = load_examples(tmp_path / "run" / CALIBRATION_EXAMPLES_FILE).examples
+    assert len(kept) == report.n_calibration > 0
+    Calibration.load(tmp_path / "run")
+
+
+def test_the_clock_ends_a_run_with_its_schedule_and_its_calibration(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    original = span_trainer.SpanTrainer._rate
+
+    def noted(self: Any, step: int) -> float:
+        rates.append(original(self, step))
+        return rates[-1]
+
+    monkeypatch.setattr(span_trainer.SpanTrainer, "_rate", noted)
+    config = dataclasses.replace(SMALL, max_steps=100_000, max_minutes=0.03, save_minutes=60.0)
+    report = train(examples, base=str(tiny_encoder), output=tmp_path / "run", config=config)
+    assert 0 < report.n_steps < 100_000
+    assert rates[-1] < 0.2 * max(rates)
+    assert (tmp_path / "run" / "calibration.json").is_file()
+
+
+def test_evaluating_between_steps_keeps_the_best_and_stops_early(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.9, 0.1, 0.1, 0.1, 0.1, 0.1])
+    monkeypatch.setattr(span_trainer, "development_f1", lambda *_: next(scores))
+    config = dataclasses.replace(SMALL, max_steps=12, eval_steps=2, patience=2, learning_rate=1e-3, n_dev=20)
+    report = train(examples, base=str(tiny_encoder), output=tmp_path / "run", config=config)
+    assert report.n_steps == 6  # best at 2, two evaluations without gain after it
+
+
+def test_a_folder_with_another_run_is_refused(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    output.mkdir()
+    settings = {"base": "other", **dataclasses.asdict(SMALL)}
+    (output / "train.json").write_text(json.dumps(settings))
+    with pytest.raises(DataError, match="--resume or another --output"):
+        train(examples, base=str(tiny_encoder), output=output, config=SMALL)
+    with pytest.raises(DataError, match="cannot resume"):
+        train(examples, base=str(tiny_encoder), output=output, config=SMALL, resume=True)
+
+
+def test_nothing_labelled_is_one_clear_error(tiny_encoder: Path, tmp_path: Path) -> None:
+    unlabelled = [Example(id=str(i), question=Question("What?", f"Text {i}.")) for i in range(5)]
+    with pytest.raises(DataError, match="no training example is labelled"):
+        train(unlabelled, base=str(tiny_encoder), output=tmp_path / "run", config=SMALL)
+
+
+def test_a_base_that_is_not_there_is_one_clear_error(
+    examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="no_such_base"):
+        train(examples, base=str(tmp_path / "no_such_base"), output=tmp_path / "run", config=SMALL)
+
+
+def test_the_repositorys_csv_goes_to_an_exported_model_that_answers(
+    wordy_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, exported = tmp_path / "run", tmp_path / "exported"
+    options = ["--max-steps", "5", "--batch-size", "4", "--n-dev", "4", "--n-calibration", "8"]
+    assert (
+        main(["train", "--data", str(DATA), "--base", str(wordy_encoder), "--output", str(run), *options])
+        == 0
+    )
+    assert "exact" in capsys.readouterr().out
+    assert main(["export", "--model", str(run), "--output", str(exported), "--threads", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "max |logit difference|" in printed
+    assert "calibration:" in printed
+
+    from qa_extractive import Predictor
+
+    questions = [e.question for e in load_examples(DATA).examples[:5]]
+    for question, answer in zip(questions, Predictor(exported).answer_batch(questions), strict=True):
+        assert question.context[answer.start : answer.end] == answer.text
+        assert answer.candidates
+
+
+def test_bad_records_are_reported_and_strict_stops(
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "rows.csv"
+    rows = [f"How many {i}?,We counted {i} patients in the trial {i}.,{i} patients" for i in range(12)]
+    data.write_text(
+        "\n".join(["question,context,answer", *rows, ",No question here.,none", ""]), encoding="utf-8"
+    )
+    options = ["train", "--data", str(data), "--base", str(tiny_encoder), "--max-steps", "1", "--n-dev", "0"]
+    assert main([*options, "--output", str(tmp_path / "a"), "--n-calibration", "2"]) == 0
+    assert "row 13" in capsys.readouterr().out
+    assert main([*options, "--output", str(tmp_path / "b"), "--strict"]) == 2
+    assert "row 13" in capsys.readouterr().err
