@@ -19,6 +19,7 @@ from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError
 
 CALIBRATION_FILE = "calibration.json"
+_DOUBT = 0.05  # what a confidence of 95 % leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,9 @@ class Calibration:
         """The lowest threshold whose risk is at most ``max_risk`` with 95 % confidence.
 
         Fixed-sequence testing (Learn then Test, Angelopoulos et al. 2021, arXiv 2110.01052): from
-        the highest threshold down, stop at the first whose bound exceeds ``max_risk``. Holds if the
-        questions to come are exchangeable with the calibration data.
+        the highest threshold down, stop at the first whose bound exceeds ``max_risk``. Thresholds that
+        answer too few to pass even without a wrong answer are not tested, which the labels have no say in.
+        Holds if the questions to come are exchangeable with the calibration data.
 
         Raises:
             ModelError: ``max_risk`` is outside (0, 1), or no threshold meets it.
@@ -101,6 +103,9 @@ class Calibration:
             raise ModelError(f"max_risk must lie between 0 and 1, got {max_risk}")
         chosen: float | None = None
         for point in self.risk_table:
+            n_answered = round(point.coverage * self.n_examples)
+            if n_answered and 1 - _DOUBT ** (1 / n_answered) > max_risk:
+                continue
             if point.risk_bound > max_risk:
                 break
             chosen = point.threshold

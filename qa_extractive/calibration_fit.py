@@ -103,8 +103,9 @@ def best_threshold(probs: FloatArray, answerable: BoolArray, f1: FloatArray) -> 
     order = np.argsort(-probs, kind="stable")
     gain = np.where(answerable, f1, -1.0)[order]  # answering one more: its F1, or a right abstention lost
     totals = np.concatenate([[0.0], np.cumsum(gain)])
-    n_answered = int(totals.argmax())
     ranked = probs[order]
+    totals[1:-1][ranked[:-1] == ranked[1:]] = -np.inf  # no threshold parts equal probabilities
+    n_answered = int(totals.argmax())
     above = ranked[n_answered - 1] if n_answered else 1.0
     below = ranked[n_answered] if n_answered < len(ranked) else 0.0
     return float((above + below) / 2)

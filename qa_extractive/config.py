@@ -146,12 +146,21 @@ class TrainConfig:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
+            "head_learning_rate": self.head_learning_rate,
+            "layer_decay": self.layer_decay,
+            "train_window_tokens": self.train_window_tokens,
             "max_steps": 1 if self.max_steps is None else self.max_steps,
             "max_minutes": 1 if self.max_minutes is None else self.max_minutes,
         }
         for name, value in positive.items():
-            if value <= 0:
+            if not value > 0:
                 raise DataError(f"{name} must be positive, got {value}")
+        for name in ("mismatch_share", "removal_share", "n_dev", "n_calibration", "eval_steps", "patience"):
+            if not getattr(self, name) >= 0:
+                raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("warmup_share", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
 
 
 ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConfig)
@@ -164,8 +173,11 @@ def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT
     if unknown:
         raise ModelError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
     nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig}
-    parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
-    return cls(**parsed)
+    try:
+        parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
+        return cls(**parsed)
+    except TypeError as error:
+        raise ModelError(f"{where}: a setting has a value of the wrong type: {error}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -227,6 +227,8 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
     except FileNotFoundError:
         raise DataError(f"{path} is missing: docs/DATA.md says how to get it") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path} is not gzipped JSON lines ({error}): get it again") from None
 
 
 READERS: dict[str, Reader] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,16 @@ from qa_extractive.windows import Window
 
 _MAX_GAP = 20.0
 _MAX_WIDENING = 64
+_MAX_MARKS = 8
+_JOINER = "\u200d"
+# Thai and Lao; Burmese; Khmer; Chinese and Japanese; Hangul
+_WIDE = (
+    ("\u0e00", "\u0eff"),
+    ("\u1000", "\u109f"),
+    ("\u1780", "\u17ff"),
+    ("\u2e80", "\u9fff"),
+    ("\uac00", "\ud7a3"),
+)
 _INSIDE_NUMBER = re.compile(r"\d[.,]\d")
 
 
@@ -175,18 +186,30 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
 def _joined(context: str, index: int) -> bool:
     """Whether the characters before and at ``index`` belong to one word or one number."""
     before, at = context[index - 1], context[index]
+    if _is_mark(at) or before == _JOINER:
+        return not (before.isspace() or at.isspace())
+    before = _base(context, index - 1)
     if before.isalnum() and at.isalnum():
         return not (_is_wide(before) or _is_wide(at))
     if before.isdigit() or at.isdigit():
         around = context[max(0, index - 2) : index + 2]
         return _INSIDE_NUMBER.search(around) is not None
-    return _is_mark(at)
+    return False
+
+
+def _base(context: str, index: int) -> str:
+    """The character at ``index``, or the one that it is a mark of."""
+    for i in range(index, max(-1, index - _MAX_MARKS), -1):
+        if not _is_mark(context[i]):
+            return context[i]
+    return context[index]
 
 
 def _is_wide(character: str) -> bool:
     """Scripts written without spaces, where every character may end a word."""
-    return "\u2e80" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"
+    return any(first <= character <= last for first, last in _WIDE)
 
 
 def _is_mark(character: str) -> bool:
-    return "\u0300" <= character <= "\u036f" or character in "\u200d\ufe0f"
+    """Whether it belongs to the character before it: an accent, a vowel sign, a joiner, a selector."""
+    return character == _JOINER or unicodedata.category(character)[0] == "M"

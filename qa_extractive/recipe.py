@@ -34,6 +34,8 @@ class Source:
         """Raise DataError for a reader that does not exist."""
         if self.reader not in READERS:
             raise DataError(f"recipe: unknown reader {self.reader!r}; known are {', '.join(READERS)}")
+        if self.n is not None and self.n < 1:
+            raise DataError(f"recipe: n of {self.path} must be positive or left out, got {self.n}")
 
     def read(self, data_root: Path, seed: int) -> list[Example]:
         """Its examples, the same for the same seed."""

@@ -149,7 +149,7 @@ class Answer:
         """Raise DataError where an abstained answer holds a span, or a span does not fit."""
         if self.abstained and (self.text or self.start or self.end):
             raise DataError("an abstained answer holds no text and no offsets")
-        if self.end - self.start != len(self.text):
+        if self.start < 0 or self.end - self.start != len(self.text):
             raise DataError(f"answer [{self.start}:{self.end}] does not fit its text")
 
     def to_dict(self) -> dict[str, Any]:

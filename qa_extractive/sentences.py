@@ -29,9 +29,10 @@ _NAME_LOOK_BACK = 40
 def split_sentences(text: str) -> list[Span]:
     """The sentences of a text, in order, as spans without surrounding white space.
 
-    A full stop inside a number, after an abbreviation or an initial, or before a lower-case letter ends
-    none; a blank line, a section label on a new line and one in capitals right after a full stop do. Every character that is not white space lies
-    in exactly one sentence. Linear in the length of the text.
+    A full stop inside a number, after an abbreviation or an initial, or before a lower-case letter
+    ends none; a blank line, a section label on a new line and one in capitals right after a full
+    stop do. Every character that is not white space lies in exactly one sentence. Linear in the
+    length of the text.
     """
     sentences: list[Span] = []
     start = 0

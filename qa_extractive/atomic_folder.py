@@ -1,0 +1,53 @@
+"""A folder that is there whole or not at all, however its making ends."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qa_extractive.errors import ExportError
+
+
+@contextmanager
+def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
+    """A new folder beside ``output`` to fill, which becomes ``output`` if the block ends well.
+
+    Args:
+        output: May be missing or empty, or hold an earlier folder of this kind, which is replaced.
+        marker: File by which an earlier one is known; None to replace none.
+
+    Raises:
+        ExportError: ``output`` holds something else.
+    """
+    _check_replaceable(output, marker)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    new = output.parent / f".{output.name}.{secrets.token_hex(4)}"
+    new.mkdir()
+    try:
+        yield new
+        _swap(new, output)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _check_replaceable(output: Path, marker: str | None) -> None:
+    if output.exists() and not output.is_dir():
+        raise ExportError(f"{output} is a file: give a folder to write")
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    if marker is None or not (output / marker).is_file():
+        lacks = f" and holds no {marker}" if marker else ""
+        raise ExportError(f"{output} is not empty{lacks}: give another folder")
+
+
+def _swap(new: Path, output: Path) -> None:
+    if not output.exists():
+        new.rename(output)
+        return
+    old = new.with_name(new.name + ".old")
+    output.rename(old)
+    new.rename(output)
+    shutil.rmtree(old)

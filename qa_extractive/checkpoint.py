@@ -1,0 +1,151 @@
+"""Torch checkpoints as they come in: written by ``train.py``, or any Hugging Face QA model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from qa_extractive.calibration import CALIBRATION_FILE, Calibration, uncalibrated
+from qa_extractive.config import ReaderConfig, WindowConfig, read_json
+from qa_extractive.errors import ModelError
+from qa_extractive.model import SpanReader, SpanReaderConfig
+from qa_extractive.windows import TOKENIZER_FILE
+
+_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A torch model with all that decides its answers.
+
+    Attributes:
+        name: The folder's name, or the hub id.
+        folder: Its folder; None if it came from the hub.
+        model: In fp32 and evaluation mode; a ``SpanReader`` or a question-answering model.
+        encoder_config: Config of the encoder.
+        tokenizer: The fast tokenizer.
+        reader: Windows and decoding.
+        calibration: Its own, or the plain logistic of the margin.
+    """
+
+    name: str
+    folder: Path | None
+    model: PreTrainedModel
+    encoder_config: PretrainedConfig
+    tokenizer: Tokenizer
+    reader: ReaderConfig
+    calibration: Calibration
+
+    @property
+    def encoder_type(self) -> str:
+        """The ``model_type`` of the encoder."""
+        return str(self.encoder_config.model_type)
+
+
+def load_checkpoint(name: str) -> Checkpoint:
+    """A checkpoint by its folder or hub id; no code of its own is run.
+
+    Raises:
+        ModelError: It is missing, broken, no question-answering model or has no fast tokenizer.
+    """
+    folder = Path(name) if Path(name).is_dir() else None
+    if folder and read_json(folder / "config.json").get("model_type") == SpanReaderConfig.model_type:
+        return _load_reader(folder)
+    return _load_question_answering(name, folder)
+
+
+def _load_reader(folder: Path) -> Checkpoint:
+    try:
+        model = SpanReader.from_pretrained(folder, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder} is no checkpoint of train.py: {_first_line(error)}") from None
+    has_calibration = (folder / CALIBRATION_FILE).is_file()
+    return Checkpoint(
+        name=folder.resolve().name,
+        folder=folder,
+        model=model.float().eval(),
+        encoder_config=model.encoder.config,
+        tokenizer=_own_tokenizer(folder),
+        reader=ReaderConfig.load(folder),
+        calibration=Calibration.load(folder) if has_calibration else uncalibrated(),
+    )
+
+
+def _own_tokenizer(folder: Path) -> Tokenizer:
+    path = folder / TOKENIZER_FILE
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: give a folder written by train.py")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ModelError(f"{path} cannot be read: {error}") from None
+
+
+def _load_question_answering(name: str, folder: Path | None) -> Checkpoint:
+    model = _question_answering_model(name)
+    tokenizer = fast_tokenizer(name)
+    return Checkpoint(
+        name=folder.resolve().name if folder else name,
+        folder=folder,
+        model=model.float().eval(),
+        encoder_config=model.config,
+        tokenizer=tokenizer.backend_tokenizer,
+        reader=ReaderConfig(window=window_for(model.config, tokenizer.model_max_length)),
+        calibration=uncalibrated(),
+    )
+
+
+def _question_answering_model(name: str) -> PreTrainedModel:
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        model, report = AutoModelForQuestionAnswering.from_pretrained(
+            name, config=config, trust_remote_code=False, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"{name} cannot be loaded as a question-answering model: {_first_line(error)}"
+        ) from None
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])[0]
+        raise ModelError(f"{name} is no question-answering checkpoint: it lacks {missing}; train it first")
+    return model
+
+
+def fast_tokenizer(name: str) -> PreTrainedTokenizerFast:
+    """The fast tokenizer of a folder or hub id; ModelError if it has none."""
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{name} has no tokenizer that can be loaded: {_first_line(error)}") from None
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(f"{name} has no fast tokenizer (tokenizer.json)")
+    return tokenizer
+
+
+def window_for(config: PretrainedConfig, tokenizer_limit: int = 512) -> WindowConfig:
+    """The longest windows that a model can read, at most 512 tokens; narrower parts for short ones."""
+    n_positions = config.to_dict().get("max_position_embeddings", 512)
+    if config.model_type in _PADDED_POSITIONS:  # their positions begin after the padding id
+        n_positions -= (config.pad_token_id or 0) + 1
+    n_tokens = max(1, min(512, n_positions, tokenizer_limit))
+    return WindowConfig(
+        max_tokens=n_tokens,
+        stride_tokens=min(128, n_tokens // 4),
+        max_question_tokens=min(128, n_tokens // 4),
+        max_title_tokens=min(48, n_tokens // 10),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,75 @@
+"""``export``: a checkpoint in, the folder that ``Predictor`` serves out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qa_extractive.export import ExportReport
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``export``."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="D",
+        help="folder written by train.py, or folder or hub id of a QA checkpoint",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="D2", help="folder to write")
+    parser.add_argument(
+        "--quantize", choices=("int8", "none"), default="int8", help="weights (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        nargs="+",
+        metavar="F",
+        help="labelled data not trained on (default: the examples that train.py held out)",
+    )
+    parser.add_argument(
+        "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export; 0 on success."""
+    from qa_extractive.export import export
+
+    examples = None
+    if options.calibrate:
+        from qa_extractive.alignment import align_examples
+        from qa_extractive.dataset import load_examples
+
+        loaded = load_examples(options.calibrate)
+        for problem in loaded.problems:
+            print(f"skipped {problem}")
+        examples = align_examples(loaded.examples).examples
+    report = export(
+        options.model,
+        options.output,
+        quantize=options.quantize,
+        calibrate=examples,
+        reduce_range=options.reduce_range,
+        n_threads=options.threads,
+    )
+    _print(report, options.output)
+    return 0
+
+
+def _print(report: ExportReport, output: Path) -> None:
+    megabytes, fp32_megabytes = report.model_bytes / 1e6, report.fp32_bytes / 1e6
+    print(f"{output}: {megabytes:.1f} MB {report.quantize} (fused fp32 {fp32_megabytes:.1f} MB)")
+    print(
+        f"parity: max |logit difference| of fp32 ONNX and torch {report.max_logit_diff:.1e} "
+        f"on {report.n_parity_windows} windows (limit 1e-3)"
+    )
+    if report.answer_agreement is not None:
+        print(f"same best span as fp32: {report.answer_agreement:.1%} of {report.n_check_examples} examples")
+    if report.fp32_f1 is not None and report.model_f1 is not None:
+        print(f"F1 without abstaining: fp32 {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
+    print(f"calibration: {report.calibrated_on}")
+    print(f"next: python infer.py --batch data/inference_data.csv --model {output}")

@@ -1,0 +1,169 @@
+"""Tiny seeded models, built in memory: no network, no downloads."""
+
+from __future__ import annotations
+
+import string
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY_WINDOW = {"max_tokens": 128, "stride_tokens": 32, "max_question_tokens": 32, "max_title_tokens": 16}
+TINY_WORDS = (
+    "what which how does the a an of in and is was were did not effect patients trial drug dose results "
+    "showed that reduced increased risk mortality group placebo treatment significantly compared with years "
+    "study we conclusion background methods percent title zebra"
+).split()
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A lower-casing WordPiece tokenizer with BERT's pair template."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *"αβγ≥±µ中文"]
+    letters = string.ascii_lowercase + string.digits
+    pieces += [*letters, *(f"##{c}" for c in letters), *(w for w in TINY_WORDS if len(w) > 1)]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    return tokenizer
+
+
+def _sizes(tokenizer: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": TINY_WINDOW["max_tokens"],
+        "pad_token_id": 0,
+    }
+
+
+def _roughen(model: Any) -> Any:
+    """Weights large enough that attention and the heads tell tokens apart, as trained ones do."""
+    import torch
+
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(20.0 if "head" in name or "qa_outputs" in name else 6.0)
+            elif name.endswith("bias"):
+                parameter.normal_(std=0.1)
+    return model.eval()
+
+
+def _save_reader(encoder_config: Any, tokenizer: Any, folder: Path) -> Path:
+    import torch
+
+    from qa_extractive.config import DecodeConfig, ReaderConfig, WindowConfig
+    from qa_extractive.model import SpanReader, SpanReaderConfig
+
+    torch.manual_seed(17)
+    model = _roughen(SpanReader(SpanReaderConfig(encoder=encoder_config.to_dict())))
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    ReaderConfig(WindowConfig(**TINY_WINDOW), DecodeConfig(max_answer_tokens=12)).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a 2-layer BERT SpanReader as train.py writes it, without calibration."""
+    pytest.importorskip("torch")
+    from transformers import BertConfig
+
+    folder = tmp_path_factory.mktemp("tiny_bert")
+    return _save_reader(BertConfig(**_sizes(tiny_tokenizer)), tiny_tokenizer, folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_deberta_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a DeBERTa-v3 encoder: disentangled attention, log buckets, no segments."""
+    pytest.importorskip("torch")
+    from transformers import DebertaV2Config
+
+    with warnings.catch_warnings():  # it uses torch.jit.script, which torch 2.13 deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import transformers.models.deberta_v2.modeling_deberta_v2  # noqa: F401
+
+    config = DebertaV2Config(
+        **_sizes(tiny_tokenizer),
+        relative_attention=True,
+        position_buckets=16,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        type_vocab_size=0,
+    )
+    return _save_reader(config, tiny_tokenizer, tmp_path_factory.mktemp("tiny_deberta"))
+
+
+@pytest.fixture(scope="session")
+def make_qa_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes the folder of a plain Hugging Face question-answering checkpoint of an architecture."""
+    torch = pytest.importorskip("torch")
+    from transformers import AutoConfig, AutoModelForQuestionAnswering
+
+    def make(model_type: str, **config: Any) -> Path:
+        torch.manual_seed(17)
+        folder = tmp_path_factory.mktemp(f"tiny_qa_{model_type}")
+        sizes = _sizes(tiny_tokenizer) | config
+        model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(model_type, **sizes))
+        _roughen(model).save_pretrained(folder)
+        _save_hub_tokenizer(tiny_tokenizer, folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_qa_checkpoint(make_qa_checkpoint: Callable[..., Path]) -> Path:
+    """Folder of a plain Hugging Face question-answering checkpoint (BERT)."""
+    return make_qa_checkpoint("bert")
+
+
+def _save_hub_tokenizer(tokenizer: Any, folder: Path) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=TINY_WINDOW["max_tokens"],
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_fp32(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT exported in fp32."""
+    return _export(tiny_checkpoint, tmp_path_factory.mktemp("exports") / "fp32", "none")
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT exported in int8: what ``Predictor`` loads."""
+    return _export(tiny_checkpoint, tmp_path_factory.mktemp("exports") / "int8", "int8")
+
+
+def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
+    pytest.importorskip("optimum")
+    from qa_extractive.export import export
+
+    export(checkpoint, output, quantize=quantize, n_threads=1)
+    return output

@@ -1,0 +1,124 @@
+"""The house rules: imports go downward, the package is light, its public names are these."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qa_extractive
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "qa_extractive"
+
+# In the order of the README's map. A module or subpackage may import only what stands above it.
+LAYERS = (
+    "errors",
+    "records",
+    "config",
+    "sentences",
+    "metrics",
+    "tables",
+    "dataset",
+    "alignment",
+    "windows",
+    "backend",
+    "decoding",
+    "calibration",
+    "model",
+    "threads",
+    "predictor",
+    "checkpoint",
+    "calibration_fit",
+    "export",
+    "training",
+    "batch",
+    "evaluation",
+    "cli",
+)
+HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx")
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _unit(dotted: str) -> str:
+    """``qa_extractive.metrics.text`` -> ``metrics``."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def _imports(path: Path) -> set[str]:
+    """The units of the package that a file imports anywhere, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {_unit(a.name) for a in node.names if a.name.startswith("qa_extractive")}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("qa_extractive"):
+            if node.module == "qa_extractive":
+                found |= {a.name for a in node.names}
+            else:
+                found.add(_unit(node.module))
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
+    return found - {""}
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_go_downward(path: Path) -> None:
+    unit = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert unit in LAYERS, f"{unit} has no place in LAYERS: give it one, here and in the README's map"
+    if unit == "predictor":  # ``from_pretrained`` reaches up to the exporter, lazily, for users' convenience
+        allowed = {*LAYERS[: LAYERS.index(unit) + 1], "export"}
+    else:
+        allowed = set(LAYERS[: LAYERS.index(unit) + 1])
+    assert _imports(path) <= allowed | {"__version__"}
+
+
+def test_the_readme_maps_every_unit() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [unit for unit in LAYERS if f"`{unit}" not in readme]
+    assert not missing
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(qa_extractive.__all__) == [
+        "Answer",
+        "DataError",
+        "Example",
+        "ExportError",
+        "ModelError",
+        "Predictor",
+        "QAError",
+        "Question",
+        "Span",
+        "__version__",
+    ]
+    for name in qa_extractive.__all__:
+        assert getattr(qa_extractive, name) is not None
+
+
+@pytest.mark.parametrize("statement", ["import qa_extractive", "from qa_extractive import Predictor"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    code = f"{statement}; import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def test_predicting_loads_nothing_heavy() -> None:
+    code = (
+        "from qa_extractive import Predictor; Predictor().answer('What fell?', 'The pressure fell by 5 mmHg.');"
+        f"import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
+
+
+def test_no_file_names_a_path_of_a_machine_or_edits_sys_path() -> None:
+    for path in _modules():
+        text = path.read_text(encoding="utf-8")
+        assert "sys.path" not in text, path
+        assert "/home/" not in text, path
