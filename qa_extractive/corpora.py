@@ -122,7 +122,7 @@ def trial_prompts_validation(path: Path, rng: random.Random) -> list[Example]:
 def _prompt(record: dict[str, Any], wording: int, rng: random.Random) -> Example:
     asked = questions.from_prompt(record["outcome"], record["intervention"], record["comparator"], rng)
     spans = [
-        Span.cut(record["context"], a["answer_start"], a["answer_start"] + len(a["text"]))
+        Span(a["text"], a["answer_start"], a["answer_start"] + len(a["text"]))  # Example compares the texts
         for a in record["answers"]
     ]
     question = Question(asked, record["context"])

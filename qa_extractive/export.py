@@ -11,9 +11,9 @@ import platform
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +178,7 @@ def export(
             quantized_ops=_QUANTIZED_OPS if quantize == "int8" else (),
             cpu=_CPU[quantize],
             exported_on=f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
-            versions={name: version(name) for name in _PACKAGES},
+            versions=_versions(),
             fp32_bytes=(fp32 / MODEL_FILE).stat().st_size,
             model_bytes=(folder / MODEL_FILE).stat().st_size,
             max_logit_diff=difference,
@@ -203,12 +203,22 @@ def calibrate_folder(
     """
     predictor = Predictor(folder, n_threads=n_threads)
     kept = _readable(predictor, examples)
+    logger.info("calibrating %s on %d examples", predictor.folder, len(kept))
     sources = ", ".join(sorted({e.source for e in kept if e.source})) or "unnamed data"
     readings = predictor.read_batch([e.question for e in kept])
     fitted_on = f"this ONNX file's logits of {len(kept)} examples ({sources})"
     calibration = fit(readings, kept, fitted_on=fitted_on)
     calibration.save(predictor.folder)
     return calibration
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that take part; onnxruntime's other builds go by other names."""
+    installed = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed
 
 
 def _own_examples(checkpoint: Checkpoint) -> Sequence[Example]:

@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -231,8 +231,8 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        readings = self.read_batch(questions)
-        return [self._answer(q, r) for q, r in zip(questions, readings, strict=True)]
+        asked = self._checked(questions)
+        return [self._answer(q, r) for q, r in zip(asked, self._read(asked), strict=True)]
 
     def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.
@@ -240,16 +240,23 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        if isinstance(questions, (str, Question)):
-            raise DataError("questions must be a list of Question: wrap a single one in a list")
-        for i, question in enumerate(questions):
-            self._check_at(i, question)
-        n_decoded = max(self.top_k, _MIN_DECODED)
-        return read_questions(questions, self._windower, self._backend, self.config.decode, top_k=n_decoded)
+        return self._read(self._checked(questions))
 
     def check(self, question: Question) -> None:
         """Raise DataError if a question is too long to be read."""
         self._windower.check(question)
+
+    def _read(self, questions: list[Question]) -> list[Reading]:
+        n_decoded = max(self.top_k, _MIN_DECODED)  # scores of the first few do not depend on top_k
+        return read_questions(questions, self._windower, self._backend, self.config.decode, top_k=n_decoded)
+
+    def _checked(self, questions: Iterable[Question]) -> list[Question]:
+        if isinstance(questions, (str, Question)) or not isinstance(questions, Iterable):
+            raise DataError(f"questions must be a list of Question, not {type(questions).__name__}")
+        asked = list(questions)
+        for i, question in enumerate(asked):
+            self._check_at(i, question)
+        return asked
 
     def _check_at(self, index: int, question: object) -> None:
         if not isinstance(question, Question):

@@ -64,7 +64,7 @@ def test_a_first_failure_leaves_no_threshold() -> None:
 
 
 def test_too_few_answers_to_prove_a_low_risk_are_no_failure() -> None:
-    # Without one wrong answer among 20 the bound is 0.139: testing that would forbid every lower risk for ever.
+    # None wrong of 20 still has a bound of 0.139: testing that would forbid every lower risk for ever.
     points = [(0.9, 20, 0.139), (0.8, 28, 0.1015), (0.7, 29, 0.098), (0.6, 400, 0.06), (0.5, 500, 0.11)]
     calibration = _with_table(*points)
     assert calibration.threshold_for_risk(0.1) == 0.6

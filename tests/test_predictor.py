@@ -253,6 +253,7 @@ def test_question_too_long(predictor: Predictor) -> None:
         ([None], r"questions\[0\]"),
         ("what", "must be a list"),
         (Question("q", "c"), "must be a list"),
+        (None, "must be a list of Question, not NoneType"),
     ],
 )
 def test_what_is_no_question(predictor: Predictor, given_questions: Any, message: str) -> None:
@@ -336,6 +337,30 @@ def test_tokenizer_of_another_model(tiny_export: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(ModelError, match="failed on a window"):
         Predictor(folder, n_threads=1).answer("what", "zebra")
+
+
+def test_feeds_what_the_graph_declares(tmp_path: Path, predictor: Predictor) -> None:
+    """A graph of 32-bit ids alone, without an answerability head."""
+    onnx = pytest.importorskip("onnx")
+    helper, types = onnx.helper, onnx.TensorProto
+    axes = ["batch", "length"]
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], [f"{n}_logits"], to=types.FLOAT) for n in ("start", "end")
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("input_ids", types.INT32, axes)],
+        [helper.make_tensor_value_info(f"{n}_logits", types.FLOAT, axes) for n in ("start", "end")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(tmp_path / "model.onnx"))
+    backend = OnnxBackend(tmp_path, n_threads=1)
+    window = predictor._windower.windows([Question("what", CONTEXT)])[0]
+    (logits,) = backend.run([window])
+    assert backend.input_names == ("input_ids",)
+    assert logits.answerability is None
+    assert (logits.start == window.token_ids).all()
 
 
 @pytest.mark.parametrize(
