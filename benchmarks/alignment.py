@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.alignment import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
-from qa_extractive.dataset import load_examples
+from qa_extractive.alignment.aligning import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
+from qa_extractive.dataset.loading import load_examples
 from qa_extractive.records import Example, Question
 
 ROOT = Path(__file__).resolve().parents[1]

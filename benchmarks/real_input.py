@@ -17,16 +17,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from qa_extractive.dataset import load_examples
-from qa_extractive.tables import write_rows
+from qa_extractive.dataset.loading import load_examples
+from qa_extractive.tables.reading import write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMAND = "python benchmarks/real_input.py --data-root DATA --output benchmarks/results/real_input.json"
 SETS = ("distil_hotpotqa/test.csv", "pubmedqa/pqal-train-500.json.gz", "squad/dev-v2.0.json.gz")
 
 
 def main() -> None:
     """Run every set and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="default")
@@ -37,7 +40,7 @@ def main() -> None:
         rows.append(run(options.data_root / name, name, options.model))
         print(json.dumps(rows[-1]))
     result = {
-        "command": "python benchmarks/real_input.py --data-root DATA --output benchmarks/results/real_input.json",
+        "command": COMMAND,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "sets": rows,
     }

@@ -1,7 +1,7 @@
 """Answer a question from a scientific paper with the paper's own words, or say that it does not.
 
-    from qa_extractive import Predictor
-    answer = Predictor().answer(question, abstract)
+from qa_extractive import Predictor
+answer = Predictor().answer(question, abstract)
 """
 
 from __future__ import annotations

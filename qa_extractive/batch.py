@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qa_extractive.dataset.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
 from qa_extractive.errors import DataError
 from qa_extractive.records import Answer, Question
-from qa_extractive.table_columns import ColumnNames, TableColumns, question_from_row, resolve_columns
-from qa_extractive.table_formats import table_format
-from qa_extractive.tables import Row, RowReader, read_rows, write_rows
-from qa_extractive.text_files import data_stem
+from qa_extractive.tables.formats import table_format
+from qa_extractive.tables.reading import Row, RowReader, read_rows, write_rows
+from qa_extractive.tables.text_files import data_stem
 
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor

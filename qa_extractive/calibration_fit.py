@@ -10,8 +10,8 @@ import numpy.typing as npt
 from qa_extractive.calibration import Calibration, Logistic, RiskPoint, uncalibrated
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import DataError
+from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.records import Example
-from qa_extractive.text_metrics import best_token_f1
 
 RIGHT_F1 = 0.5
 _CONFIDENCE = 0.95

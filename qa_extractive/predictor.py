@@ -402,7 +402,7 @@ def _exported(name: str, quantize: str, cache: Path) -> Path:
     folder = cache / f"{_slug(name)}-{_fingerprint(source)}-{quantize}"
     if not (folder / MODEL_FILE).is_file():
         try:
-            from qa_extractive.export import export
+            from qa_extractive.export.exporting import export
         except ModuleNotFoundError as error:
             raise ModelError(
                 f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"

@@ -141,7 +141,7 @@ class Windower:
         encoding = self._plain.encode(text[: 40 * self.config.max_title_tokens], add_special_tokens=False)
         if len(encoding) <= self.config.max_title_tokens:
             return text[: 40 * self.config.max_title_tokens]
-        # Where the first token too many starts, and not where the last one ends: tokens can share a character.
+        # Where the first token too many starts, not where the last one ends: tokens can share a character.
         return text[: encoding.offsets[self.config.max_title_tokens][0]].rstrip()
 
 

@@ -163,7 +163,7 @@ def tiny_export(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
     pytest.importorskip("optimum")
-    from qa_extractive.export import export
+    from qa_extractive.export.exporting import export
 
     export(checkpoint, output, quantize=quantize, n_threads=1)
     return output

@@ -11,16 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.alignment import DEFAULT_THRESHOLD, TIERS, Alignment, align, align_example, align_examples
-from qa_extractive.alignment_forms import ContextForms
-from qa_extractive.alignment_oracle import oracle_f1, oracle_sentence_f1
-from qa_extractive.alignment_tiers import MAX_CANDIDATES
-from qa_extractive.content_overlap import ContentWeights, overlap, stem
+from qa_extractive.alignment.aligning import (
+    DEFAULT_THRESHOLD,
+    TIERS,
+    Alignment,
+    align,
+    align_example,
+    align_examples,
+)
+from qa_extractive.alignment.content_overlap import ContentWeights, overlap, stem
+from qa_extractive.alignment.forms import ContextForms
+from qa_extractive.alignment.oracle import oracle_f1, oracle_sentence_f1
+from qa_extractive.alignment.sentence_roles import is_question_like, role_gain
+from qa_extractive.alignment.text_forms import close_brackets, fold, tokenize
+from qa_extractive.alignment.tiers import MAX_CANDIDATES
+from qa_extractive.alignment.token_search import best_token_f1, best_windows, window_limit
+from qa_extractive.metrics.text import normalize_answer, token_f1
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.sentence_roles import is_question_like, role_gain
-from qa_extractive.text_forms import close_brackets, fold, tokenize
-from qa_extractive.text_metrics import normalize_answer, token_f1
-from qa_extractive.token_search import best_token_f1, best_windows, window_limit
 
 ABSTRACT = (
     "Background: Whether the drug lowers relapse was unclear. We randomised 540 adults to 5 mg/day "

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.baselines import BASELINES, Baseline, open_baseline
 from qa_extractive.errors import ModelError, QAError
+from qa_extractive.evaluation.baselines import BASELINES, Baseline, open_baseline
+from qa_extractive.evaluation.systems import is_folder, open_system
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.systems import is_folder, open_system
 
 CONTEXT = "We asked 12 nurses. Sleep fell by two hours. Coffee did not help."
 

@@ -20,10 +20,10 @@ from qa_extractive.batch import (
     answer_table,
     default_output,
 )
+from qa_extractive.dataset.columns import ColumnNames, TableColumns
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Answer, Question, Span
-from qa_extractive.table_columns import ColumnNames, TableColumns
-from qa_extractive.tables import Row, read_rows, write_rows
+from qa_extractive.tables.reading import Row, read_rows, write_rows
 
 COLUMNS = TableColumns("question", "context")
 ALL_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "parquet")

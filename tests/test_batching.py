@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from qa_extractive.batching import LengthSampler, WindowDataset, collate  # noqa: E402
+from qa_extractive.training.batching import LengthSampler, WindowDataset, collate  # noqa: E402
 from qa_extractive.windows import LabelledWindow, Window  # noqa: E402
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from qa_extractive.card import CARD_FILE, card, write_card
 from qa_extractive.config import TrainConfig
-from qa_extractive.train_report import TrainReport
+from qa_extractive.training.card import CARD_FILE, card, write_card
+from qa_extractive.training.report import TrainReport
 
 REPORT = TrainReport(
     base="org/encoder",

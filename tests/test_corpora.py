@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from qa_extractive import corpora
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
+from qa_extractive.training import corpora
 
 CONCLUSION = "Zinc made children grow faster than placebo did."
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.dataset import (
+from qa_extractive.dataset.loading import (
     ColumnNames,
     examples_to_jsonl,
     load_examples,
@@ -17,7 +17,7 @@ from qa_extractive.dataset import (
 )
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.tables import Row, write_rows
+from qa_extractive.tables.reading import Row, write_rows
 
 CONTEXT = "Aspirin reduced mortality. Aspirin was safe."
 SQUAD = {

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from qa_extractive import Answer, Predictor, Question
-from qa_extractive.dataset import load_examples
-from qa_extractive.metrics import answerability_auroc, best_token_f1, squad_scores
+from qa_extractive.dataset.loading import load_examples
+from qa_extractive.metrics.scores import answerability_auroc, best_token_f1, squad_scores
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.windows import Windower
 
@@ -49,7 +49,14 @@ def test_20_full_length_abstracts_are_answered_within_the_budget(predictor: Pred
 
 def test_the_model_is_small_complete_and_names_no_machine() -> None:
     names = {path.name for path in DEFAULT_MODEL.iterdir()}
-    needed = {"model.onnx", "tokenizer.json", "reader.json", "calibration.json", "architecture.json", "README.md"}
+    needed = {
+        "model.onnx",
+        "tokenizer.json",
+        "reader.json",
+        "calibration.json",
+        "architecture.json",
+        "README.md",
+    }
     assert needed <= names
     assert (DEFAULT_MODEL / "model.onnx").stat().st_size < 24e6
     for path in DEFAULT_MODEL.glob("*.json"):
@@ -94,13 +101,17 @@ def test_the_demonstration_scores_are_no_worse_than_published(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("QA_DATA" not in os.environ, reason="needs the third-party data of docs/DATA.md in QA_DATA")
+@pytest.mark.skipif(
+    "QA_DATA" not in os.environ, reason="needs the third-party data of docs/DATA.md in QA_DATA"
+)
 @pytest.mark.timeout(3600)
 def test_squad_scores_reach_their_floors(predictor: Predictor) -> None:
     root = Path(os.environ["QA_DATA"]) / "squad"
     first = load_examples(root / "dev-v1.1.json.gz").examples
     answers = predictor.answer_batch([e.question for e in first])
-    forced = squad_scores([a.candidates[0].text for a in answers], [e.references for e in first], version="1.1")
+    forced = squad_scores(
+        [a.candidates[0].text for a in answers], [e.references for e in first], version="1.1"
+    )
     assert forced.f1 is not None
     assert forced.f1 >= 0.65
     second = load_examples(root / "dev-v2.0.json.gz").examples

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from qa_extractive import __version__, systems
+from qa_extractive import __version__
 from qa_extractive.cli import evaluate as command
 from qa_extractive.cli import main
+from qa_extractive.evaluation import systems
 from qa_extractive.records import Answer, Question
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -397,6 +398,6 @@ def test_importing_the_script_by_its_shadowing_name_does_nothing() -> None:
 def test_the_libraries_that_know_an_evaluate_work_beside_the_script() -> None:
     code = (
         "import evaluate, datasets, transformers.trainer, sklearn.metrics, qa_extractive.cli.evaluate;"
-        "import qa_extractive.evaluation, qa_extractive.training; print(evaluate.__file__)"
+        "import qa_extractive.evaluation.evaluating, qa_extractive.training.run; print(evaluate.__file__)"
     )
     assert Path(from_root("-c", code).split()[-1]) == ROOT / "evaluate.py"

@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from qa_extractive.baselines import Abstaining, FirstSentence
-from qa_extractive.bootstrap import bootstrap_statistic_interval
 from qa_extractive.errors import DataError, ModelError, QAError
-from qa_extractive.evaluation import Batch, Evaluation, evaluate, join_results, latency_of, run_system, score
-from qa_extractive.metrics import answerability_auroc, calibration_error, squad_scores
+from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
+from qa_extractive.evaluation.evaluating import (
+    Batch,
+    Evaluation,
+    evaluate,
+    join_results,
+    latency_of,
+    run_system,
+    score,
+)
+from qa_extractive.metrics.bootstrap import bootstrap_statistic_interval
+from qa_extractive.metrics.scores import answerability_auroc, calibration_error, squad_scores
+from qa_extractive.metrics.text import best_rouge_l
 from qa_extractive.records import Answer, Example, Question, Span
-from qa_extractive.text_metrics import best_rouge_l
 
 CONTEXT = "Aspirin halved the risk. It was safe in adults. Cost was not studied."
 

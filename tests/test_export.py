@@ -16,13 +16,13 @@ pytest.importorskip("optimum")
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import Calibration
-from qa_extractive.checkpoint import load_checkpoint, window_for
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import ExportError, ModelError
-from qa_extractive.export import EXPORT_FILE, ExportReport, calibrate_folder, export
+from qa_extractive.export.checkpoint import load_checkpoint, window_for
+from qa_extractive.export.exporting import EXPORT_FILE, ExportReport, calibrate_folder, export
+from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt, rebuild
 from qa_extractive.model import SpanReader, TorchBackend, pad_windows
 from qa_extractive.predictor import OnnxBackend, Predictor
-from qa_extractive.rebuild import ARCHITECTURE_FILE, load_rebuilt, rebuild
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.windows import Window, Windower
 
@@ -170,7 +170,7 @@ def test_window_fits_the_model(n_positions: int, model_type: str, limit: int, ex
 
 
 def test_calibrates_on_the_examples_left_by_training(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from qa_extractive.dataset import examples_to_jsonl
+    from qa_extractive.dataset.loading import examples_to_jsonl
 
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
     (folder / "README.md").write_text("# A card\n")
@@ -226,7 +226,7 @@ def test_earlier_export_is_replaced(tiny_checkpoint: Path, tmp_path: Path) -> No
 def test_missed_parity_leaves_nothing(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qa_extractive.export.MAX_LOGIT_DIFF", 0.0)
+    monkeypatch.setattr("qa_extractive.export.exporting.MAX_LOGIT_DIFF", 0.0)
     with pytest.raises(ExportError, match="differs from torch"):
         export(tiny_checkpoint, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

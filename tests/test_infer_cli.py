@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qa_extractive.cli import main
-from qa_extractive.tables import read_rows, write_rows
+from qa_extractive.tables.reading import read_rows, write_rows
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "What was the effect?"

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.bootstrap import bootstrap_interval, bootstrap_statistic_interval
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.metrics import (
+from qa_extractive.metrics.bootstrap import bootstrap_interval, bootstrap_statistic_interval
+from qa_extractive.metrics.risk_coverage import risk_coverage
+from qa_extractive.metrics.scores import (
     answerability_auroc,
     answerability_average_precision,
     brier_score,
@@ -23,7 +24,6 @@ from qa_extractive.metrics import (
     squad_rows,
     squad_scores,
 )
-from qa_extractive.risk_coverage import risk_coverage
 
 # ------------------------------------------------------------------------------------------------ SQuAD
 

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("sklearn")
 
 from qa_extractive.config import TrainConfig
-from qa_extractive.mixture import Mixture, mix, with_negatives
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.sentences import split_sentences
+from qa_extractive.training.mixture import Mixture, mix, with_negatives
 
 TOPICS = ("blood pressure", "bone density", "gene expression", "lung function", "sleep quality")
 CONFIG = TrainConfig(n_dev=1000, n_calibration=1000, mismatch_share=0.5, removal_share=0.5)

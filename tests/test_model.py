@@ -13,11 +13,11 @@ pytest.importorskip("transformers")
 
 from transformers import BertConfig, BertModel  # noqa: E402
 
-from qa_extractive.batching import collate  # noqa: E402
 from qa_extractive.config import WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.model import SpanReader, SpanReaderConfig, TorchBackend, pad_windows  # noqa: E402
 from qa_extractive.records import Question  # noqa: E402
+from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.windows import LabelledWindow, Window, Windower  # noqa: E402
 
 QUESTIONS = [

@@ -425,7 +425,9 @@ def test_from_pretrained_exports_once(
     first = Predictor.from_pretrained(source, n_threads=1)
     assert first.folder.parent == tmp_path / "cache"
     assert first.model_name == str(source)
-    monkeypatch.setattr("qa_extractive.export.export", lambda *_, **__: pytest.fail("exported again"))
+    monkeypatch.setattr(
+        "qa_extractive.export.exporting.export", lambda *_, **__: pytest.fail("exported again")
+    )
     again = Predictor.from_pretrained(source, threshold=0.1, top_k=2)
     assert (again.folder, again.threshold, again.top_k) == (first.folder, 0.1, 2)
     assert Predictor.from_pretrained(first.folder).folder == first.folder
@@ -436,7 +438,7 @@ def test_from_pretrained_exports_once(
 def test_from_pretrained_needs_the_extra(
     tiny_qa_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "qa_extractive.export", None)
+    monkeypatch.setitem(sys.modules, "qa_extractive.export.exporting", None)
     with pytest.raises(ModelError, match=r"pip install 'qa-extractive\[train\]'"):
         Predictor.from_pretrained(tiny_qa_checkpoint, cache=tmp_path)
 

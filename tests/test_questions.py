@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from qa_extractive import questions
+from qa_extractive.training import questions
 
 
 class _First(random.Random):

@@ -11,7 +11,7 @@ import pytest
 
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.recipe import Recipe, Source
+from qa_extractive.training.recipe import Recipe, Source
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = {"reader": "claims", "path": "claims.jsonl.gz"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
-from qa_extractive.tables import Row, read_rows, write_rows
+from qa_extractive.tables.reading import Row, read_rows, write_rows
 
 TEXT_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz")
 ALL_FORMATS = (*TEXT_FORMATS, "parquet")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
-from qa_extractive.text_metrics import (
+from qa_extractive.metrics.text import (
     best_exact_match,
     best_rouge_l,
     best_token_f1,

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from qa_extractive.train_report import REPORT_FILE, TrainReport
+from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 
 def test_a_report_is_saved_as_it_is(tmp_path: Path) -> None:

@@ -13,15 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from qa_extractive import span_trainer  # noqa: E402
 from qa_extractive.calibration import Calibration  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import TrainConfig  # noqa: E402
-from qa_extractive.dataset import load_examples  # noqa: E402
+from qa_extractive.dataset.loading import load_examples  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.model import SpanReader  # noqa: E402
 from qa_extractive.records import Example, Question, Span  # noqa: E402
-from qa_extractive.training import CALIBRATION_EXAMPLES_FILE, train  # noqa: E402
+from qa_extractive.training import span_trainer  # noqa: E402
+from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, train  # noqa: E402
 
 # Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")

@@ -22,8 +22,8 @@ from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 
 if TYPE_CHECKING:
-    from qa_extractive.evaluation import BestThreshold, Evaluation, Latency, Results
-    from qa_extractive.systems import System
+    from qa_extractive.evaluation.evaluating import BestThreshold, Evaluation, Latency, Results
+    from qa_extractive.evaluation.systems import System
 
 METRICS_FILE = "metrics.json"
 SCHEMA_VERSION = 1
@@ -174,7 +174,7 @@ def _load(options: argparse.Namespace) -> list[_Data]:
 
 
 def _load_file(path: Path, name: str, labels: _Labels | None, options: argparse.Namespace) -> _Data:
-    from qa_extractive.dataset import ColumnNames, load_examples
+    from qa_extractive.dataset.loading import ColumnNames, load_examples
 
     columns = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
     loaded = load_examples(path, names=columns)
@@ -209,7 +209,7 @@ class _Labels:
 
     def __init__(self, path: Path, id_column: str | None) -> None:
         """Read a table; DataError where a column is missing, or a row has a bad cell or no id of its own."""
-        from qa_extractive.tables import read_rows
+        from qa_extractive.tables.reading import read_rows
 
         self.path = path
         reader = read_rows(path)
@@ -261,7 +261,7 @@ def _label_columns(
 
 
 def _label(values: Mapping[str, Any], answerable: str | None, reference: str | None, where: str) -> _Label:
-    from qa_extractive.given_answers import given_answers
+    from qa_extractive.dataset.given_answers import given_answers
 
     said = "" if answerable is None else _cell_text(values.get(answerable)).lower()
     if said not in _ANSWERABLE:
@@ -294,7 +294,7 @@ def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
 
 def _open_systems(models: Sequence[str], examples: Sequence[Example]) -> list[System]:
     """The systems in order, each once; a folder is named by its last part, or as many as it needs."""
-    from qa_extractive.systems import is_folder, open_system
+    from qa_extractive.evaluation.systems import is_folder, open_system
 
     folders = {Path(model).resolve(): model for model in models if is_folder(model)}
     others = [model for model in dict.fromkeys(models) if not is_folder(model)]
@@ -304,7 +304,7 @@ def _open_systems(models: Sequence[str], examples: Sequence[Example]) -> list[Sy
 
 
 def _run(system: System, data: _Data) -> Results:
-    from qa_extractive.evaluation import run_system
+    from qa_extractive.evaluation.evaluating import run_system
 
     with _progress(f"{system.name} on {data.name}") as progress:
         return run_system(system, data.examples, progress=progress)
@@ -335,14 +335,14 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _score(results: Results, options: argparse.Namespace) -> Evaluation:
-    from qa_extractive.evaluation import score
+    from qa_extractive.evaluation.evaluating import score
 
     return score(results, n_bootstrap=options.bootstrap, seed=options.seed)
 
 
 def _together(runs: Sequence[Sequence[Results]], options: argparse.Namespace) -> list[Evaluation]:
     """The figures of each system over the rows of all files."""
-    from qa_extractive.evaluation import join_results
+    from qa_extractive.evaluation.evaluating import join_results
 
     return [_score(join_results(of_system), options) for of_system in zip(*runs, strict=True)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qa_extractive.export import ExportReport
+    from qa_extractive.export.exporting import ExportReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
-    from qa_extractive.export import export
+    from qa_extractive.export.exporting import export
 
     examples = None
     if options.calibrate:
-        from qa_extractive.alignment import align_examples
-        from qa_extractive.dataset import load_examples
+        from qa_extractive.alignment.aligning import align_examples
+        from qa_extractive.dataset.loading import load_examples
 
         loaded = load_examples(options.calibrate)
         for problem in loaded.problems:

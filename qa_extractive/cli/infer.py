@@ -151,7 +151,7 @@ def _candidate(span: Span) -> str:
 
 def _answer_batch(options: argparse.Namespace) -> int:
     from qa_extractive.batch import BatchJob, answer_table
-    from qa_extractive.table_columns import ColumnNames
+    from qa_extractive.dataset.columns import ColumnNames
 
     names = ColumnNames(options.question_column, options.context_column, options.title_column)
     job = BatchJob.open(options.batch, options.output, names)

@@ -13,7 +13,7 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
-    from qa_extractive.alignment import AlignmentReport
+    from qa_extractive.alignment.aligning import AlignmentReport
     from qa_extractive.records import Example
 
 _SETTINGS = (
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     """Train; 0 on success."""
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
     examples, config = _inputs(options)
-    from qa_extractive.training import train
+    from qa_extractive.training.run import train
 
     report = train(examples, base=options.base, output=options.output, config=config, resume=options.resume)
     print(f"{options.output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
@@ -77,7 +77,7 @@ def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
     overrides = {name: value for name, value in given.items() if value is not None}
     if options.recipe is None:
         return _from_files(options), TrainConfig(**overrides)
-    from qa_extractive.recipe import Recipe
+    from qa_extractive.training.recipe import Recipe
 
     recipe = Recipe.load(options.recipe)
     root = options.data_root or os.environ.get("QA_DATA")
@@ -89,8 +89,8 @@ def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
 
 
 def _from_files(options: argparse.Namespace) -> list[Example]:
-    from qa_extractive.alignment import align_examples
-    from qa_extractive.dataset import ColumnNames, load_examples
+    from qa_extractive.alignment.aligning import align_examples
+    from qa_extractive.dataset.loading import ColumnNames, load_examples
 
     names = ColumnNames(
         question=options.question_column,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from qa_extractive.baselines import open_baseline
 from qa_extractive.errors import QAError
+from qa_extractive.evaluation.baselines import open_baseline
 from qa_extractive.records import Answer, Example, Question
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from qa_extractive.errors import DataError
-from qa_extractive.parquet_files import require_pyarrow, write_parquet
-from qa_extractive.table_formats import TableFormat, check_columns, table_format
-from qa_extractive.text_files import os_reason
+from qa_extractive.tables.formats import TableFormat, check_columns, table_format
+from qa_extractive.tables.parquet import require_pyarrow, write_parquet
+from qa_extractive.tables.text_files import os_reason
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qa_extractive.columns import (
+from qa_extractive.errors import DataError, QAError
+from qa_extractive.metrics.columns import (
     Bools,
     Floats,
     Ints,
@@ -26,8 +27,7 @@ from qa_extractive.columns import (
     prob_column,
     require_same_length,
 )
-from qa_extractive.errors import DataError, QAError
-from qa_extractive.text_metrics import SquadVersion, best_exact_match, best_token_f1
+from qa_extractive.metrics.text import SquadVersion, best_exact_match, best_token_f1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qa_extractive.columns import finite_column
 from qa_extractive.errors import DataError
+from qa_extractive.metrics.columns import finite_column
 
 Interval: TypeAlias = tuple[float, float]
 

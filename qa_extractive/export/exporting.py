@@ -29,18 +29,18 @@ from optimum.exporters.onnx import OnnxConfig
 from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.tasks import TasksManager
 
-from qa_extractive.atomic_folder import atomic_folder
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import CALIBRATION_FILE, Calibration
 from qa_extractive.calibration_fit import fit
-from qa_extractive.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.dataset import load_examples
+from qa_extractive.dataset.loading import load_examples
 from qa_extractive.errors import DataError, ExportError
+from qa_extractive.export.atomic_folder import atomic_folder
+from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
+from qa_extractive.export.rebuild import save_architecture
+from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model import SpanReader, pad_windows
 from qa_extractive.predictor import MODEL_FILE, OnnxBackend, Predictor
-from qa_extractive.rebuild import save_architecture
 from qa_extractive.records import Example
-from qa_extractive.text_metrics import best_token_f1
 from qa_extractive.windows import TOKENIZER_FILE, Window, Windower
 
 logger = logging.getLogger(__name__)

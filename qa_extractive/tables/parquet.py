@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive.errors import DataError
-from qa_extractive.text_files import os_reason
+from qa_extractive.tables.text_files import os_reason
 
 _BATCH_ROWS = 1024
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.table_formats import table_format
-from qa_extractive.table_writing import write_rows
+from qa_extractive.tables.formats import table_format
+from qa_extractive.tables.writing import write_rows
 
 _COLUMNS = (
     "id", "question", "context", "title", "references", "spans", "answerable", "document", "source", "fields",

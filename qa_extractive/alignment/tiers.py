@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from qa_extractive.alignment_forms import ContextForms, ReferenceForms
-from qa_extractive.content_overlap import Overlap, overlap, stem
+from qa_extractive.alignment.content_overlap import Overlap, overlap, stem
+from qa_extractive.alignment.forms import ContextForms, ReferenceForms
+from qa_extractive.alignment.sentence_roles import is_question_like, role_gain
+from qa_extractive.alignment.text_forms import tokenize
+from qa_extractive.alignment.token_search import Window, best_windows
+from qa_extractive.metrics.text import rouge_l
 from qa_extractive.records import Span
-from qa_extractive.sentence_roles import is_question_like, role_gain
-from qa_extractive.text_forms import tokenize
-from qa_extractive.text_metrics import rouge_l
-from qa_extractive.token_search import Window, best_windows
 
 MAX_CANDIDATES = 8
 MIN_WINDOW_F1 = 0.7

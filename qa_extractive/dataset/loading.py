@@ -10,15 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qa_extractive.dataset.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
+from qa_extractive.dataset.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
+from qa_extractive.dataset.given_answers import given_answers, spans_of
+from qa_extractive.dataset.outcomes import Outcome, attempt
+from qa_extractive.dataset.squad_json import (
+    document_hash,
+    is_pubmedqa,
+    is_squad,
+    pubmedqa_examples,
+    squad_examples,
+)
 from qa_extractive.errors import DataError
-from qa_extractive.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
-from qa_extractive.given_answers import given_answers, spans_of
-from qa_extractive.outcomes import Outcome, attempt
 from qa_extractive.records import Example
-from qa_extractive.squad_json import document_hash, is_pubmedqa, is_squad, pubmedqa_examples, squad_examples
-from qa_extractive.table_columns import ColumnNames, TableColumns, question_from_row, resolve_columns
-from qa_extractive.tables import Row, read_rows
-from qa_extractive.text_files import data_stem, read_json
+from qa_extractive.tables.reading import Row, read_rows
+from qa_extractive.tables.text_files import data_stem, read_json
 
 __all__ = [
     "ColumnNames",

@@ -13,12 +13,12 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from qa_extractive.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.config import DecodeConfig, TrainConfig
 from qa_extractive.decoding import Reading, decode
+from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model import SpanReader, TorchBackend
 from qa_extractive.records import Example
-from qa_extractive.text_metrics import best_token_f1
+from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.windows import LabelledWindow, Windower
 
 _ELAPSED_FILE = "elapsed.json"
@@ -53,6 +53,10 @@ class Progress:
 
 class SpanTrainer(Trainer):
     """Trainer for ``SpanReader``."""
+
+    optimizer: Optimizer | None
+    lr_scheduler: LambdaLR | None
+    control: Any
 
     def __init__(
         self,
@@ -123,19 +127,19 @@ def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> 
 
 
 def development_f1(readings: Sequence[Reading], examples: Sequence[Example]) -> float:
-    """Mean F1 where the margin's best threshold decides whether to answer, in [0, 1]."""
-    rows = []
+    """Mean F1 where the best threshold on the first feature decides whether to answer, in [0, 1]."""
+    gains: list[tuple[float, float]] = []
     for reading, example in zip(readings, examples, strict=True):
         if reading.candidates:
-            best = reading.candidates[0]
-            text = example.question.context[best.start : best.end]
+            span = reading.candidates[0]
+            text = example.question.context[span.start : span.end]
             gain = best_token_f1(text, example.references) if example.answerable else -1.0
-            rows.append((float(reading.features()[0]), gain))
-    total = best = float(sum(not example.answerable for example in examples))
-    for _, gain in sorted(rows, reverse=True):
+            gains.append((float(reading.features()[0]), gain))
+    total = highest = float(sum(not example.answerable for example in examples))
+    for _, gain in sorted(gains, reverse=True):
         total += gain
-        best = max(best, total)
-    return best / max(1, len(examples))
+        highest = max(highest, total)
+    return highest / max(1, len(examples))
 
 
 def parameter_groups(model: SpanReader, config: TrainConfig) -> list[dict[str, Any]]:

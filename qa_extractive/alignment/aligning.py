@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from qa_extractive.alignment_forms import ContextForms, ReferenceForms
-from qa_extractive.alignment_oracle import oracle_f1, oracle_sentence_f1
-from qa_extractive.alignment_records import TIERS, AlignedExamples, Alignment, AlignmentReport, Tier
-from qa_extractive.alignment_tiers import exact_spans, normalised_spans, sentence_spans, window_spans
+from qa_extractive.alignment.forms import ContextForms, ReferenceForms
+from qa_extractive.alignment.oracle import oracle_f1, oracle_sentence_f1
+from qa_extractive.alignment.records import TIERS, AlignedExamples, Alignment, AlignmentReport, Tier
+from qa_extractive.alignment.tiers import exact_spans, normalised_spans, sentence_spans, window_spans
 from qa_extractive.records import Example, Span
 
 __all__ = [

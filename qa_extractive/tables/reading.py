@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from qa_extractive.errors import DataError
-from qa_extractive.parquet_files import parquet_rows, parquet_shape
-from qa_extractive.table_formats import TableFormat, check_columns, table_format
-from qa_extractive.table_writing import RowWriter, write_rows
-from qa_extractive.text_files import open_text
+from qa_extractive.tables.formats import TableFormat, check_columns, table_format
+from qa_extractive.tables.parquet import parquet_rows, parquet_shape
+from qa_extractive.tables.text_files import open_text
+from qa_extractive.tables.writing import RowWriter, write_rows
 
 __all__ = ["Row", "RowReader", "RowWriter", "read_rows", "write_rows"]
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive import questions
-from qa_extractive.dataset import load_examples
+from qa_extractive.dataset.loading import load_examples
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example, Question, Span
+from qa_extractive.training import questions
 
 Reader = Callable[[Path, random.Random], list[Example]]
 

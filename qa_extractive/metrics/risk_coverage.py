@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qa_extractive.columns import Floats, Ints, mean_or_none, paired_columns
+from qa_extractive.metrics.columns import Floats, Ints, mean_or_none, paired_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from qa_extractive.config import TrainConfig
-from qa_extractive.train_report import TrainReport
+from qa_extractive.training.report import TrainReport
 
 CARD_FILE = "README.md"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.config import TrainConfig, from_dict
-from qa_extractive.corpora import READERS
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Example
+from qa_extractive.training.corpora import READERS
 
 
 @dataclass(frozen=True, slots=True)

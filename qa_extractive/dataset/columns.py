@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
-from qa_extractive.tables import Row
+from qa_extractive.tables.reading import Row
 
 # The usual names, lower case, in the order in which they are looked for.
 _USUAL = {

@@ -17,27 +17,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qa_extractive.bootstrap import Interval, bootstrap_statistic_interval
 from qa_extractive.calibration_fit import RIGHT_F1
-from qa_extractive.columns import Bools, Floats, mean_or_none
 from qa_extractive.errors import ModelError, QAError
-from qa_extractive.metrics import (
+from qa_extractive.evaluation.systems import System
+from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
+from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
+from qa_extractive.metrics.scores import (
     RowScores,
     SquadScores,
     answerability_auroc,
     calibration_error,
     squad_rows,
 )
-from qa_extractive.records import Answer, Example, Question, Span
-from qa_extractive.sentences import sentence_at
-from qa_extractive.systems import System
-from qa_extractive.text_metrics import (
+from qa_extractive.metrics.text import (
     SquadVersion,
     best_exact_match,
     best_token_f1,
     normalize_answer,
     rouge_l,
 )
+from qa_extractive.records import Answer, Example, Question, Span
+from qa_extractive.sentences import sentence_at
 
 BATCH_ROWS = 20
 N_CALIBRATION_BINS = 15

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from qa_extractive.dataset.given_answers import given_answers, spans_of
+from qa_extractive.dataset.outcomes import Outcome, attempt
 from qa_extractive.errors import DataError
-from qa_extractive.given_answers import given_answers, spans_of
-from qa_extractive.outcomes import Outcome, attempt
 from qa_extractive.records import Example, Question, Span
 
 _SQUAD_KEYS = {"id", "question", "answers", "is_impossible", "plausible_answers"}

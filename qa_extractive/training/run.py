@@ -17,18 +17,18 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from qa_extractive.calibration import Calibration
 from qa_extractive.calibration_fit import fit
-from qa_extractive.card import write_card
-from qa_extractive.checkpoint import fast_tokenizer, window_for
 from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
-from qa_extractive.dataset import examples_to_jsonl
+from qa_extractive.dataset.loading import examples_to_jsonl
 from qa_extractive.errors import DataError
-from qa_extractive.mixture import Mixture, mix
+from qa_extractive.export.checkpoint import fast_tokenizer, window_for
+from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
-from qa_extractive.rebuild import ARCHITECTURE_FILE, load_rebuilt
 from qa_extractive.records import Example
-from qa_extractive.span_trainer import CHECKPOINTS, SpanTrainer, development_f1, read
-from qa_extractive.train_report import TrainReport
+from qa_extractive.training.card import write_card
+from qa_extractive.training.mixture import Mixture, mix
+from qa_extractive.training.report import TrainReport
+from qa_extractive.training.span_trainer import CHECKPOINTS, SpanTrainer, development_f1, read
 from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
 
 logger = logging.getLogger(__name__)

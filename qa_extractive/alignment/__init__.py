@@ -1,0 +1,27 @@
+"""A free-form reference answer -> weak span labels, each with a confidence."""
+
+from __future__ import annotations
+
+from qa_extractive.alignment.aligning import (
+    DEFAULT_THRESHOLD,
+    TIERS,
+    AlignedExamples,
+    Alignment,
+    AlignmentReport,
+    Tier,
+    align,
+    align_example,
+    align_examples,
+)
+
+__all__ = [
+    "DEFAULT_THRESHOLD",
+    "TIERS",
+    "AlignedExamples",
+    "Alignment",
+    "AlignmentReport",
+    "Tier",
+    "align",
+    "align_example",
+    "align_examples",
+]

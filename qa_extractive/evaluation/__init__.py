@@ -1,0 +1,1 @@
+"""Systems and labelled examples -> figures; ``evaluating`` is the entry."""

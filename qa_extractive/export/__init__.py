@@ -1,0 +1,1 @@
+"""Checkpoints -> ONNX folders for ``Predictor``, and back. Needs the [train] extra."""
