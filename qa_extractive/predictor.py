@@ -1,146 +1,33 @@
-"""The exported model behind the ``Backend`` protocol, and ``Predictor``: questions in, answers out.
+"""``Predictor``: questions in, answers out.
 
 Serving code: numpy, onnxruntime and tokenizers, no torch.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime as ort
 
-from qa_extractive.backend import Backend, WindowLogits
+from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
 from qa_extractive.config import DecodeConfig, ReaderConfig
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
+from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
 from qa_extractive.records import Answer, Question, Span
 from qa_extractive.sentences import sentence_at
 from qa_extractive.threads import available_cpus
-from qa_extractive.windows import Window, Windower
+from qa_extractive.windows import Windower
 
-MODEL_FILE = "model.onnx"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
-CACHE_VARIABLE = "QA_EXTRACTIVE_CACHE"
 
-_INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _CHUNK_QUESTIONS = 256
 _CHUNK_CHARACTERS = 2_000_000
 _MIN_DECODED = 20
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-class OnnxBackend:
-    """Runs ``model.onnx`` of a folder: one window a run, the cores shared out over the runs.
-
-    No padding, so the logits of a window never depend on its neighbours or on the number of threads.
-    Safe to call from several threads at once; pickled as its folder. The session and the backend
-    hold no threads between calls, so a process may fork while no call is running.
-    """
-
-    def __init__(self, folder: str | Path, n_threads: int | None = None) -> None:
-        """Load the model.
-
-        Args:
-            folder: Folder that holds ``model.onnx``.
-            n_threads: Windows run at once; None for the CPUs this process may use.
-
-        Raises:
-            ModelError: The file is missing, broken or no reader, or ``n_threads`` is not positive.
-        """
-        self.folder = Path(folder)
-        self.n_threads = _thread_count(n_threads)
-        self._session = _open_session(self.folder / MODEL_FILE)
-        self._inputs = {each.name: _integer_type(each, self.folder) for each in self._session.get_inputs()}
-        self._outputs = _output_names(self._session, self.folder)
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The inputs of the graph; not every encoder reads segments."""
-        return tuple(self._inputs)
-
-    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
-        """The logits of each window, in order; the longest run first, so that no core waits long."""
-        n_workers = min(self.n_threads, len(windows))
-        if n_workers <= 1:
-            return [self._run_one(window) for window in windows]
-        order = sorted(range(len(windows)), key=lambda i: -windows[i].n_tokens)
-        with ThreadPoolExecutor(n_workers, thread_name_prefix="qa-onnx") as pool:
-            results = dict(zip(order, pool.map(self._run_one, (windows[i] for i in order)), strict=True))
-        return [results[i] for i in range(len(windows))]
-
-    def _run_one(self, window: Window) -> WindowLogits:
-        try:
-            values = self._session.run(self._outputs, self._feed(window))
-        except Exception as error:  # onnxruntime's errors share no base class
-            what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
-            raise ModelError(f"{what}: {_first_line(error)}") from error
-        answerability = float(values[2].reshape(-1)[0]) if len(values) > 2 else None
-        return WindowLogits(values[0][0], values[1][0], answerability)
-
-    def _feed(self, window: Window) -> dict[str, npt.NDArray[Any]]:
-        values = {
-            "input_ids": window.token_ids,
-            "attention_mask": np.ones(window.n_tokens, dtype=np.int64),
-            "token_type_ids": window.type_ids,
-        }
-        return {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
-
-    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int]]:
-        return type(self), (self.folder, self.n_threads)
-
-
-def _thread_count(n_threads: int | None) -> int:
-    if n_threads is None:
-        return available_cpus()
-    if not _is_count(n_threads):
-        raise ModelError(f"n_threads must be a whole number of at least 1, got {n_threads!r}")
-    return n_threads
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _open_session(path: Path) -> ort.InferenceSession:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: export the checkpoint with export_onnx.py and give that folder")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelError(f"{path} cannot be loaded, export the model again: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _integer_type(node: ort.NodeArg, folder: Path) -> type[np.signedinteger[Any]]:
-    if node.name not in ("input_ids", "attention_mask", "token_type_ids") or node.type not in _INTEGERS:
-        path = folder / MODEL_FILE
-        raise ModelError(f"{path} wants an input {node.name} of {node.type}: not made by export_onnx.py")
-    return _INTEGERS[node.type]
-
-
-def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:
-    names = [node.name for node in session.get_outputs()]
-    if not {"start_logits", "end_logits"} <= set(names):
-        raise ModelError(f"{folder / MODEL_FILE} gives {', '.join(names)}, not start_logits and end_logits")
-    return [n for n in ("start_logits", "end_logits", "answerability_logit") if n in names]
 
 
 class Predictor:
@@ -176,7 +63,7 @@ class Predictor:
         """
         self.folder = _model_folder(model)
         self.model_name = self.folder.name
-        self.top_k = _checked_top_k(top_k)
+        self.top_k = checked_count(top_k, "top_k")
         _check_effort(effort)
         self.config = ReaderConfig.load(self.folder)
         self.calibration = Calibration.load(self.folder)
@@ -207,7 +94,9 @@ class Predictor:
             ModelError: The extra is missing, or the checkpoint cannot be had.
             ExportError: The export failed.
         """
-        folder = _exported(str(name), quantize, _cache_folder(cache))
+        from qa_extractive.export.cache import cache_folder, exported
+
+        folder = exported(str(name), quantize, cache_folder(cache))
         predictor = cls(folder, **settings)
         predictor.model_name = str(name)
         return predictor
@@ -360,12 +249,6 @@ def _number(value: object, name: str) -> float:
     raise ModelError(f"{name} must be a number, got {value!r}")
 
 
-def _checked_top_k(top_k: int) -> int:
-    if not _is_count(top_k):
-        raise ModelError(f"top_k must be a whole number of at least 1, got {top_k!r}")
-    return top_k
-
-
 def _check_effort(effort: str) -> None:
     if effort != "full":
         raise ModelError(f"this model has no effort {effort!r}: use effort='full'")
@@ -385,40 +268,3 @@ def _model_folder(model: str | Path | None) -> Path:
             "Predictor.from_pretrained takes Hugging Face names"
         )
     return folder
-
-
-def _cache_folder(cache: str | Path | None) -> Path:
-    given = cache or os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else Path.home() / ".cache" / "qa_extractive"
-
-
-def _exported(name: str, quantize: str, cache: Path) -> Path:
-    """The folder of the exported model, exported first unless the cache has it."""
-    source = Path(name)
-    if (source / MODEL_FILE).is_file():
-        return source
-    if not (name and source.is_dir()) and not _HUB_ID.fullmatch(name):
-        raise ModelError(f"{name} is neither a folder nor a Hugging Face model id such as owner/name")
-    folder = cache / f"{_slug(name)}-{_fingerprint(source)}-{quantize}"
-    if not (folder / MODEL_FILE).is_file():
-        try:
-            from qa_extractive.export.exporting import export
-        except ModuleNotFoundError as error:
-            raise ModelError(
-                f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"
-            ) from None
-        export(name, folder, quantize=quantize)
-    return folder
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[-60:]
-
-
-def _fingerprint(source: Path) -> str:
-    """Of a local folder, its place and the sizes and times of its files; of a hub id, its name."""
-    parts = [str(source.resolve() if source.is_dir() else source)]
-    for path in sorted(source.iterdir()) if source.is_dir() else []:
-        status = path.stat()
-        parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -19,10 +19,12 @@ from qa_extractive.calibration import Calibration
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import ExportError, ModelError
 from qa_extractive.export.checkpoint import load_checkpoint, window_for
-from qa_extractive.export.exporting import EXPORT_FILE, ExportReport, calibrate_folder, export
+from qa_extractive.export.exporting import calibrate_folder, export
 from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt, rebuild
+from qa_extractive.export.report import EXPORT_FILE, ExportReport
 from qa_extractive.model import SpanReader, TorchBackend, pad_windows
-from qa_extractive.predictor import OnnxBackend, Predictor
+from qa_extractive.onnx_backend import OnnxBackend
+from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.windows import Window, Windower
 
@@ -226,7 +228,7 @@ def test_earlier_export_is_replaced(tiny_checkpoint: Path, tmp_path: Path) -> No
 def test_missed_parity_leaves_nothing(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qa_extractive.export.exporting.MAX_LOGIT_DIFF", 0.0)
+    monkeypatch.setattr("qa_extractive.export.parity.MAX_LOGIT_DIFF", 0.0)
     with pytest.raises(ExportError, match="differs from torch"):
         export(tiny_checkpoint, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qa_extractive.export.exporting import ExportReport
+    from qa_extractive.export.report import ExportReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ from qa_extractive.config import READER_FILE, read_json
 from qa_extractive.errors import ModelError
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.model import SpanReader, SpanReaderConfig
-from qa_extractive.predictor import MODEL_FILE
+from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
 
 ARCHITECTURE_FILE = "architecture.json"

@@ -33,12 +33,13 @@ class Progress:
         self.n_steps = n_steps
         self.max_seconds = None if max_minutes is None else 60.0 * max_minutes
         self.earlier_seconds = 0.0
-        self._began = time.monotonic()
+        self._began: float | None = None
 
     @property
     def elapsed_seconds(self) -> float:
         """Seconds of training, those before a resume included."""
-        return self.earlier_seconds + time.monotonic() - self._began
+        now = time.monotonic()
+        return self.earlier_seconds + now - (now if self._began is None else self._began)
 
     def begin(self) -> None:
         """Start the clock."""
@@ -100,7 +101,7 @@ class SpanTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
         """Linear warm-up and linear decay over the run's progress in steps or minutes."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._rate)
+            self.lr_scheduler = LambdaLR(optimizer or self.create_optimizer(), self._rate)
         return self.lr_scheduler
 
     def _rate(self, step: int) -> float:

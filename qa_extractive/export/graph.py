@@ -1,0 +1,169 @@
+"""The ONNX graph of a checkpoint: traced, fused and quantized. Needs the [train] extra."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import optimum.exporters.onnx.model_configs  # noqa: F401  registers the architectures
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
+from optimum.exporters.onnx import OnnxConfig
+from optimum.exporters.onnx import export as optimum_export
+from optimum.exporters.tasks import TasksManager
+
+from qa_extractive.calibration import CALIBRATION_FILE
+from qa_extractive.errors import ExportError
+from qa_extractive.export.checkpoint import Checkpoint
+from qa_extractive.export.rebuild import save_architecture
+from qa_extractive.model import SpanReader
+from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.windows import TOKENIZER_FILE
+
+_QUANTIZED_OPS = ("MatMul", "Attention", "Gather", "EmbedLayerNormalization")
+_FUSED_WHOLE = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
+_CPU = {
+    "none": "fp32: any CPU that onnxruntime runs on",
+    "int8": (
+        "int8 weights by channel, uint8 activations quantized in each run: exact integer sums with VNNI or "
+        "its like; without it (AVX2) two products of full range may saturate 16 bits unless reduce_range"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How ``model.onnx`` is made of the fused fp32 graph; the attributes are those of ``ExportReport``."""
+
+    quantize: str
+    reduce_range: bool
+    quantized_ops: tuple[str, ...]
+    cpu: str
+
+
+def quantization_of(quantize: str, *, reduce_range: bool) -> Quantization:
+    """The quantization named "int8", or "none", whose weights have no range to reduce.
+
+    Raises:
+        ExportError: The name is neither.
+    """
+    if quantize not in _CPU:
+        raise ExportError(f"quantize must be int8 or none, got {quantize!r}")
+    if quantize == "none":
+        return Quantization(quantize, False, (), _CPU[quantize])
+    return Quantization(quantize, reduce_range, _QUANTIZED_OPS, _CPU[quantize])
+
+
+def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
+    """Write the fused fp32 graph into a folder of its own, to be removed when it is no longer needed.
+
+    Args:
+        checkpoint: What to export.
+        folder: Folder of the export, with its serving files; a reader's ``architecture.json`` goes there.
+        opset: Version of the ONNX operator set.
+
+    Returns:
+        ``folder / "fp32"``, which ``Predictor`` serves.
+
+    Raises:
+        ExportError: The architecture cannot be traced, written or fused.
+    """
+    fp32 = folder / "fp32"
+    fp32.mkdir()
+    for name in (TOKENIZER_FILE, "reader.json", CALIBRATION_FILE):
+        shutil.copyfile(folder / name, fp32 / name)
+    raw = fp32 / "raw.onnx"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer warns of every Python branch; parity is measured
+            optimum_export(checkpoint.model, _onnx_config(checkpoint), raw, opset=opset)
+            _fuse(raw, fp32 / MODEL_FILE, checkpoint)
+    except Exception as error:  # torch, optimum and onnxruntime share no base class
+        raise ExportError(f"{checkpoint.name} cannot be exported: {_first_line(error)}") from error
+    raw.unlink()
+    _gemm_to_matmul(fp32 / MODEL_FILE)
+    if isinstance(checkpoint.model, SpanReader):
+        save_architecture(checkpoint.model, onnx.load(str(fp32 / MODEL_FILE)), folder)
+    return fp32
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
+    """Optimum's config of the encoder, with the answerability logit where the model has one."""
+    constructor = TasksManager.get_exporter_config_constructor(
+        "onnx", model_type=checkpoint.encoder_type, task="question-answering", library_name="transformers"
+    )
+    if not isinstance(checkpoint.model, SpanReader):
+        return constructor(checkpoint.encoder_config)
+    span_outputs = constructor.func.outputs.fget
+    outputs = property(lambda self: {**span_outputs(self), "answerability_logit": {0: "batch_size"}})
+    kind = type("SpanReaderOnnxConfig", (constructor.func,), {"outputs": outputs})
+    return kind(checkpoint.encoder_config, task="question-answering")
+
+
+def _fuse(raw: Path, target: Path, checkpoint: Checkpoint) -> None:
+    """Write the graph with BERT's patterns fused; of other encoders, only what every one shares."""
+    options = FusionOptions("bert")
+    options.attention_mask_format = AttentionMaskFormat.AttentionMask  # padding on either side stays right
+    whole = checkpoint.encoder_type in _FUSED_WHOLE
+    options.enable_attention = options.enable_embed_layer_norm = whole
+    fused = optimize_model(
+        str(raw),
+        model_type="bert",
+        num_heads=checkpoint.encoder_config.num_attention_heads if whole else 0,
+        hidden_size=checkpoint.encoder_config.hidden_size if whole else 0,
+        optimization_options=options,
+        opt_level=0,
+    )
+    fused.save_model_to_file(str(target))
+
+
+def _gemm_to_matmul(path: Path) -> None:
+    """As the quantizer does, here already: so weights lie alike in both graphs (see ``rebuild``)."""
+    graph = ONNXModel(onnx.load(str(path)))
+    graph.replace_gemm_with_matmul()
+    graph.save_model_to_file(str(path))
+
+
+def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
+    """Write ``model.onnx`` into a folder: the fused fp32 graph of another, quantized or as it is."""
+    if quantization.quantize == "none":
+        shutil.copyfile(fp32 / MODEL_FILE, folder / MODEL_FILE)
+        return
+    graph = onnx.load(str(fp32 / MODEL_FILE))
+    add_pre_process_metadata(graph)  # it is fused already: no need to warn
+    with _quiet_root_logger():
+        quantize_dynamic(
+            graph,
+            folder / MODEL_FILE,
+            op_types_to_quantize=list(quantization.quantized_ops),
+            per_channel=True,
+            reduce_range=quantization.reduce_range,
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
+        )
+
+
+@contextmanager
+def _quiet_root_logger() -> Iterator[None]:
+    """The quantizer warns through the root logger, which would also gain a handler by that."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -1,0 +1,152 @@
+"""The ONNX graphs compared: fp32 with torch by logits, the exported model with fp32 by answers.
+
+Needs the [train] extra.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qa_extractive.backend import WindowLogits
+from qa_extractive.errors import DataError, ExportError
+from qa_extractive.export.checkpoint import Checkpoint
+from qa_extractive.export.report import Agreement, Parity
+from qa_extractive.metrics.text import best_token_f1
+from qa_extractive.model import pad_windows
+from qa_extractive.onnx_backend import OnnxBackend
+from qa_extractive.predictor import Predictor
+from qa_extractive.records import Example
+from qa_extractive.windows import Window, Windower
+
+logger = logging.getLogger(__name__)
+
+MAX_LOGIT_DIFF = 1e-3
+
+_N_RANDOM, _N_REAL, _N_AGREEMENT = 8, 16, 500
+_SEED = 17
+
+
+def measure_parity(
+    checkpoint: Checkpoint, fp32: Path, examples: Sequence[Example], n_threads: int | None
+) -> Parity:
+    """The largest difference of a logit between torch and ONNX, on random windows and some examples.
+
+    Args:
+        checkpoint: The torch model.
+        fp32: Folder of its fused fp32 graph.
+        examples: 16 of them, evenly spaced, are read; may be empty.
+        n_threads: Windows run at once; None for all CPUs.
+
+    Raises:
+        ExportError: The difference is no rounding: ``MAX_LOGIT_DIFF`` or more.
+    """
+    windows = _parity_windows(checkpoint, examples)
+    backend = OnnxBackend(fp32, n_threads)
+    expected = [_torch_logits(checkpoint, window, backend.input_names) for window in windows]
+    largest = max(_difference(a, b) for a, b in zip(backend.run(windows), expected, strict=True))
+    if not largest < MAX_LOGIT_DIFF:  # NaN too
+        raise ExportError(
+            f"{checkpoint.name}: a logit of the ONNX graph differs from torch by {largest:.2g}, "
+            f"more than {MAX_LOGIT_DIFF:g}: this architecture is not exported faithfully"
+        )
+    return Parity(largest, len(windows))
+
+
+def _parity_windows(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Window]:
+    """Random windows of all lengths, and the first of some examples."""
+    real = Windower(checkpoint.tokenizer, checkpoint.reader.window)
+    questions = [e.question for e in _spread(examples, _N_REAL) if real.accepts(e.question)]
+    return _random_windows(checkpoint) + real.windows(questions)[: 2 * _N_REAL]
+
+
+def _random_windows(checkpoint: Checkpoint) -> list[Window]:
+    random = np.random.default_rng(_SEED)
+    longest = checkpoint.reader.window.max_tokens
+    lengths = np.unique(np.geomspace(3, longest, _N_RANDOM).astype(int))
+    n_types = max(1, getattr(checkpoint.encoder_config, "type_vocab_size", 0))
+    return [
+        Window(
+            question_index=0,
+            token_ids=random.integers(0, checkpoint.encoder_config.vocab_size, n, dtype=np.int64),
+            type_ids=np.minimum(np.arange(n) * 2 // n, n_types - 1).astype(np.int64),
+            first=n,
+            offsets=np.zeros((0, 2), dtype=np.int64),
+        )
+        for n in lengths.tolist()
+    ]
+
+
+def _difference(left: WindowLogits, right: WindowLogits) -> float:
+    pairs = [(left.start, right.start), (left.end, right.end)]
+    if left.answerability is not None or right.answerability is not None:
+        pairs.append((np.array(left.answerability, dtype=float), np.array(right.answerability, dtype=float)))
+    return float(np.max([np.abs(a - b).max() for a, b in pairs]))
+
+
+@torch.inference_mode()
+def _torch_logits(checkpoint: Checkpoint, window: Window, input_names: Sequence[str]) -> WindowLogits:
+    inputs = pad_windows([window])
+    output = checkpoint.model(**{name: inputs[name] for name in input_names})
+    head: torch.Tensor | None = getattr(output, "answerability_logit", None)
+    return WindowLogits(
+        output.start_logits[0].numpy(),
+        output.end_logits[0].numpy(),
+        None if head is None else float(head[0]),
+    )
+
+
+def compare_answers(
+    fp32: Path, folder: Path, examples: Sequence[Example], n_threads: int | None
+) -> Agreement:
+    """The exported model beside fp32 on the best spans of some examples.
+
+    Args:
+        fp32: Folder of the fused fp32 graph.
+        folder: Folder of the exported model; ``fp32`` itself where nothing was quantized.
+        examples: 500 of them, evenly spaced, are answered, less those too long to be read.
+        n_threads: Windows run at once; None for all CPUs.
+    """
+    predictor = Predictor(fp32, n_threads=n_threads)
+    kept = readable(predictor, _spread(examples, _N_AGREEMENT))
+    if not kept:
+        return Agreement(0, None, None, None)
+    expected = _best_texts(predictor, kept)
+    found = expected if folder == fp32 else _best_texts(Predictor(folder, n_threads=n_threads), kept)
+    same = [a == b for a, b in zip(expected, found, strict=True)]
+    return Agreement(len(kept), float(np.mean(same)), _mean_f1(expected, kept), _mean_f1(found, kept))
+
+
+def _spread(examples: Sequence[Example], n: int) -> list[Example]:
+    """At most n of the examples, evenly spaced."""
+    if len(examples) <= n:
+        return list(examples)
+    return [examples[i * len(examples) // n] for i in range(n)]
+
+
+def readable(predictor: Predictor, examples: Sequence[Example]) -> list[Example]:
+    """The examples that are not too long to be read; the others are logged."""
+    kept = []
+    for example in examples:
+        try:
+            predictor.check(example.question)
+        except DataError as error:
+            logger.warning("%s is left out: %s", example.id, error)
+        else:
+            kept.append(example)
+    return kept
+
+
+def _best_texts(predictor: Predictor, examples: Sequence[Example]) -> list[str]:
+    readings = predictor.read_batch([e.question for e in examples])
+    best = [(r.candidates[0].start, r.candidates[0].end) if r.candidates else (0, 0) for r in readings]
+    return [e.question.context[start:end] for (start, end), e in zip(best, examples, strict=True)]
+
+
+def _mean_f1(answers: Sequence[str], examples: Sequence[Example]) -> float | None:
+    pairs = [(a, e.references) for a, e in zip(answers, examples, strict=True) if e.references]
+    return float(np.mean([best_token_f1(a, references) for a, references in pairs])) if pairs else None

@@ -1,0 +1,77 @@
+"""What an export did and measured, kept with the model as ``export.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+EXPORT_FILE = "export.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export did; saved as ``export.json``.
+
+    Attributes:
+        model: The checkpoint exported: the name of its folder or its hub id.
+        encoder_type: Its ``model_type``.
+        opset: Version of the ONNX operator set.
+        quantize: "int8" or "none".
+        reduce_range: Whether weights keep to 7 bits.
+        quantized_ops: Kinds of nodes quantized.
+        cpu: In words, what the file assumes of a CPU.
+        exported_on: Machine of the export.
+        versions: Of the packages that took part.
+        fp32_bytes: Size of the fused fp32 graph.
+        model_bytes: Size of ``model.onnx``.
+        max_logit_diff: Largest difference of a logit between torch and fused fp32 ONNX.
+        n_parity_windows: Windows compared for that.
+        n_check_examples: Examples on which the exported model was compared with fp32 ONNX.
+        answer_agreement: Share of them whose best span is the same, in [0, 1]; None without examples.
+        fp32_f1: Mean token F1 of fp32 ONNX on those of them that have references, never abstaining;
+            None without any.
+        model_f1: The same of the exported model.
+        calibrated_on: In words, what the calibration was fitted on.
+    """
+
+    model: str
+    encoder_type: str
+    opset: int
+    quantize: str
+    reduce_range: bool
+    quantized_ops: tuple[str, ...]
+    cpu: str
+    exported_on: str
+    versions: dict[str, str]
+    fp32_bytes: int
+    model_bytes: int
+    max_logit_diff: float
+    n_parity_windows: int
+    n_check_examples: int = 0
+    answer_agreement: float | None = None
+    fp32_f1: float | None = None
+    model_f1: float | None = None
+    calibrated_on: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write ``export.json`` into a folder."""
+        (folder / EXPORT_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How the logits of the fused fp32 graph compare with those of torch; see ``ExportReport``."""
+
+    max_logit_diff: float
+    n_parity_windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How the exported model's answers compare with those of fp32; see ``ExportReport``."""
+
+    n_check_examples: int
+    answer_agreement: float | None
+    fp32_f1: float | None
+    model_f1: float | None

@@ -1,0 +1,123 @@
+"""The exported model behind the ``Backend`` protocol: ``model.onnx`` run by onnxruntime, window by window.
+
+Serving code: numpy and onnxruntime, no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from qa_extractive.backend import WindowLogits
+from qa_extractive.errors import ModelError
+from qa_extractive.threads import available_cpus
+from qa_extractive.windows import Window
+
+MODEL_FILE = "model.onnx"
+
+_INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+
+class OnnxBackend:
+    """Runs ``model.onnx`` of a folder: one window a run, the cores shared out over the runs.
+
+    No padding, so the logits of a window never depend on its neighbours or on the number of threads.
+    Safe to call from several threads at once; pickled as its folder. The session and the backend
+    hold no threads between calls, so a process may fork while no call is running.
+    """
+
+    def __init__(self, folder: str | Path, n_threads: int | None = None) -> None:
+        """Load the model.
+
+        Args:
+            folder: Folder that holds ``model.onnx``.
+            n_threads: Windows run at once; None for the CPUs this process may use.
+
+        Raises:
+            ModelError: The file is missing, broken or no reader, or ``n_threads`` is not positive.
+        """
+        self.folder = Path(folder)
+        self.n_threads = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
+        self._session = _open_session(self.folder / MODEL_FILE)
+        self._inputs = {each.name: _integer_type(each, self.folder) for each in self._session.get_inputs()}
+        self._outputs = _output_names(self._session, self.folder)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs of the graph; not every encoder reads segments."""
+        return tuple(self._inputs)
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        """The logits of each window, in order; the longest run first, so that no core waits long."""
+        n_workers = min(self.n_threads, len(windows))
+        if n_workers <= 1:
+            return [self._run_one(window) for window in windows]
+        order = sorted(range(len(windows)), key=lambda i: -windows[i].n_tokens)
+        with ThreadPoolExecutor(n_workers, thread_name_prefix="qa-onnx") as pool:
+            results = dict(zip(order, pool.map(self._run_one, (windows[i] for i in order)), strict=True))
+        return [results[i] for i in range(len(windows))]
+
+    def _run_one(self, window: Window) -> WindowLogits:
+        try:
+            values = self._session.run(self._outputs, self._feed(window))
+        except Exception as error:  # onnxruntime's errors share no base class
+            what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
+            raise ModelError(f"{what}: {_first_line(error)}") from error
+        answerability = float(values[2].reshape(-1)[0]) if len(values) > 2 else None
+        return WindowLogits(values[0][0], values[1][0], answerability)
+
+    def _feed(self, window: Window) -> dict[str, npt.NDArray[Any]]:
+        values = {
+            "input_ids": window.token_ids,
+            "attention_mask": np.ones(window.n_tokens, dtype=np.int64),
+            "token_type_ids": window.type_ids,
+        }
+        return {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
+
+    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int]]:
+        return type(self), (self.folder, self.n_threads)
+
+
+def checked_count(value: object, name: str) -> int:
+    """The value of the argument ``name`` if it is a whole number of at least 1; ModelError otherwise."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ModelError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def _open_session(path: Path) -> ort.InferenceSession:
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: export the checkpoint with export_onnx.py and give that folder")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise ModelError(f"{path} cannot be loaded, export the model again: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _integer_type(node: ort.NodeArg, folder: Path) -> type[np.signedinteger[Any]]:
+    if node.name not in ("input_ids", "attention_mask", "token_type_ids") or node.type not in _INTEGERS:
+        path = folder / MODEL_FILE
+        raise ModelError(f"{path} wants an input {node.name} of {node.type}: not made by export_onnx.py")
+    return _INTEGERS[node.type]
+
+
+def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:
+    names = [node.name for node in session.get_outputs()]
+    if not {"start_logits", "end_logits"} <= set(names):
+        raise ModelError(f"{folder / MODEL_FILE} gives {', '.join(names)}, not start_logits and end_logits")
+    return [n for n in ("start_logits", "end_logits", "answerability_logit") if n in names]
