@@ -12,15 +12,9 @@ import pytest
 
 from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
-from qa_extractive.evaluation.evaluating import (
-    Batch,
-    Evaluation,
-    evaluate,
-    join_results,
-    latency_of,
-    run_system,
-    score,
-)
+from qa_extractive.evaluation.evaluating import evaluate, latency_of, score
+from qa_extractive.evaluation.figures import Evaluation
+from qa_extractive.evaluation.running import Batch, join_results, run_system
 from qa_extractive.metrics.bootstrap import bootstrap_statistic_interval
 from qa_extractive.metrics.scores import answerability_auroc, calibration_error, squad_scores
 from qa_extractive.metrics.text import best_rouge_l

@@ -203,6 +203,17 @@ def test_a_question_too_long_is_refused_and_one_that_fits_is_not(tiny_tokenizer:
             refuse(too_long)
 
 
+def test_every_window_begins_with_the_whole_question(tiny_tokenizer: Any) -> None:
+    windower = _windower(tiny_tokenizer, max_tokens=48, stride=4, question=24)
+    windows = windower.windows(
+        [Question("patients " * 24, LONG, "zebra")]
+    )  # longer than what is left for context
+    assert len(windows) > 3
+    head = [tiny_tokenizer.token_to_id(p) for p in ("[CLS]", *["patients"] * 24, "|", "zebra", "[SEP]")]
+    for window in windows:
+        assert window.token_ids[: window.first].tolist() == head
+
+
 @pytest.mark.parametrize("text", ["\ufdfa" * 3, "½ ㎏" * 4, "\u3300 \u3300"], ids=ascii)
 def test_text_that_grows_when_normalised_cannot_overflow_a_window(
     unigram_tokenizer: Tokenizer, text: str
@@ -247,6 +258,9 @@ def test_the_tokenizers_own_truncation_and_padding_do_not_count(tiny_tokenizer: 
     question = Question("what", "the drug reduced risk with placebo in patients")
     given_to, plain = (_windower(t).windows([question])[0] for t in (tokenizer, tiny_tokenizer))
     assert np.array_equal(given_to.token_ids, plain.token_ids)
+    long, short = (Question("what " * n, "the drug") for n in (13, 12))
+    assert _windower(tokenizer).accepts(short)
+    assert not _windower(tokenizer).accepts(long), "a question is not cut without a word"
     assert tokenizer.truncation["max_length"] == 5, "the tokenizer given is not changed"
 
 

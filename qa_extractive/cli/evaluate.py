@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import random
 import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -18,22 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive import __version__
+from qa_extractive.cli.evaluate_table import table_text
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 
 if TYPE_CHECKING:
-    from qa_extractive.evaluation.evaluating import BestThreshold, Evaluation, Latency, Results
+    from qa_extractive.dataset.labels import Labels
+    from qa_extractive.evaluation.figures import Evaluation
+    from qa_extractive.evaluation.running import Results
     from qa_extractive.evaluation.systems import System
 
 METRICS_FILE = "metrics.json"
 SCHEMA_VERSION = 1
-_ALTERNATIVES = " || "
-_REFERENCE_COLUMNS = ("reference", "references", "answer", "answers")
-_ANSWERABLE = {
-    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
-    **dict.fromkeys(("false", "no", "0", "0.0"), False),
-    "": None,
-}
 _N_PROBLEMS_SHOWN = 5
 _COLUMNS = ("question", "context", "title", "answer", "answerable", "id")
 _TERMINAL = (120, 24)
@@ -98,10 +93,11 @@ def run(options: argparse.Namespace) -> int:
     runs = [[_run(system, each) for system in own] for own, each in zip(systems, data, strict=True)]
     evaluated = [[_score(results, options) for results in own] for own in runs]
     together = evaluated[0] if len(data) == 1 else _together(runs, options)
+    width = shutil.get_terminal_size(_TERMINAL).columns
     for each, evaluations in zip(data, evaluated, strict=True):
-        _print_table(each.title, evaluations)
+        print(table_text(each.title, evaluations, width=width))
     if len(data) > 1:
-        _print_table(f"all {len(data)} files together", together)
+        print(table_text(f"all {len(data)} files together", together, width=width))
     _write(options.output / METRICS_FILE, _metrics(options, data, evaluated, together))
     print(f"\n{_legend(options)}\n{options.output / METRICS_FILE}")
     return _report_problems(data, evaluated)
@@ -139,9 +135,6 @@ def _positive(text: str) -> int:
     return value
 
 
-# ---------------------------------------------------------------- data
-
-
 @dataclass(frozen=True, slots=True)
 class _Data:
     """A data set: the rows of a file that are evaluated.
@@ -163,7 +156,9 @@ class _Data:
 
 
 def _load(options: argparse.Namespace) -> list[_Data]:
-    labels = None if options.labels is None else _Labels(options.labels, options.id_column)
+    from qa_extractive.dataset.labels import Labels
+
+    labels = None if options.labels is None else Labels(options.labels, options.id_column, warn=_warn)
     paths = list({path.resolve(): path for path in options.data}.values())
     data = [
         _load_file(path, name, labels, options) for path, name in zip(paths, _short_names(paths), strict=True)
@@ -173,7 +168,7 @@ def _load(options: argparse.Namespace) -> list[_Data]:
     return data
 
 
-def _load_file(path: Path, name: str, labels: _Labels | None, options: argparse.Namespace) -> _Data:
+def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.Namespace) -> _Data:
     from qa_extractive.dataset.loading import ColumnNames, load_examples
 
     columns = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
@@ -196,89 +191,6 @@ def _sample(examples: tuple[Example, ...], limit: int | None, seed: int) -> tupl
     return tuple(examples[i] for i in sorted(random.Random(seed).sample(range(len(examples)), limit)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
-    """What is known of the answer of a row."""
-
-    answerable: bool | None = None
-    references: tuple[str, ...] = ()
-
-
-class _Labels:
-    """Answers that live apart from their questions, by id."""
-
-    def __init__(self, path: Path, id_column: str | None) -> None:
-        """Read a table; DataError where a column is missing, or a row has a bad cell or no id of its own."""
-        from qa_extractive.tables.reading import read_rows
-
-        self.path = path
-        reader = read_rows(path)
-        ids, answerable, reference = _label_columns(path, reader.columns, id_column)
-        self._by_id: dict[str, _Label] = {}
-        self._used: set[str] = set()
-        for row in reader:
-            where = f"{path}, row {row.number}"
-            name = _cell_text(row.values.get(ids))
-            if row.error is not None or not name or name in self._by_id:
-                raise DataError(f"{where}: {row.error or f'id {name!r} is empty or met before: correct it'}")
-            self._by_id[name] = _label(row.values, answerable, reference, where)
-
-    def join(self, examples: Sequence[Example], path: Path) -> tuple[Example, ...]:
-        """The examples with these labels instead of their own; those without one lose theirs."""
-        missing = [e.id for e in examples if e.id not in self._by_id]
-        if len(missing) == len(examples):
-            raise DataError(f"{self.path} and {path} share no id: name the column of ids with --id-column")
-        if missing:
-            _warn(f"{len(missing):,} rows of {path} have no label in {self.path}, the first is {missing[0]}")
-        self._used.update(e.id for e in examples)
-        return tuple(self._labelled(example) for example in examples)
-
-    def check_use(self) -> None:
-        """Warn of labels that belong to no row."""
-        unused = [name for name in self._by_id if name not in self._used]
-        if unused:
-            _warn(f"{len(unused):,} labels of {self.path} belong to no row, the first is {unused[0]}")
-
-    def _labelled(self, example: Example) -> Example:
-        label = self._by_id.get(example.id, _Label())
-        return dataclasses.replace(
-            example, answerable=label.answerable, references=label.references, spans=()
-        )
-
-
-def _label_columns(
-    path: Path, columns: Sequence[str], id_column: str | None
-) -> tuple[str, str | None, str | None]:
-    """The columns of the id, of ``answerable`` and of the references."""
-    names = {name.strip().casefold(): name for name in columns}
-    wanted = [(id_column or "id").casefold(), "id"]
-    ids = next((names[name] for name in wanted if name in names), None)
-    reference = next((names[name] for name in _REFERENCE_COLUMNS if name in names), None)
-    if ids is None or (reference is None and "answerable" not in names):
-        found = ", ".join(map(repr, columns[:30]))
-        raise DataError(f"{path}: labels need columns id, and answerable or reference, but have {found}")
-    return ids, names.get("answerable"), reference
-
-
-def _label(values: Mapping[str, Any], answerable: str | None, reference: str | None, where: str) -> _Label:
-    from qa_extractive.dataset.given_answers import given_answers
-
-    said = "" if answerable is None else _cell_text(values.get(answerable)).lower()
-    if said not in _ANSWERABLE:
-        raise DataError(f"{where}: answerable is {said!r}: write true or false, or nothing")
-    given = () if reference is None else given_answers(values.get(reference))
-    parts = [part.strip() for answer in given for part in answer.text.split(_ALTERNATIVES)]
-    references = tuple(part for part in parts if part)
-    known = _ANSWERABLE[said]
-    if known is None and reference is not None:  # as in a data file: an empty answer says that there is none
-        known = bool(references)
-    return _Label(known, () if known is False else references)
-
-
-def _cell_text(cell: object) -> str:
-    return "" if cell is None else str(cell).strip()
-
-
 def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     """The last parts of each of these distinct paths, as few as tell all of them apart and from others."""
     parts = [path.resolve().parts for path in paths]
@@ -287,9 +199,6 @@ def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
         if len({*names, *taken}) == len(names) + len(taken):
             return names
     return [str(path) for path in paths]
-
-
-# ---------------------------------------------------------------- systems
 
 
 def _open_systems(models: Sequence[str], examples: Sequence[Example]) -> list[System]:
@@ -304,7 +213,7 @@ def _open_systems(models: Sequence[str], examples: Sequence[Example]) -> list[Sy
 
 
 def _run(system: System, data: _Data) -> Results:
-    from qa_extractive.evaluation.evaluating import run_system
+    from qa_extractive.evaluation.running import run_system
 
     with _progress(f"{system.name} on {data.name}") as progress:
         return run_system(system, data.examples, progress=progress)
@@ -342,12 +251,9 @@ def _score(results: Results, options: argparse.Namespace) -> Evaluation:
 
 def _together(runs: Sequence[Sequence[Results]], options: argparse.Namespace) -> list[Evaluation]:
     """The figures of each system over the rows of all files."""
-    from qa_extractive.evaluation.evaluating import join_results
+    from qa_extractive.evaluation.running import join_results
 
     return [_score(join_results(of_system), options) for of_system in zip(*runs, strict=True)]
-
-
-# ---------------------------------------------------------------- output
 
 
 def _make_folder(folder: Path) -> None:
@@ -398,92 +304,3 @@ def _write(path: Path, values: dict[str, Any]) -> None:
 
 def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
-
-
-def _print_table(title: str, evaluations: Sequence[Evaluation]) -> None:
-    """The figures, a line each, the systems side by side, in as many blocks as the terminal needs."""
-    cells = [(label, [figure(e) for e in evaluations]) for label, figure in _FIGURES]
-    lines = [("", [e.system for e in evaluations])]
-    lines += [(label, [cell or "-" for cell in row]) for label, row in cells if any(row)]
-    margin = max(len(label) for label, _ in lines)
-    widths = [max(map(len, column)) for column in zip(*(row for _, row in lines), strict=True)]
-    print(f"\n{title}; {_counts(evaluations[0])}")
-    for block in _blocks(widths, shutil.get_terminal_size(_TERMINAL).columns - margin):
-        print()
-        for label, row in lines:
-            print("  ".join([f"{label:<{margin}}", *(f"{row[i]:<{widths[i]}}" for i in block)]).rstrip())
-
-
-def _counts(evaluation: Evaluation) -> str:
-    squad = evaluation.shipped.squad
-    unknown = f", {evaluation.n - squad.n:,} of unknown answer" if squad.n < evaluation.n else ""
-    documents = f"{evaluation.n_documents:,} document{'s' * (evaluation.n_documents != 1)}"
-    return f"{squad.n_has_ans:,} answerable, {squad.n_no_ans:,} not{unknown}; {documents}"
-
-
-def _blocks(widths: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Runs of columns that fit side by side; one that does not fit by itself stands alone."""
-    block: list[int] = []
-    used = 0
-    for i, width in enumerate(widths):
-        if block and used + width + 2 > room:
-            yield block
-            block, used = [], 0
-        block.append(i)
-        used += width + 2
-    yield block
-
-
-def _percent(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
-    if value is None:
-        return None
-    ends = "" if interval is None else f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-    return f"{100 * value:.1f}{ends}"
-
-
-def _plain(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.3f}" + ("" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]")
-
-
-def _both(f1: float | None, em: float | None) -> str | None:
-    return None if f1 is None or em is None else f"{_percent(f1)} / {_percent(em)}"
-
-
-def _at_threshold(best: BestThreshold) -> str | None:
-    place = "abstaining always" if best.threshold is None else f"at {best.threshold:.3f}"
-    return None if best.score is None else f"{_percent(best.score)} {place}"
-
-
-def _verbatim(share: float | None) -> str | None:
-    return _percent(share) if share in (None, 1.0) else f"ONLY {100 * share:.4f}"
-
-
-def _seconds(latency: Latency) -> str | None:
-    values = (latency.p50_s, latency.p95_s, latency.max_s)
-    return None if latency.p50_s is None else " / ".join(f"{value or 0.0:.3f}" for value in values)
-
-
-# What a line shows, None where it is not defined. Columns of a block are as wide as their widest cell.
-_FIGURES: tuple[tuple[str, Callable[[Evaluation], str | None]], ...] = (
-    ("F1", lambda e: _percent(e.shipped.squad.f1, e.shipped.f1_interval)),
-    ("EM", lambda e: _percent(e.shipped.squad.em, e.shipped.em_interval)),
-    ("  answerable rows: F1 / EM", lambda e: _both(e.shipped.squad.has_ans_f1, e.shipped.squad.has_ans_em)),
-    ("  unanswerable rows: F1 / EM", lambda e: _both(e.shipped.squad.no_ans_f1, e.shipped.squad.no_ans_em)),
-    ("abstained", lambda e: _percent(e.abstained_share)),
-    ("never abstaining: F1", lambda e: _percent(e.forced.squad.f1, e.forced.f1_interval)),
-    ("never abstaining: EM", lambda e: _percent(e.forced.squad.em, e.forced.em_interval)),
-    ("  answerable rows: F1 / EM", lambda e: _both(e.forced.squad.has_ans_f1, e.forced.squad.has_ans_em)),
-    ("  ROUGE-L", lambda e: _percent(e.forced.rouge_l)),
-    ("  evidence sentence hit", lambda e: _percent(e.forced.evidence_hit_rate)),
-    ("best threshold: F1", lambda e: _at_threshold(e.best_f1)),
-    ("best threshold: EM", lambda e: _at_threshold(e.best_em)),
-    ("answerability AUROC", lambda e: _plain(e.auroc, e.auroc_interval)),
-    ("calibration error: answerable", lambda e: _plain(e.answerable_calibration_error)),
-    ("calibration error: score", lambda e: _plain(e.score_calibration_error)),
-    ("verbatim", lambda e: _verbatim(e.verbatim_share)),
-    ("failed rows", lambda e: f"{e.n_failed:,}"),
-    ("seconds a batch: p50 / p95 / max", lambda e: _seconds(e.latency)),
-    ("rows a second", lambda e: None if e.latency.rows_per_s is None else f"{e.latency.rows_per_s:,.1f}"),
-)

@@ -1,0 +1,110 @@
+"""Evaluations -> the table that ``evaluate`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Latency
+
+
+def table_text(title: str, evaluations: Sequence[Evaluation], *, width: int) -> str:
+    """The figures, a line each, the systems side by side, in as many blocks as the width needs.
+
+    Args:
+        title: What was evaluated on.
+        evaluations: One of each system, all of the same rows; at least one.
+        width: Columns of the terminal.
+
+    Returns:
+        Lines that start with an empty one and end without a line break.
+    """
+    cells = [(label, [figure(e) for e in evaluations]) for label, figure in _FIGURES]
+    rows = [("", [e.system for e in evaluations])]
+    rows += [(label, [cell or "-" for cell in row]) for label, row in cells if any(row)]
+    margin = max(len(label) for label, _ in rows)
+    widths = [max(map(len, column)) for column in zip(*(row for _, row in rows), strict=True)]
+    lines = ["", f"{title}; {_counts(evaluations[0])}"]
+    for block in _blocks(widths, width - margin):
+        lines.append("")
+        for label, row in rows:
+            lines.append(
+                "  ".join([f"{label:<{margin}}", *(f"{row[i]:<{widths[i]}}" for i in block)]).rstrip()
+            )
+    return "\n".join(lines)
+
+
+def _counts(evaluation: Evaluation) -> str:
+    squad = evaluation.shipped.squad
+    unknown = f", {evaluation.n - squad.n:,} of unknown answer" if squad.n < evaluation.n else ""
+    documents = f"{evaluation.n_documents:,} document{'s' * (evaluation.n_documents != 1)}"
+    return f"{squad.n_has_ans:,} answerable, {squad.n_no_ans:,} not{unknown}; {documents}"
+
+
+def _blocks(widths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Runs of columns that fit side by side; one that does not fit by itself stands alone."""
+    block: list[int] = []
+    used = 0
+    for i, width in enumerate(widths):
+        if block and used + width + 2 > room:
+            yield block
+            block, used = [], 0
+        block.append(i)
+        used += width + 2
+    yield block
+
+
+def _percent(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
+    if value is None:
+        return None
+    ends = "" if interval is None else f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    return f"{100 * value:.1f}{ends}"
+
+
+def _plain(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.3f}" + ("" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]")
+
+
+def _both(f1: float | None, em: float | None) -> str | None:
+    return None if f1 is None or em is None else f"{_percent(f1)} / {_percent(em)}"
+
+
+def _at_threshold(best: BestThreshold) -> str | None:
+    place = "abstaining always" if best.threshold is None else f"at {best.threshold:.3f}"
+    return None if best.score is None else f"{_percent(best.score)} {place}"
+
+
+def _verbatim(share: float | None) -> str | None:
+    return _percent(share) if share in (None, 1.0) else f"ONLY {100 * share:.4f}"
+
+
+def _seconds(latency: Latency) -> str | None:
+    values = (latency.p50_s, latency.p95_s, latency.max_s)
+    return None if latency.p50_s is None else " / ".join(f"{value or 0.0:.3f}" for value in values)
+
+
+# What a line shows, None where it is not defined. Columns of a block are as wide as their widest cell.
+_FIGURES: tuple[tuple[str, Callable[[Evaluation], str | None]], ...] = (
+    ("F1", lambda e: _percent(e.shipped.squad.f1, e.shipped.f1_interval)),
+    ("EM", lambda e: _percent(e.shipped.squad.em, e.shipped.em_interval)),
+    ("  answerable rows: F1 / EM", lambda e: _both(e.shipped.squad.has_ans_f1, e.shipped.squad.has_ans_em)),
+    ("  unanswerable rows: F1 / EM", lambda e: _both(e.shipped.squad.no_ans_f1, e.shipped.squad.no_ans_em)),
+    ("abstained", lambda e: _percent(e.abstained_share)),
+    ("never abstaining: F1", lambda e: _percent(e.forced.squad.f1, e.forced.f1_interval)),
+    ("never abstaining: EM", lambda e: _percent(e.forced.squad.em, e.forced.em_interval)),
+    ("  answerable rows: F1 / EM", lambda e: _both(e.forced.squad.has_ans_f1, e.forced.squad.has_ans_em)),
+    ("  ROUGE-L", lambda e: _percent(e.forced.rouge_l)),
+    ("  evidence sentence hit", lambda e: _percent(e.forced.evidence_hit_rate)),
+    ("best threshold: F1", lambda e: _at_threshold(e.best_f1)),
+    ("best threshold: EM", lambda e: _at_threshold(e.best_em)),
+    ("answerability AUROC", lambda e: _plain(e.auroc, e.auroc_interval)),
+    ("calibration error: answerable", lambda e: _plain(e.answerable_calibration_error)),
+    ("calibration error: score", lambda e: _plain(e.score_calibration_error)),
+    ("verbatim", lambda e: _verbatim(e.verbatim_share)),
+    ("failed rows", lambda e: f"{e.n_failed:,}"),
+    ("seconds a batch: p50 / p95 / max", lambda e: _seconds(e.latency)),
+    ("rows a second", lambda e: None if e.latency.rows_per_s is None else f"{e.latency.rows_per_s:,.1f}"),
+)

@@ -1,0 +1,82 @@
+"""Bootstrap intervals over whole documents, since the rows of one document are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qa_extractive.evaluation.rows import ScoredRow
+from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
+from qa_extractive.metrics.columns import Bools, Floats
+from qa_extractive.records import Example
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampling:
+    """Draws of whole documents.
+
+    Attributes:
+        units: The number of each document.
+        n_resamples: How often to draw; 0 for never.
+        seed: Of the draws.
+    """
+
+    units: dict[tuple[str, str], int]
+    n_resamples: int
+    seed: int
+
+    @classmethod
+    def of(cls, rows: Iterable[ScoredRow], n_resamples: int, seed: int) -> Resampling:
+        """Number the documents of these rows; a row without one is its own."""
+        documents = dict.fromkeys(_unit(row.example) for row in rows)
+        return cls({unit: i for i, unit in enumerate(documents)}, n_resamples, seed)
+
+    @property
+    def n_units(self) -> int:
+        """The distinct documents."""
+        return len(self.units)
+
+    def mean_interval(self, values: Floats, rows: Sequence[ScoredRow]) -> Interval | None:
+        """Of the mean of the values of these rows; None without resamples or two documents."""
+        units = self._units_of(rows)
+        sums = np.bincount(units, weights=values, minlength=self.n_units)
+        counts = np.bincount(units, minlength=self.n_units)
+
+        def mean(drawn: NDArray[np.intp]) -> float | None:
+            n = counts[drawn].sum()
+            return float(sums[drawn].sum() / n) if n else None
+
+        return self._interval(mean)
+
+    def auroc_interval(self, probs: Floats, labels: Bools, rows: Sequence[ScoredRow]) -> Interval | None:
+        """Of the area under the ROC curve of these rows; a document drawn twice weighs twice."""
+        if labels.all() or not labels.any():
+            return None
+        units = self._units_of(rows)
+        distinct, groups = np.unique(probs, return_inverse=True)
+
+        def area(drawn: NDArray[np.intp]) -> float | None:
+            weights = np.bincount(drawn, minlength=self.n_units)[units]
+            positive = np.bincount(groups, weights=weights * labels, minlength=distinct.size)
+            negative = np.bincount(groups, weights=weights * ~labels, minlength=distinct.size)
+            n_pairs = positive.sum() * negative.sum()
+            return float(positive @ (np.cumsum(negative) - negative / 2) / n_pairs) if n_pairs else None
+
+        return self._interval(area)
+
+    def _units_of(self, rows: Sequence[ScoredRow]) -> NDArray[np.intp]:
+        return np.array([self.units[_unit(row.example)] for row in rows], dtype=np.intp)
+
+    def _interval(self, statistic: Callable[[NDArray[np.intp]], float | None]) -> Interval | None:
+        if not self.n_resamples:
+            return None
+        return bootstrap_statistic_interval(
+            statistic, self.n_units, n_resamples=self.n_resamples, seed=self.seed
+        )
+
+
+def _unit(example: Example) -> tuple[str, str]:
+    return ("document", example.document) if example.document else ("row", example.id)
