@@ -183,6 +183,7 @@ def test_claims_are_answered_by_their_rationales_and_only_there(tmp_path: Path) 
     path = _write(tmp_path / "claims.gz", [claim])
     supported, silent = _read("claims", path)
     assert [s.text for s in supported.spans] == [FOUND, PLAIN[1].strip()], "in order, none twice"
+    assert supported.question.context == " ".join(s.strip() for s in [*PLAIN, FOUND])
     assert (supported.answerable, silent.answerable, silent.spans) == (True, False, ())
     assert [e.document for e in (supported, silent)] == ["scifact-7", "scifact-8"]
     assert supported.question.question == "Does zinc promote growth of mice?"

@@ -91,6 +91,13 @@ def test_a_narrow_beam_without_a_pair_still_gives_a_span() -> None:
     assert reading.candidates == (Candidate(9.0, 4, 5),), "the only start is after the only end"
 
 
+def test_a_full_beam_keeps_the_best_among_many_equals() -> None:
+    context, offsets = _words(5)
+    flat_but_last = [1.0, 1.0, 1.0, 1.0, 9.0]
+    reading = _read(context, [_window(offsets)], [_logits(flat_but_last, flat_but_last)], n_best=2)
+    assert reading.candidates[0] == Candidate(18.0, 8, 9)
+
+
 def test_top_k_counts_spans_that_differ_after_widening() -> None:
     context, offsets = "mortality fell", [(0, 4), (4, 9), (10, 14)]
     reading = _read(context, [_window(offsets)], [_logits([5, 4, 3], [5, 4, 3])], top_k=2, n_best=3)

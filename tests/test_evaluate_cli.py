@@ -388,7 +388,8 @@ def test_the_script_runs_from_the_root(data: Path, tmp_path: Path) -> None:
 
 
 def test_importing_the_script_by_its_shadowing_name_does_nothing() -> None:
-    code = "import evaluate, sys; print(evaluate.__file__); print(*[m for m in sys.modules if 'qa_' in m])"
+    listed = "[m for m in sys.modules if m.startswith('qa_')]"
+    code = f"import evaluate, sys; print(evaluate.__file__); print(*{listed})"
     place, *modules = from_root("-c", code).split()
     assert Path(place) == ROOT / "evaluate.py"
     assert modules == []

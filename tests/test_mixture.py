@@ -137,6 +137,23 @@ def test_a_reference_counts_as_held_in_any_case_and_only_as_whole_words() -> Non
         assert negative.document == "c", "the negative belongs to the document of its context"
 
 
+def test_an_example_is_never_asked_of_its_own_context() -> None:
+    """A free-form reference does not stand in the context, which answers the question all the same."""
+    examples = [dataclasses.replace(_example(d), references=("in free words",)) for d in range(6)]
+    config = TrainConfig(mismatch_share=1.0, removal_share=0)
+    for seed in range(5):
+        for negative in with_negatives(examples, config, random.Random(seed))[6:]:
+            origin = next(e for e in examples if e.id == negative.id.split("+")[0])
+            assert negative.question.context != origin.question.context
+
+
+def test_negatives_do_not_depend_on_the_order_of_the_sources() -> None:
+    one, two = ([_example(d, source=s) for d in range(20)] for s in ("one", "two"))
+    first = with_negatives([*one, *two], CONFIG, random.Random(3))
+    other = with_negatives([*two, *one], CONFIG, random.Random(3))
+    assert set(first) == set(other)
+
+
 def test_a_mismatch_is_of_the_same_source() -> None:
     examples = [_example(d, source=s) for d in range(20) for s in ("one", "two")]
     for negative in _negative(with_negatives(examples, CONFIG, random.Random(3)), "mismatched"):
@@ -184,10 +201,15 @@ def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
     for part in (mixture.dev, mixture.calibration):
         assert len(part) == n
         assert abs(sum(bool(e.answerable) for e in part) - n / 2) <= (1 if n <= 10 else 12)
-    scarce = [_example(d, answerable=d % 20 != 3) for d in range(400)]
+
+
+@pytest.mark.parametrize("scarce", [True, False])
+def test_what_one_kind_lacks_the_other_fills(scarce: bool) -> None:
+    examples = [_example(d, answerable=(d % 20 == 3) == scarce) for d in range(400)]
     config = TrainConfig(n_dev=20, n_calibration=20, mismatch_share=0, removal_share=0)
-    for part in _parts(mix(scarce, config))[1:]:
-        assert len(part) == 20, "what one kind lacks the other fills"
+    for part in _parts(mix(examples, config))[1:]:
+        assert len(part) == 20
+        assert 0 < sum(e.answerable is scarce for e in part) < 10
 
 
 def test_sources_stand_together_in_the_training_part_and_what_is_unknown_is_left_out() -> None:

@@ -30,6 +30,7 @@ class _First(random.Random):
         ("Statins reduce mortality in adults", "Do statins reduce mortality in adults?"),
         ("The liver is a target of insulin", "Is the liver a target of insulin?"),
         ("mRNA levels were high in mice", "Were mRNA levels high in mice?"),
+        ("limits of detection in blood", "What was found about limits of detection in blood?"),
         ("Aspirin in stroke", "What was found about aspirin in stroke?"),
         ("p53 and its friends {0}", "What was found about p53 and its friends {0}?"),
     ],

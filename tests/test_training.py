@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -220,3 +224,26 @@ def test_bad_records_are_reported_and_strict_stops(
     assert "row 13" in capsys.readouterr().out
     assert main([*options, "--output", str(tmp_path / "b"), "--strict"]) == 2
     assert "row 13" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_killed_for_good_resumes_to_the_same_weights(wordy_encoder: Path, tmp_path: Path) -> None:
+    def start(output: Path, *more: str) -> subprocess.Popen[bytes]:
+        options = ["--max-steps", "60", "--batch-size", "4", "--n-dev", "4", "--n-calibration", "8"]
+        where = ["--data", str(DATA), "--base", str(wordy_encoder), "--output", str(output)]
+        command = [sys.executable, "train.py", *where, *options, "--save-minutes", "0.0001", *more]
+        return subprocess.Popen(command, cwd=DATA.parents[1], stderr=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole").wait() == 0
+    killed = tmp_path / "killed"
+    n_kills = 0
+    for wanted in (5, 20, 40):
+        process = start(killed, *(["--resume"] if n_kills else []))
+        while process.poll() is None and not list(killed.glob(f"checkpoints/checkpoint-{wanted}*")):
+            time.sleep(0.01)
+        process.kill()
+        n_kills += process.wait() == -signal.SIGKILL
+    assert n_kills > 0
+    assert start(killed, "--resume").wait() == 0
+    expected, found = _weights(tmp_path / "whole"), _weights(killed)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)

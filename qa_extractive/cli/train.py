@@ -24,6 +24,7 @@ _SETTINGS = (
     "learning_rate",
     "n_dev",
     "n_calibration",
+    "save_minutes",
     "seed",
 )
 _WHOLE = ("max_steps", "batch_size", "n_dev", "n_calibration", "seed", "eval_steps", "patience")

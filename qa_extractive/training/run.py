@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers.trainer_utils import get_last_checkpoint
 
 from qa_extractive.calibration import Calibration
 from qa_extractive.calibration_fit import fit
@@ -28,7 +27,13 @@ from qa_extractive.records import Example
 from qa_extractive.training.card import write_card
 from qa_extractive.training.mixture import Mixture, mix
 from qa_extractive.training.report import TrainReport
-from qa_extractive.training.span_trainer import CHECKPOINTS, SpanTrainer, development_f1, read
+from qa_extractive.training.span_trainer import (
+    CHECKPOINTS,
+    SpanTrainer,
+    development_f1,
+    last_checkpoint,
+    read,
+)
 from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
 
 logger = logging.getLogger(__name__)
@@ -68,19 +73,13 @@ def train(
     if not any(w.span_weight or w.answerable is not None for w in windows):
         raise DataError("no training example is labelled: check the answer column and the alignment report")
     trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
-    result = trainer.train(resume_from_checkpoint=_last_checkpoint(output) if resume else None)
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(output) if resume else None)
     report = _report(base, mixture, trainer, len(windows), result.training_loss)
     _save(output, trainer, tokenizer, reader, mixture)
     report.save(output)
     write_card(output, report, config)
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     return report
-
-
-def _last_checkpoint(output: Path) -> str | None:
-    folder = output / CHECKPOINTS
-    last: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    return last
 
 
 def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:

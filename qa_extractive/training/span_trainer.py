@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -226,7 +227,20 @@ class Clock(TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note the seconds used with the checkpoint."""
+        """Note the seconds used with the checkpoint; it is whole once they are there."""
         self._saved = time.monotonic()
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
-        path.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))
+        unfinished.replace(path)
+
+
+def last_checkpoint(output: Path) -> str | None:
+    """The newest whole checkpoint below ``output``, or None; what a kill left half written is removed."""
+    whole: list[tuple[int, Path]] = []
+    for folder in (output / CHECKPOINTS).glob("checkpoint-*"):
+        if (folder / _ELAPSED_FILE).is_file():
+            whole.append((int(folder.name.rpartition("-")[2]), folder))
+        else:
+            shutil.rmtree(folder)
+    return str(max(whole)[1]) if whole else None
