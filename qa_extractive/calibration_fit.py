@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,22 +19,30 @@ _CONFIDENCE = 0.95
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 _MIN_EXAMPLES = 20
+_KEPT = "; kept from "
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
-def fit(readings: Sequence[Reading], examples: Sequence[Example], *, fitted_on: str) -> Calibration:
+def fit(
+    readings: Sequence[Reading],
+    examples: Sequence[Example],
+    *,
+    fitted_on: str,
+    fallback: Calibration | None = None,
+) -> Calibration:
     """Fit both probabilities, choose the threshold and tabulate the risk.
 
     The threshold maximises the mean F1 over the calibration examples, an abstention counting 1 on
     an unanswerable and 0 on an answerable one (the SQuAD 2.0 operating point). Where examples are
-    too few or of one kind only, the plain logistic of the margin stays and ``fitted_on`` says so.
+    too few or of one kind only, ``fallback`` stays, without its risk table, and ``fitted_on`` says so.
 
     Args:
         readings: Uncalibrated readings of the model that is to be shipped.
         examples: What is known of each; those whose answerability is not known are left out.
         fitted_on: In words: which logits, which data.
+        fallback: That of the model started from; None for the plain logistic of the margin.
 
     Raises:
         DataError: The two differ in length.
@@ -45,21 +54,22 @@ def fit(readings: Sequence[Reading], examples: Sequence[Example], *, fitted_on: 
     ]
     answerable = np.array([bool(e.answerable) for _, e in kept], dtype=bool)
     if len(kept) < _MIN_EXAMPLES or answerable.all() or not answerable.any():
-        return _too_few(len(kept), fitted_on)
+        return _too_few(len(kept), fitted_on, fallback)
     features = np.stack([r.features() for r, _ in kept])
     f1 = np.array([_f1(r, e) for r, e in kept])
     return _fit(features, answerable, f1, fitted_on)
 
 
-def _too_few(n_examples: int, fitted_on: str) -> Calibration:
-    plain = uncalibrated()
-    return Calibration(
-        answerable=plain.answerable,
-        right=plain.right,
-        threshold=plain.threshold,
-        operating_point=plain.operating_point,
+def _too_few(n_examples: int, fitted_on: str, fallback: Calibration | None) -> Calibration:
+    kept = uncalibrated() if fallback is None else fallback
+    source = kept.fitted_on.rpartition(_KEPT)[2]
+    why = f"{n_examples} usable examples of {fitted_on} are too few or of one kind"
+    return replace(
+        kept,
         n_examples=n_examples,
-        fitted_on=f"not fitted: {n_examples} usable examples of {fitted_on} are too few or of one kind",
+        answerable_share=0.0,
+        risk_table=(),
+        fitted_on=f"not fitted: {why}{_KEPT}{source}",
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("scipy")
 
-from qa_extractive.calibration import uncalibrated
+from qa_extractive.calibration import Calibration, Logistic, RiskPoint, uncalibrated
 from qa_extractive.calibration_fit import best_threshold, fit, risk_table
 from qa_extractive.decoding import EMPTY_READING, Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
@@ -177,3 +177,21 @@ def test_all_wrong_spans_do_not_stop_the_fit() -> None:
 def test_a_reading_for_each_example() -> None:
     with pytest.raises(DataError, match="1 readings do not match 2 examples"):
         fit([_reading(0, 0)], [_example(True)] * 2, fitted_on="logits")
+
+
+def test_too_few_examples_keep_the_calibration_of_the_model_started_from() -> None:
+    base = Calibration(
+        answerable=Logistic((0.5, 0.1, 0.0), -0.2),
+        right=Logistic((0.3, 0.2, 0.1), -1.0),
+        threshold=0.61,
+        n_examples=900,
+        risk_table=(RiskPoint(0.9, 0.1, 0.0, 0.1),),
+        fitted_on="the base's data",
+    )
+    once = fit([], [], fitted_on="few", fallback=base)
+    assert (once.answerable, once.right, once.threshold) == (base.answerable, base.right, base.threshold)
+    assert once.risk_table == ()  # its promise does not hold for other weights
+    assert once.n_examples == 0
+    twice = fit([], [], fitted_on="few again", fallback=once)
+    assert twice.fitted_on.endswith("; kept from the base's data")
+    assert twice.fitted_on.count("kept from") == 1

@@ -64,7 +64,10 @@ FOUND = "Our results show that zinc makes young mice grow faster."
 
 def _squad(path: Path) -> Path:
     context = "The  quake of 2008 killed 69,197 people."
-    asked = {"question": "Who  WAS killed in Sichuan ?", "answers": [{"text": "69,197", "answer_start": 26}]}
+    asked = {
+        "question": "Who  WAS killed , in Sichuan ?",
+        "answers": [{"text": "69,197", "answer_start": 26}],
+    }
     hopeless = {"id": "u", "question": "Who won ?", "answers": [], "is_impossible": True}
     paragraphs = [{"context": context, "qas": [{"id": "a", **asked}, hopeless]}]
     with gzip.open(path, "wt", encoding="utf-8") as file:
@@ -74,7 +77,10 @@ def _squad(path: Path) -> Path:
 
 def test_squad_questions_look_alike_whether_answerable_or_not(tmp_path: Path) -> None:
     answerable, hopeless = _read("squad", _squad(tmp_path / "squad.json.gz"))
-    assert [e.question.question for e in (answerable, hopeless)] == ["who was killed in sichuan?", "who won?"]
+    assert [e.question.question for e in (answerable, hopeless)] == [
+        "who was killed, in sichuan?",
+        "who won?",
+    ]
     assert [s.text for s in answerable.spans] == ["69,197"]
     assert (answerable.answerable, hopeless.answerable) == (True, False)
     assert [(e.document, e.source, e.question.title) for e in (answerable, hopeless)] == [

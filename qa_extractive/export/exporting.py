@@ -112,7 +112,7 @@ def calibrate_folder(
     sources = ", ".join(sorted({e.source for e in kept if e.source})) or "unnamed data"
     readings = predictor.read_batch([e.question for e in kept])
     fitted_on = f"this ONNX file's logits of {len(kept)} examples ({sources})"
-    calibration = fit(readings, kept, fitted_on=fitted_on)
+    calibration = fit(readings, kept, fitted_on=fitted_on, fallback=predictor.calibration)
     calibration.save(predictor.folder)
     return calibration
 

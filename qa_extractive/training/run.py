@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from qa_extractive.calibration import Calibration
+from qa_extractive.calibration import CALIBRATION_FILE, Calibration
 from qa_extractive.calibration_fit import fit
 from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
 from qa_extractive.dataset.loading import examples_to_jsonl
@@ -75,7 +75,7 @@ def train(
     trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
     result = trainer.train(resume_from_checkpoint=last_checkpoint(output) if resume else None)
     report = _report(base, mixture, trainer, len(windows), result.training_loss)
-    _save(output, trainer, tokenizer, reader, mixture)
+    _save(output, trainer, tokenizer, reader, mixture, base_calibration(base))
     report.save(output)
     write_card(output, report, config)
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
@@ -191,16 +191,30 @@ def _dev_f1(trainer: SpanTrainer, mixture: Mixture) -> float | None:
 
 
 def _save(
-    output: Path, trainer: SpanTrainer, tokenizer: Tokenizer, reader: ReaderConfig, mixture: Mixture
+    output: Path,
+    trainer: SpanTrainer,
+    tokenizer: Tokenizer,
+    reader: ReaderConfig,
+    mixture: Mixture,
+    fallback: Calibration | None,
 ) -> None:
     trainer.model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
-    calibrate_torch(trainer.model, trainer.windower, mixture.calibration).save(output)
+    calibrate_torch(trainer.model, trainer.windower, mixture.calibration, fallback).save(output)
     examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
 
 
-def calibrate_torch(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> Calibration:
-    """The calibration of a torch checkpoint on held-out examples."""
+def base_calibration(base: str) -> Calibration | None:
+    """That of the model started from; None where it has none, as a plain encoder."""
+    folder = DEFAULT_MODEL if base == "default" else Path(base)
+    return Calibration.load(folder) if (folder / CALIBRATION_FILE).is_file() else None
+
+
+def calibrate_torch(
+    model: SpanReader, windower: Windower, examples: Sequence[Example], fallback: Calibration | None
+) -> Calibration:
+    """The calibration of a torch checkpoint on held-out examples, or ``fallback`` where they are too few."""
     readings = read(model, windower, examples) if examples else []
-    return fit(readings, examples, fitted_on=f"torch fp32 logits of {len(examples)} held-out examples")
+    fitted_on = f"torch fp32 logits of {len(examples)} held-out examples"
+    return fit(readings, examples, fitted_on=fitted_on, fallback=fallback)
