@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_the_model_is_small_complete_and_names_no_machine() -> None:
     assert (DEFAULT_MODEL / "model.onnx").stat().st_size < 24e6
     for path in DEFAULT_MODEL.glob("*.json"):
         if path.name != "tokenizer.json":
-            assert "/work" not in path.read_text(encoding="utf-8"), path
+            assert not re.search(r'"/\w', path.read_text(encoding="utf-8")), path
     calibration = json.loads((DEFAULT_MODEL / "calibration.json").read_text())
     assert "ONNX" in calibration["fitted_on"]
     assert calibration["n_examples"] >= 1000
