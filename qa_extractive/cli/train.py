@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from qa_extractive.alignment.aligning import AlignmentReport
     from qa_extractive.records import Example
 
-_SETTINGS = (
-    "epochs",
-    "max_steps",
-    "max_minutes",
-    "batch_size",
-    "learning_rate",
-    "n_dev",
-    "n_calibration",
-    "save_minutes",
-    "seed",
-)
-_WHOLE = ("max_steps", "batch_size", "n_dev", "n_calibration", "seed", "eval_steps", "patience")
+# Settings of ``TrainConfig`` that have an option: its type and what it means.
+_SETTINGS: dict[str, tuple[type, str]] = {
+    "epochs": (float, "passes over the data"),
+    "max_steps": (int, "optimizer steps; the schedule ends with them"),
+    "max_minutes": (float, "minutes of training; the schedule ends with them"),
+    "batch_size": (int, "windows a step"),
+    "learning_rate": (float, "peak rate of the encoder"),
+    "n_dev": (int, "examples held out to choose the checkpoint"),
+    "n_calibration": (int, "examples held out to calibrate"),
+    "eval_steps": (int, "steps between evaluations; 0 for none"),
+    "patience": (int, "evaluations without gain that end the run; 0 for no early stopping"),
+    "save_minutes": (float, "minutes between resumable checkpoints"),
+    "seed": (int, "of every random choice"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,20 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
     parser.add_argument(
-        "--base", default="default", metavar="M", help="folder, hub id or 'default' (%(default)s)"
+        "--base",
+        default="default",
+        metavar="M",
+        help="what to start from: a folder, a hub id, or 'default', the embedded model",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of the checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad record")
-    known = {f.name: f for f in dataclasses.fields(TrainConfig)}
-    for name in (*_SETTINGS, "eval_steps", "patience"):
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=int if name in _WHOLE else float,
-            metavar="N",
-            help=f"default: {known[name].default}"
-            + (" or the recipe's" if known[name].default is not None else ""),
-        )
+    defaults = TrainConfig()
+    for name, (kind, about) in _SETTINGS.items():
+        default = getattr(defaults, name)
+        shown = "" if default is None else f" (the recipe's, or {default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=about + shown)
     for option in ("question", "context", "title", "answer", "id"):
         parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
 
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
-    given = {name: getattr(options, name) for name in (*_SETTINGS, "eval_steps", "patience")}
+    given = {name: getattr(options, name) for name in _SETTINGS}
     overrides = {name: value for name, value in given.items() if value is not None}
     if options.recipe is None:
         return _from_files(options), TrainConfig(**overrides)
