@@ -90,15 +90,15 @@ def test_every_demonstration_answer_is_verbatim(
     assert len(demonstration) == 40
 
 
-def test_the_demonstration_scores_are_no_worse_than_published(
+def test_the_demonstration_scores_stay_near_the_published_ones(
     demonstration: list[tuple[Question, Answer, tuple[str, ...]]],
 ) -> None:
     references = [r for _, _, r in demonstration]
     auroc = answerability_auroc([a.answerable for _, a, _ in demonstration], [bool(r) for r in references])
     best = [best_token_f1(a.candidates[0].text, r) for _, a, r in demonstration if r]
     assert auroc is not None
-    assert auroc >= 0.60
-    assert statistics.mean(best) >= 0.30
+    assert auroc >= 0.85  # published: 0.915
+    assert statistics.mean(best) >= 0.44  # published: 0.492; another CPU rounds int8 otherwise
 
 
 @pytest.mark.slow
