@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.calibration import Calibration, Logistic, RiskPoint, uncalibrated
+from qa_extractive.calibration import RISK_CONFIDENCE, Calibration, Logistic, RiskPoint, uncalibrated
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import DataError
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.records import Example
 
 RIGHT_F1 = 0.5
-_CONFIDENCE = 0.95
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 _MIN_EXAMPLES = 20
@@ -122,7 +121,7 @@ def best_threshold(probs: FloatArray, answerable: BoolArray, f1: FloatArray) -> 
 
 
 def risk_table(probs: FloatArray, right: BoolArray) -> tuple[RiskPoint, ...]:
-    """Risk and its upper 95 % bound at up to 200 thresholds, from the highest down."""
+    """Risk and its upper bound at up to 200 thresholds, from the highest down."""
     from scipy.stats import beta
 
     thresholds = np.unique(np.quantile(probs, np.linspace(0.0, 1.0, _N_THRESHOLDS)))[::-1]
@@ -131,6 +130,6 @@ def risk_table(probs: FloatArray, right: BoolArray) -> tuple[RiskPoint, ...]:
         answered = probs >= threshold
         n, wrong = int(answered.sum()), int((answered & ~right).sum())
         if n >= min(_MIN_ANSWERED, len(probs)):
-            bound = 1.0 if wrong == n else float(beta.ppf(_CONFIDENCE, wrong + 1, n - wrong))
+            bound = 1.0 if wrong == n else float(beta.ppf(RISK_CONFIDENCE, wrong + 1, n - wrong))
             points.append(RiskPoint(float(threshold), n / len(probs), wrong / n, bound))
     return tuple(points)

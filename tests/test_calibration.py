@@ -48,29 +48,36 @@ def test_uncalibrated_answers_where_a_span_beats_the_null() -> None:
 
 
 def test_the_threshold_for_a_risk_is_the_last_before_the_first_failure() -> None:
-    calibration = _with_table((0.9, 100, 0.05), (0.7, 300, 0.10), (0.5, 500, 0.21), (0.3, 800, 0.02))
+    calibration = _with_table((0.9, 410, 0.05), (0.7, 500, 0.10), (0.5, 600, 0.21), (0.3, 690, 0.02))
     assert calibration.threshold_for_risk(0.2) == 0.7, "0.3 looks safe but lies behind a failure"
     assert calibration.threshold_for_risk(0.10) == 0.7, "a bound of exactly the risk is within it"
     assert calibration.threshold_for_risk(0.07) == 0.9
     assert calibration.threshold_for_risk(0.25) == 0.3
 
 
-def test_a_first_failure_leaves_no_threshold() -> None:
-    calibration = _with_table((0.9, 100, 0.3), (0.7, 300, 0.01))
+def test_a_failure_everywhere_leaves_no_threshold() -> None:
+    calibration = _with_table((0.9, 100, 0.3), (0.7, 300, 0.25))
     with pytest.raises(ModelError, match=r"keeps the risk under 0\.2 .* 1000 calibration examples"):
         calibration.threshold_for_risk(0.2)
     with pytest.raises(ModelError, match="no threshold"):
         uncalibrated().threshold_for_risk(0.5)
 
 
-def test_too_few_answers_to_prove_a_low_risk_are_no_failure() -> None:
-    # None wrong of 20 still has a bound of 0.139: testing that would forbid every lower risk for ever.
-    points = [(0.9, 20, 0.139), (0.8, 28, 0.1015), (0.7, 29, 0.098), (0.6, 400, 0.06), (0.5, 500, 0.11)]
+def test_a_few_wrong_answers_among_the_surest_do_not_end_the_search() -> None:
+    points = [
+        (0.95, 20, 0.01),
+        (0.9, 60, 0.3),
+        (0.8, 150, 0.05),
+        (0.7, 210, 0.09),
+        (0.6, 390, 0.2),
+        (0.5, 800, 0.1),
+    ]
     calibration = _with_table(*points)
-    assert calibration.threshold_for_risk(0.1) == 0.6
-    wrong_at_29 = [*points[:2], (0.7, 29, 0.154), *points[3:]]
+    assert calibration.threshold_for_risk(0.25) == 0.5
+    assert calibration.threshold_for_risk(0.1) == 0.5, "the sequence from a coverage of 0.7 begins with it"
+    assert calibration.threshold_for_risk(0.095) == 0.7, "that from 0.2 goes no further"
     with pytest.raises(ModelError, match="no threshold"):
-        _with_table(*wrong_at_29).threshold_for_risk(0.1)
+        calibration.threshold_for_risk(0.05)  # 0.95 and 0.8 are no starts
 
 
 @pytest.mark.parametrize("risk", [0.0, 1.0, -0.1, 1.5, float("nan")])

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("scipy")
 
-from qa_extractive.calibration import Calibration, Logistic, RiskPoint, uncalibrated
+from qa_extractive.calibration import RISK_CONFIDENCE, Calibration, Logistic, RiskPoint, uncalibrated
 from qa_extractive.calibration_fit import best_threshold, fit, risk_table
 from qa_extractive.decoding import EMPTY_READING, Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
@@ -90,7 +90,7 @@ def test_the_risk_bound_is_clopper_pearsons() -> None:
     for point in table:
         answered = probs >= point.threshold
         n, wrong = int(answered.sum()), int((answered & ~right).sum())
-        bound = binomtest(wrong, n, alternative="less").proportion_ci(0.95, method="exact").high
+        bound = binomtest(wrong, n, alternative="less").proportion_ci(RISK_CONFIDENCE, method="exact").high
         assert (point.coverage, point.risk) == (n / 50, wrong / n)
         assert point.risk_bound == pytest.approx(bound)
     n_answered = [round(p.coverage * 50) for p in table]
