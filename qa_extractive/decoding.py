@@ -27,7 +27,15 @@ _WIDE = (
     ("\u2e80", "\u9fff"),
     ("\uac00", "\ud7a3"),
 )
-_INSIDE_NUMBER = re.compile(r"\d[.,]\d")
+_INSIDE_NUMBER = re.compile(r"\d[.,]\d|\d\^[-−\d]|\^[-−]?\d|(?<![\w.,)\]])[-−]\d")
+_NUMBER_SIGNS = frozenset(".,^-−")
+_UNIT_SIGNS = frozenset("%‰°")
+_UNIT = (
+    r"(?:[nµμmkcd]?(?:g|l|L|m|mol|M|s|J|Hz|W|V|Pa|U|IU|cal)|mcg|mmHg|min|h|hr|hour|day|d|week|wk|month|mo|"
+    r"year|yr|cells?|kat|kDa)"
+)
+_RATIO_OF_UNITS = re.compile(rf"(?<![^\W\d_]){_UNIT}[²³23]?(?:/{_UNIT}[²³23]?)+(?!\w)")
+_LONGEST_RATIO = 24
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -165,7 +173,7 @@ def _non_overlapping(context: str, ranked: Iterable[Candidate], top_k: int) -> t
 
 
 def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
-    """The span without outer white space, widened so that it cuts no word and no number in half."""
+    """The span without outer white space, widened so that it cuts no word, number or unit in half."""
     while start < end and context[start].isspace():
         start += 1
     while end > start and context[end - 1].isspace():
@@ -184,17 +192,32 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _joined(context: str, index: int) -> bool:
-    """Whether the characters before and at ``index`` belong to one word or one number."""
+    """Whether the characters before and at ``index`` belong to one word, number or unit."""
     before, at = context[index - 1], context[index]
     if _is_mark(at) or before == _JOINER:
         return not (before.isspace() or at.isspace())
     before = _base(context, index - 1)
     if before.isalnum() and at.isalnum():
         return not (_is_wide(before) or _is_wide(at))
-    if before.isdigit() or at.isdigit():
-        around = context[max(0, index - 2) : index + 2]
-        return _INSIDE_NUMBER.search(around) is not None
+    if before == "/" or at == "/":
+        return _is_in_ratio(context, index)
+    if at in _UNIT_SIGNS:
+        return before.isdigit()
+    if before == "°":
+        return at.isalpha()
+    if before in _NUMBER_SIGNS or at in _NUMBER_SIGNS:
+        return any(
+            m.start() < index < m.end()
+            for begin in range(max(0, index - 2), index)
+            if (m := _INSIDE_NUMBER.match(context, begin, index + 2))
+        )
     return False
+
+
+def _is_in_ratio(context: str, index: int) -> bool:
+    """Whether ``index`` lies inside a ratio of units such as mg/kg/day."""
+    begin, end = max(0, index - _LONGEST_RATIO), index + _LONGEST_RATIO
+    return any(m.start() < index < m.end() for m in _RATIO_OF_UNITS.finditer(context, begin, end))
 
 
 def _base(context: str, index: int) -> str:
