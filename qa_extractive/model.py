@@ -109,6 +109,14 @@ class SpanReader(PreTrainedModel):
             raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
         return model
 
+    def use_eager_attention(self) -> None:
+        """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
+        config = self.config.encoder_config
+        config._attn_implementation = "eager"
+        encoder = AutoModel.from_config(config, **_without_pooler(config))
+        encoder.load_state_dict(self.encoder.state_dict())
+        self.encoder = encoder
+
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -172,8 +180,14 @@ def uses_type_ids(config: PretrainedConfig) -> bool:
 def _span_loss(logits: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Negative log of the probability mass on the right positions, shape (n_windows,)."""
     log_probs = logits.float().masked_fill(~mask, -1e4).log_softmax(-1)
-    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(positions == IGNORE, -1e4)
+    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(~_first_of_each(positions), -1e4)
     return -chosen.logsumexp(-1)
+
+
+def _first_of_each(positions: torch.Tensor) -> torch.Tensor:
+    """True where a position is given and no earlier column of its row gives it; spans may share an end."""
+    same = positions.unsqueeze(2) == positions.unsqueeze(1)
+    return (positions != IGNORE) & ~same.tril(-1).any(-1)
 
 
 def _weighted_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

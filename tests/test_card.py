@@ -22,6 +22,7 @@ REPORT = TrainReport(
     dev_f1=0.65432,
     n_dev=50,
     n_calibration=60,
+    n_fresh=70,
     threads=2,
 )
 
@@ -34,7 +35,7 @@ REPORT = TrainReport(
         "- Of these unanswerable, by kind: given 6, removed 7",
         "- 678 windows, 90 steps, 12 minutes, 2 threads, mean training loss 1.235",
         "- F1 on held-out documents at their best threshold: 0.654 on 50 examples",
-        "- Calibrated on 60 examples of other held-out documents",
+        "- Calibrated on 60 examples of other held-out documents; 70 of still others used for nothing yet",
     ],
 )
 def test_a_card_states_what_the_run_measured(line: str) -> None:

@@ -25,6 +25,12 @@ def _write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _no_prompts(tmp_path: Path) -> None:
+    """The trials' reader looks for the validation prompts beside its file."""
+    _write(tmp_path / "prompts_with_spans.jsonl.gz", [])
+
+
 def _read(reader: str, path: Path, seed: int = 1) -> list[Example]:
     return corpora.READERS[reader](path, random.Random(seed))
 
@@ -115,14 +121,21 @@ def test_trial_conclusions_keep_the_conclusion_wherever_it_is_shuffled(tmp_path:
         {"sections": [*_trial()["sections"], ["Interpretation", "It works."]]},
         {"sections": [["Background", " "], *_trial()["sections"][2:4]]},
         {"title": "Zinc for children: study protocol of a trial"},
+        {"title": "  "},
         {"sections": [*_trial()["sections"][:3], ["Conclusion", "Its growth will be measured."]]},
     ],
-    ids=["no conclusion", "too few", "two conclusions", "blank section", "protocol", "a plan"],
+    ids=["no conclusion", "too few", "two conclusions", "blank section", "protocol", "no title", "a plan"],
 )
 def test_trials_without_one_clear_conclusion_are_left_out(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert [
         e.id for e in _read("trial_conclusions", _write(tmp_path / "t.gz", [_trial(1, **changes), _trial(2)]))
     ] == ["rct-2"]
+
+
+def test_articles_of_validation_prompts_are_no_trials_to_train_on(tmp_path: Path) -> None:
+    _write(tmp_path / "prompts_with_spans.jsonl.gz", [_prompt(1, "validation"), _prompt(2, "train")])
+    examples = _read("trial_conclusions", _write(tmp_path / "t.gz", [_trial(101), _trial(102), _trial(103)]))
+    assert [e.id for e in examples] == ["rct-102", "rct-103"]
 
 
 def test_a_very_long_conclusion_ends_with_a_whole_sentence(tmp_path: Path) -> None:
@@ -262,4 +275,5 @@ def test_the_real_files_give_labelled_examples_with_unique_ids() -> None:
         assert all(e.is_labelled and e.document.startswith(prefix) for e in examples), reader
         assert all(s.text.strip() == s.text for e in examples for s in e.spans), reader
         documents[reader] = {e.document for e in examples}
-    assert documents["trial_prompts"].isdisjoint(documents["trial_prompts_validation"])
+    for reader in ("trial_prompts", "trial_conclusions"):
+        assert documents[reader].isdisjoint(documents["trial_prompts_validation"])

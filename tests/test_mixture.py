@@ -17,7 +17,7 @@ from qa_extractive.sentences import split_sentences
 from qa_extractive.training.mixture import Mixture, mix, with_negatives
 
 TOPICS = ("blood pressure", "bone density", "gene expression", "lung function", "sleep quality")
-CONFIG = TrainConfig(n_dev=1000, n_calibration=1000, mismatch_share=0.5, removal_share=0.5)
+CONFIG = TrainConfig(n_dev=1000, n_calibration=1000, n_fresh=1000, mismatch_share=0.5, removal_share=0.5)
 
 
 def _example(document: int, question: int = 0, source: str = "made-up", answerable: bool = True) -> Example:
@@ -45,7 +45,7 @@ EXAMPLES = [_example(d, q) for d in range(60) for q in range(2)]
 
 
 def _parts(mixture: Mixture) -> tuple[tuple[Example, ...], ...]:
-    return mixture.train, mixture.dev, mixture.calibration
+    return mixture.train, mixture.dev, mixture.calibration, mixture.fresh
 
 
 def _negative(examples: tuple[Example, ...] | list[Example], kind: str) -> list[Example]:
@@ -53,11 +53,9 @@ def _negative(examples: tuple[Example, ...] | list[Example], kind: str) -> list[
 
 
 def test_no_document_is_on_two_sides() -> None:
-    train, dev, calibration = ({e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG)))
-    assert train
-    assert dev
-    assert calibration
-    for one, other in combinations((train, dev, calibration), 2):
+    parts = [{e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG))]
+    assert all(parts)
+    for one, other in combinations(parts, 2):
         assert one.isdisjoint(other)
     # Nor is a context, which is what a leak would be made of.
     texts = [{e.question.context for e in p} for p in _parts(mix(EXAMPLES, CONFIG))]
@@ -206,7 +204,7 @@ def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
 @pytest.mark.parametrize("scarce", [True, False])
 def test_what_one_kind_lacks_the_other_fills(scarce: bool) -> None:
     examples = [_example(d, answerable=(d % 8 == 3) == scarce) for d in range(400)]
-    config = TrainConfig(n_dev=20, n_calibration=20, mismatch_share=0, removal_share=0)
+    config = TrainConfig(n_dev=20, n_calibration=20, n_fresh=20, mismatch_share=0, removal_share=0)
     for part in _parts(mix(examples, config))[1:]:
         assert len(part) == 20
         assert 0 < sum(e.answerable is scarce for e in part) < 10
@@ -218,7 +216,7 @@ def test_sources_stand_together_in_the_training_part_and_what_is_unknown_is_left
     config = TrainConfig(n_dev=0, n_calibration=0, mismatch_share=0, removal_share=0)
     mixture = mix([*examples, unknown], config)
     assert [e.source for e in mixture.train] == ["a"] * 10 + ["b"] * 10
-    assert (mixture.dev, mixture.calibration) == ((), ())
+    assert (mixture.dev, mixture.calibration, mixture.fresh) == ((), (), ())
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
@@ -238,3 +236,73 @@ def test_contexts_without_a_word_to_compare_are_mixed_too() -> None:
     negatives = with_negatives(examples, config, random.Random(1))[4:]
     assert len(negatives) == 4
     assert all(e.question.context != examples[int(e.id[0])].question.context for e in negatives)
+
+
+def test_a_document_of_two_sources_lies_on_one_side() -> None:
+    many = [dataclasses.replace(_example(d, source="many"), document=f"d{d % 80}") for d in range(600)]
+    few = [dataclasses.replace(_example(d, source="few"), document=f"d{d}") for d in range(80)]
+    config = TrainConfig(n_dev=30, n_calibration=30, n_fresh=30, mismatch_share=0, removal_share=0)
+    parts = [{e.document for e in part} for part in _parts(mix([*many, *few], config))]
+    assert all(parts)
+    for one, other in combinations(parts, 2):
+        assert one.isdisjoint(other)
+
+
+def test_a_small_source_is_held_out_beside_a_large_one() -> None:
+    examples = [_example(d, source="large") for d in range(2000)]
+    examples += [_example(d, source="small") for d in range(100)]
+    config = TrainConfig(n_dev=0, n_calibration=40, n_fresh=0, mismatch_share=0, removal_share=0)
+    mixture = mix(examples, config)
+    assert sum(e.source == "small" for e in mixture.calibration) >= 5
+    capped = mix(examples, dataclasses.replace(config, held_out_share=0.01))
+    assert sum(e.source == "small" for e in capped.calibration) <= 4
+
+
+def test_copies_train_and_are_not_held_out() -> None:
+    copies = [dataclasses.replace(e, id=f"{e.id}~1", fields={"copy": 1}) for e in EXAMPLES]
+    train, *held_out = _parts(mix([*EXAMPLES, *copies], CONFIG))
+    assert sum("copy" in e.fields for e in train) >= len(train) / 3
+    assert not any("copy" in e.fields for part in held_out for e in part)
+
+
+def test_examples_without_a_document_are_kept_together_by_their_context() -> None:
+    nameless = [dataclasses.replace(e, document="") for e in EXAMPLES]
+    parts = [{e.question.context for e in part} for part in _parts(mix(nameless, CONFIG))]
+    assert all(parts)
+    for one, other in combinations(parts, 2):
+        assert one.isdisjoint(other)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_single_document_is_trained_on(seed: int) -> None:
+    assert mix([_example(1)], TrainConfig(seed=seed)).train
+
+
+def test_shares_of_negatives_can_differ_by_source() -> None:
+    examples = [_example(d, source=s) for d in range(40) for s in ("a", "b")]
+    config = TrainConfig(
+        mismatch_share=0.5, removal_share=0, mismatch_shares={"b": 0.1}, removal_shares={"a": 0.25}
+    )
+    made = with_negatives(examples, config, random.Random(1))
+    n = {(e.source, e.fields.get("negative")) for e in made}
+    assert ("b", "removed") not in n
+    count = lambda source, kind: sum(e.source == source for e in _negative(made, kind))  # noqa: E731
+    assert count("a", "mismatched") == 20
+    assert count("b", "mismatched") == 4
+    assert 0 < count("a", "removed") <= 10
+
+
+def test_a_mismatch_avoids_the_labelled_span_too() -> None:
+    asked = dataclasses.replace(_example(1), references=())
+    other = _example(2)
+    holds_it = dataclasses.replace(
+        other,
+        question=Question("q", other.question.context + " It fell by 101 percent."),
+        document="x",
+    )
+    config = TrainConfig(mismatch_share=1.0, removal_share=0)
+    assert not [
+        e
+        for e in with_negatives([asked, holds_it], config, random.Random(1))
+        if e.id.startswith(asked.id + "+")
+    ]

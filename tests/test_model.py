@@ -89,6 +89,28 @@ def test_the_loss_by_hand(bert: SpanReader, windows: list[Window]) -> None:
     assert b != a, "the two windows differ in where the context begins"
 
 
+def test_spans_that_share_a_start_count_it_once(bert: SpanReader, windows: list[Window]) -> None:
+    one = windows[0]
+    a = one.first
+    twice = collate([LabelledWindow(one, ((a, a + 1), (a, a + 2), (a + 1, a + 2)), 1.0, None)])
+    start, end, _ = _logits(bert, twice)
+    expected = _span_loss(start[0], _context(one), [a, a + 1]) + _span_loss(
+        end[0], _context(one), [a + 1, a + 2]
+    )
+    with torch.no_grad():
+        assert float(bert(**twice).loss) == pytest.approx(expected / 2, abs=1e-5)
+
+
+def test_eager_attention_gives_the_same_logits(checkpoint: Path, windows: list[Window]) -> None:
+    model = SpanReader.from_pretrained(checkpoint, use_safetensors=True).eval()
+    batch = pad_windows(windows)
+    before = _logits(model, batch)
+    model.use_eager_attention()
+    model.eval()
+    for one, other in zip(before, _logits(model, batch), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_what_is_not_known_moves_nothing(bert: SpanReader, windows: list[Window]) -> None:
     unknown = collate([LabelledWindow(w, (), 0.0, None) for w in windows])
     loss = bert(**unknown).loss

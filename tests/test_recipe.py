@@ -51,11 +51,21 @@ def test_a_recipe_holds_what_its_file_says(tmp_path: Path) -> None:
         ),
         ({"sources": [{**SOURCE, "weight": 2}], "train": {}}, "'weight'"),
         ({"sources": [{"reader": "claims"}], "train": {}}, "'path'"),
-        ({"sources": [{**SOURCE, "n": 0}], "train": {}}, "n of claims.jsonl.gz must be positive"),
-        ({"sources": [{**SOURCE, "n": -5}], "train": {}}, "n of claims.jsonl.gz must be positive"),
+        ({"sources": [{**SOURCE, "n": 0}], "train": {}}, "n and copies of claims.jsonl.gz must be positive"),
+        (
+            {"sources": [{**SOURCE, "copies": 0}], "train": {}},
+            "n and copies of claims.jsonl.gz must be positive",
+        ),
+        ({"sources": [{**SOURCE, "n": -5}], "train": {}}, "n and copies of claims.jsonl.gz must be positive"),
         ({"sources": [{**SOURCE, "n": "5"}], "train": {}}, "is not a recipe"),
         ({"sources": [SOURCE], "train": {"epoch": 1}}, "unknown setting 'epoch'; known are epochs"),
         ({"sources": [SOURCE], "train": {"epochs": 0}}, "epochs must be positive"),
+        ({"sources": [SOURCE], "train": {"precision": "int3"}}, "precision must be one of fp32, bf16"),
+        (
+            {"sources": [SOURCE], "train": {"removal_shares": {"a": -1}}},
+            "removal_shares must not be negative",
+        ),
+        ({"sources": [SOURCE], "train": {"held_out_share": 1}}, "held_out_share must lie in [0, 1)"),
         ({"sources": [SOURCE], "train": {"epochs": "1"}}, "is not a recipe"),
         ({"sources": [SOURCE]}, "'train'"),
         ({"train": {}}, "'sources'"),
@@ -116,3 +126,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl.gz").write_bytes(gzip.compress(b""))
     with pytest.raises(DataError, match=r"claims\.jsonl\.gz is missing"):
         Source(**SOURCE).read(tmp_path, 1)
+
+
+def test_copies_are_read_anew_and_marked(data_root: Path) -> None:
+    once, thrice = (
+        Source(**SOURCE, n=8).read(data_root, 17),
+        Source(**SOURCE, n=8, copies=3).read(data_root, 17),
+    )
+    assert thrice[:8] == once
+    assert [e.fields.get("copy") for e in thrice] == [None] * 8 + [1] * 8 + [2] * 8
+    assert len({e.id for e in thrice}) == 24
+    assert {e.id.split("~")[0] for e in thrice} == {e.id for e in once}
+    assert len({e.question.question for e in thrice}) > 8, "worded anew"

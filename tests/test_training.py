@@ -25,7 +25,7 @@ from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.model import SpanReader  # noqa: E402
 from qa_extractive.records import Example, Question, Span  # noqa: E402
 from qa_extractive.training import span_trainer  # noqa: E402
-from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, train  # noqa: E402
+from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, FRESH_EXAMPLES_FILE, load_base, train  # noqa: E402
 
 # Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
@@ -124,6 +124,7 @@ def test_a_checkpoint_holds_all_that_export_needs(
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "reader.json", "calibration.json"} <= names
     assert {"train.json", "training_report.json", "README.md", CALIBRATION_EXAMPLES_FILE} <= names
+    assert FRESH_EXAMPLES_FILE in names
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in names)
     assert "checkpoints" not in names
     assert report.n_steps == 6
@@ -149,6 +150,60 @@ def test_the_clock_ends_a_run_with_its_schedule_and_its_calibration(
     assert 0 < report.n_steps < 100_000
     assert rates[-1] < 0.2 * max(rates)
     assert (tmp_path / "run" / "calibration.json").is_file()
+
+
+def test_a_batch_in_parts_is_the_same_step(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(SMALL, dropout=0.0)
+    train(examples, base=str(tiny_encoder), output=tmp_path / "whole", config=config)
+    n_passes: list[int] = []
+    forward = SpanReader.forward
+
+    def counted(self: SpanReader, *args: Any, **kwargs: Any) -> Any:
+        n_passes.append(1)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(SpanReader, "forward", counted)
+    monkeypatch.setattr(span_trainer, "_TOKENS_AT_ONCE", 1)
+    train(examples, base=str(tiny_encoder), output=tmp_path / "parts", config=config)
+    assert len(n_passes) >= 6 * 4, "window by window"
+    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    moved = _weights_of_base(tiny_encoder, config)
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], atol=2e-4, rtol=0)
+    assert any((whole[name] - moved[name]).abs().max() > 1e-3 for name in moved)
+
+
+def _weights_of_base(base: Path, config: TrainConfig) -> dict[str, Any]:
+    return dict(load_base(str(base), config)[0].state_dict())
+
+
+def test_bfloat16_trains_weights_that_stay_in_full_precision(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    config = dataclasses.replace(SMALL, dropout=0.0, precision="bf16", eval_steps=3)
+    report = train(examples, base=str(tiny_encoder), output=tmp_path / "half", config=config)
+    full = train(
+        examples,
+        base=str(tiny_encoder),
+        output=tmp_path / "full",
+        config=dataclasses.replace(config, precision="fp32"),
+    )
+    assert report.final_loss == pytest.approx(full.final_loss, rel=0.02)
+    half = _weights(tmp_path / "half")
+    assert all(weight.dtype == torch.float32 for weight in half.values() if weight.is_floating_point())
+    assert any((w != w.bfloat16().float()).any() for w in half.values() if w.is_floating_point())
+    assert report.final_loss != full.final_loss, "the products were rounded"
+
+
+def test_no_dropout_draws_no_random_numbers(tiny_encoder: Path) -> None:
+    def kinds(config: TrainConfig) -> set[str]:
+        return {type(module).__name__ for module in load_base(str(tiny_encoder), config)[0].modules()}
+
+    assert "Dropout" not in kinds(dataclasses.replace(SMALL, dropout=0.0))
+    assert "Dropout" in kinds(SMALL)
+    assert "Dropout" not in kinds(dataclasses.replace(SMALL, dropout=0.0, precision="bf16"))
 
 
 def test_evaluating_between_steps_keeps_the_best_and_stops_early(

@@ -23,6 +23,7 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "max_minutes": (float, "minutes of training; the schedule ends with them"),
     "batch_size": (int, "windows a step"),
     "learning_rate": (float, "peak rate of the encoder"),
+    "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),
     "n_calibration": (int, "examples held out to calibrate"),
     "eval_steps": (int, "steps between evaluations; 0 for none"),

@@ -32,7 +32,8 @@ def card(report: TrainReport, config: TrainConfig) -> str:
             f"- {report.n_windows} windows, {report.n_steps} steps, {report.minutes:.0f} minutes, "
             f"{report.threads} threads, mean training loss {report.final_loss:.3f}",
             f"- F1 on held-out documents at their best threshold: {score}",
-            f"- Calibrated on {report.n_calibration} examples of other held-out documents",
+            f"- Calibrated on {report.n_calibration} examples of other held-out documents; "
+            f"{report.n_fresh} of still others used for nothing yet",
             "- The licences of the training data apply: name them here before you publish the model.",
             "",
             "| setting | value |",

@@ -65,9 +65,12 @@ def trial_conclusions(path: Path, rng: random.Random) -> list[Example]:
     """Trial abstracts with labelled sections: a question from the title, the conclusion as answer.
 
     Half the abstracts have their sections shuffled, half lose the labels and a fifth lose a section
-    that is not the conclusion, so that the place of the conclusion tells nothing.
+    that is not the conclusion, so that the place of the conclusion tells nothing. Articles of the
+    validation prompts (``prompts_with_spans.jsonl.gz``, read from the same folder) are left out.
     """
-    examples = [_trial(record, rng) for record in _json_lines(path)]
+    prompts = _json_lines(path.parent / "prompts_with_spans.jsonl.gz")
+    kept_apart = {record["pmcid"] for record in prompts if record["split"] == "validation"}
+    examples = [_trial(record, rng) for record in _json_lines(path) if record["pmcid"] not in kept_apart]
     return [example for example in examples if example is not None]
 
 
@@ -78,7 +81,7 @@ def _trial(record: dict[str, Any], rng: random.Random) -> Example | None:
         if text.strip() and not _ADMINISTRATIVE_LABEL.search(label)
     ]
     concluding = [s for s in sections if _CONCLUSION_LABEL.search(s[0])]
-    if len(concluding) != 1 or len(sections) < 3:
+    if len(concluding) != 1 or len(sections) < 3 or not record["title"].strip():
         return None
     conclusion = concluding[0]
     if re.search(r"protocol|will be", record["title"] + conclusion[1]):  # a plan concludes nothing

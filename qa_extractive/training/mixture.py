@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from operator import attrgetter
 
 import numpy as np
@@ -16,18 +17,25 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.records import Example, Question
 from qa_extractive.sentences import split_sentences
 
-_MAX_HELD_OUT_SHARE = 0.15
 _N_NEIGHBOURS = 10
 _MIN_WORDS_LEFT = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The parts of a training run; no document is in two of them."""
+    """The parts of a training run; no document is in two of them.
+
+    Attributes:
+        train: What the weights learn from.
+        dev: Chooses the checkpoint.
+        calibration: Fits the calibration.
+        fresh: Used for nothing: what a last measurement is made on.
+    """
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     calibration: tuple[Example, ...]
+    fresh: tuple[Example, ...]
 
 
 def mix(examples: Sequence[Example], config: TrainConfig) -> Mixture:
@@ -38,28 +46,66 @@ def mix(examples: Sequence[Example], config: TrainConfig) -> Mixture:
         config: Sizes, negative shares and the seed.
     """
     labelled = [e for e in examples if e.is_labelled or e.answerable is not None]
-    parts = _split(labelled, config)
+    train, *held_out = _split(labelled, config)
+    if not train:  # so few documents that the hash put all of them aside
+        train, held_out = labelled, [[] for _ in held_out]
     rng = random.Random(config.seed)
-    train = with_negatives(sorted(parts[0], key=attrgetter("source")), config, rng)
-    dev = _balanced(with_negatives(parts[1], config, rng), config.n_dev, rng)
-    calibration = _balanced(with_negatives(parts[2], config, rng), config.n_calibration, rng)
-    return Mixture(tuple(train), tuple(dev), tuple(calibration))
+    mixed = with_negatives(sorted(train, key=attrgetter("source")), config, rng)
+    chosen = [
+        tuple(_balanced(with_negatives(part, config, rng), n, rng))
+        for part, n in zip(held_out, _sizes(config), strict=True)
+    ]
+    return Mixture(tuple(mixed), *chosen)
 
 
-def _split(
-    examples: Sequence[Example], config: TrainConfig
-) -> tuple[list[Example], list[Example], list[Example]]:
-    """By a hash of the document, so that a document lies on the same side in every run and file."""
-    n = max(1, len(examples))
-    # Twice as many as asked for are held out where there is plenty, so that they span many documents.
-    dev_share = min(_MAX_HELD_OUT_SHARE, 2 * config.n_dev / n)
-    calibration_share = min(_MAX_HELD_OUT_SHARE, 2 * config.n_calibration / n)
-    parts: tuple[list[Example], list[Example], list[Example]] = ([], [], [])
+def _sizes(config: TrainConfig) -> tuple[int, int, int]:
+    return config.n_dev, config.n_calibration, config.n_fresh
+
+
+def _split(examples: Sequence[Example], config: TrainConfig) -> list[list[Example]]:
+    """Training and the three held-out parts.
+
+    By a hash of the document, so that a document lies on the same side in every run and file. Of
+    copies of an example only the first is held out.
+    """
+    shares = _held_out_shares(examples, config)
+    parts: list[list[Example]] = [[] for _ in range(1 + len(_sizes(config)))]
     for example in examples:
-        place = _place(example.document, config.seed)
-        part = 1 if place < dev_share else 2 if place < dev_share + calibration_share else 0
-        parts[part].append(example)
+        document = _document(example)
+        part = _part(_place(document, config.seed), shares[document])
+        if part == 0 or not example.fields.get("copy"):
+            parts[part].append(example)
     return parts
+
+
+def _part(place: float, shares: Sequence[float]) -> int:
+    """0 for training, then 1 for the first share and so on."""
+    reached = 0.0
+    for i, share in enumerate(shares, start=1):
+        reached += share
+        if place < reached:
+            return i
+    return 0
+
+
+def _held_out_shares(examples: Sequence[Example], config: TrainConfig) -> dict[str, list[float]]:
+    """For each document the shares of documents like it that the held-out parts take.
+
+    Every source gives twice as many examples as are asked for, where it has plenty, so that they span
+    many documents; a document of several sources follows the most generous.
+    """
+    n_of_source = Counter(example.source for example in examples)
+    shares: dict[str, list[float]] = {}
+    for example in examples:
+        n = n_of_source[example.source]
+        own = [min(config.held_out_share, 2 * size / n) for size in _sizes(config)]
+        known = shares.setdefault(_document(example), own)
+        shares[_document(example)] = [max(pair) for pair in zip(known, own, strict=True)]
+    return shares
+
+
+def _document(example: Example) -> str:
+    return example.document or example.question.context
 
 
 def _place(document: str, seed: int) -> float:
@@ -68,34 +114,40 @@ def _place(document: str, seed: int) -> float:
 
 
 def _balanced(examples: Sequence[Example], n: int, rng: random.Random) -> list[Example]:
-    """At most n examples, half of them answerable as far as there are enough."""
-    yes = [e for e in examples if e.answerable is not False]
-    no = [e for e in examples if e.answerable is False]
-    rng.shuffle(yes)
-    rng.shuffle(no)
+    """At most n examples, half of them answerable as far as there are enough, the sources evened out."""
+    yes = _evened([e for e in examples if e.answerable is not False], rng)
+    no = _evened([e for e in examples if e.answerable is False], rng)
     n_no = min(len(no), n - min(len(yes), n // 2))
     chosen = yes[: n - n_no] + no[:n_no]
     rng.shuffle(chosen)
     return chosen
 
 
+def _evened(examples: Sequence[Example], rng: random.Random) -> list[Example]:
+    """The examples in random order, one from each source in turn until it has no more."""
+    by_source: dict[str, list[Example]] = defaultdict(list)
+    for example in rng.sample(list(examples), len(examples)):
+        by_source[example.source].append(example)
+    rounds = zip_longest(*(own for _, own in sorted(by_source.items())))
+    return [example for turn in rounds for example in turn if example is not None]
+
+
 def with_negatives(examples: Sequence[Example], config: TrainConfig, rng: random.Random) -> list[Example]:
     """The examples and, beside them, pairs that are not answerable.
 
-    A share ``mismatch_share`` of the answerable ones is asked again of another context: half of
-    these of one on the same topic (TF-IDF), half of any; a share ``removal_share`` is asked of its
-    own context without the sentences that hold the answer.
+    A share ``mismatch_share`` of the answerable ones is asked again of another context of the same
+    source: half of these of one on the same topic (TF-IDF; in SQuAD often of the same article), half
+    of any; a share ``removal_share`` is asked of its own context without the sentences that hold the
+    answer.
     """
     by_source: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_source[example.source].append(example)
     negatives: list[Example] = []
-    for _, own in sorted(by_source.items()):
+    for source, own in sorted(by_source.items()):
         yes = [e for e in own if e.spans]
-        n_mismatch, n_removed = (
-            round(config.mismatch_share * len(yes)),
-            round(config.removal_share * len(yes)),
-        )
+        n_mismatch = round(config.mismatch_shares.get(source, config.mismatch_share) * len(yes))
+        n_removed = round(config.removal_shares.get(source, config.removal_share) * len(yes))
         negatives += _mismatched(rng.sample(yes, min(n_mismatch, len(yes))), own, rng)
         removed = [_without_answer(e) for e in rng.sample(yes, min(n_removed, len(yes)))]
         negatives += [e for e in removed if e is not None]
@@ -122,7 +174,11 @@ def _mismatched(chosen: list[Example], pool: list[Example], rng: random.Random) 
 def _is_other(example: Example, other: Example) -> bool:
     if example.question.context == other.question.context:
         return False
-    return not any(_holds(other.question.context, reference) for reference in example.references)
+    return not any(_holds(other.question.context, answer) for answer in _answers(example))
+
+
+def _answers(example: Example) -> tuple[str, ...]:
+    return example.references or tuple(span.text for span in example.spans)
 
 
 def _holds(context: str, reference: str) -> bool:
@@ -160,9 +216,7 @@ def _without_answer(example: Example) -> Example | None:
         if not any(s.start < span.end and span.start < s.end for span in example.spans)
     ]
     rest = " ".join(s.text for s in kept)
-    if len(rest.split()) < _MIN_WORDS_LEFT or any(
-        _holds(rest, reference) for reference in example.references
-    ):
+    if len(rest.split()) < _MIN_WORDS_LEFT or any(_holds(rest, answer) for answer in _answers(example)):
         return None
     question = Question(example.question.question, rest, example.question.title)
     return _negative(example, question, "removed", example.document)

@@ -63,7 +63,7 @@ def _strip_title(title: str) -> str:
 def _from_statement(text: str) -> str | None:
     """From "X improves Y" to "Does X improve Y?"; None if the text is no such statement."""
     words = text.split()
-    for i, word in enumerate(words[1:-1], start=1):
+    for i, word in enumerate(map(str.lower, words[1:-1]), start=1):
         if word in _THIRD_PERSON:
             return (
                 f"Does {_lower_first(' '.join(words[:i]))} {_THIRD_PERSON[word]} {' '.join(words[i + 1 :])}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,39 @@ class Source:
         path: The file, relative to the data root.
         n: Most examples to take, drawn at random; None for all.
         max_context_words: Leave out examples whose context is longer; None for none.
+        copies: How often each example is read; readers that draw wordings or orders draw them anew.
     """
 
     reader: str
     path: str
     n: int | None = None
     max_context_words: int | None = None
+    copies: int = 1
 
     def __post_init__(self) -> None:
         """Raise DataError for a reader that does not exist."""
         if self.reader not in READERS:
             raise DataError(f"recipe: unknown reader {self.reader!r}; known are {', '.join(READERS)}")
-        if self.n is not None and self.n < 1:
-            raise DataError(f"recipe: n of {self.path} must be positive or left out, got {self.n}")
+        if self.copies < 1 or (self.n is not None and self.n < 1):
+            raise DataError(f"recipe: n and copies of {self.path} must be positive or left out")
 
     def read(self, data_root: Path, seed: int) -> list[Example]:
         """Its examples, the same for the same seed."""
         rng = random.Random(f"{seed}:{self.path}")
+        examples = self._read_once(data_root, rng)
+        if self.n is not None and self.n < len(examples):
+            examples = rng.sample(examples, self.n)
+        kept = {example.id for example in examples}
+        for copy in range(1, self.copies):
+            again = [e for e in self._read_once(data_root, rng) if e.id in kept]
+            examples += [replace(e, id=f"{e.id}~{copy}", fields={**e.fields, "copy": copy}) for e in again]
+        return examples
+
+    def _read_once(self, data_root: Path, rng: random.Random) -> list[Example]:
         examples = READERS[self.reader](data_root / self.path, rng)
-        if self.max_context_words is not None:
-            examples = [e for e in examples if len(e.question.context.split()) <= self.max_context_words]
-        return examples if self.n is None or self.n >= len(examples) else rng.sample(examples, self.n)
+        if self.max_context_words is None:
+            return examples
+        return [e for e in examples if len(e.question.context.split()) <= self.max_context_words]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class TrainReport:
         dev_f1: On the development examples at their best threshold, in [0, 1]; None without any.
         n_dev: Development examples.
         n_calibration: Calibration examples.
+        n_fresh: Examples kept for a last measurement.
         threads: CPU threads of torch.
     """
 
@@ -37,6 +38,7 @@ class TrainReport:
     dev_f1: float | None
     n_dev: int
     n_calibration: int
+    n_fresh: int
     threads: int
 
     def save(self, folder: Path) -> None:

@@ -24,6 +24,7 @@ from qa_extractive.windows import LabelledWindow, Windower
 
 _ELAPSED_FILE = "elapsed.json"
 CHECKPOINTS = "checkpoints"
+_TOKENS_AT_ONCE = 5440
 
 
 class Progress:
@@ -91,6 +92,31 @@ class SpanTrainer(Trainer):
         windows = self.train_dataset.windows
         return LengthSampler([w.window.n_tokens for w in windows], self.config.batch_size, self.config.seed)
 
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One step's backward passes; on a CPU a batch of long windows goes in parts, to spare memory."""
+        n_windows, n_tokens = inputs["input_ids"].shape
+        at_once = n_windows if torch.cuda.is_available() else max(1, _TOKENS_AT_ONCE // n_tokens)
+        if at_once >= n_windows:
+            whole: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+            return whole
+        model.train()
+        total = torch.zeros((), device=self.args.device)
+        for begin in range(0, n_windows, at_once):
+            part = self._prepare_inputs({k: v[begin : begin + at_once] for k, v in inputs.items()})
+            loss = self.compute_loss(model, part) * (len(part["input_ids"]) / n_windows)
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The loss of a batch; its matrix products in bfloat16 where ``config.precision`` says so."""
+        with self._precision():
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def _precision(self) -> torch.autocast:
+        enabled = self.config.precision == "bf16"
+        return torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=enabled)
+
     def create_optimizer(self, *_: Any, **__: Any) -> Optimizer:
         """AdamW with rates by layer; see ``parameter_groups``."""
         if self.optimizer is None:
@@ -114,7 +140,8 @@ class SpanTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """``eval_f1``: mean F1 of the development examples at the best threshold of the margin."""
-        metrics = {"eval_f1": development_f1(read(self.model, self.windower, self.dev), self.dev)}
+        with self._precision():
+            metrics = {"eval_f1": development_f1(read(self.model, self.windower, self.dev), self.dev)}
         self.model.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -184,7 +211,6 @@ def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool
         metric_for_best_model="f1",
         greater_is_better=True,
         logging_steps=max(1, min(25, n_steps // 10)),
-        bf16=on_gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not on_gpu,
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
