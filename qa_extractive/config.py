@@ -124,6 +124,7 @@ class TrainConfig:
         patience: Evaluations without gain that end the run; 0 for no early stopping.
         save_minutes: Minutes between resumable checkpoints.
         seed: Of every random choice.
+        split_seed: Of the choice of held-out documents; None for ``seed``. Stages of a run share it.
     """
 
     epochs: float = 1.0
@@ -152,6 +153,7 @@ class TrainConfig:
     patience: int = 0
     save_minutes: float = 5.0
     seed: int = 17
+    split_seed: int | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError for a setting outside its range."""

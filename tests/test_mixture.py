@@ -76,6 +76,10 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_file() -> Non
 
     shuffled = random.Random(1).sample(EXAMPLES, len(EXAMPLES))
     assert split(EXAMPLES, 17) == split(shuffled, 17)
+    apart = mix(EXAMPLES, dataclasses.replace(CONFIG, seed=18, split_seed=17))
+    assert [{e.document for e in part} for part in _parts(apart)] == [
+        {e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG))
+    ]
     assert split(EXAMPLES, 17) != split(EXAMPLES, 18)
 
 

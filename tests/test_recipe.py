@@ -117,7 +117,7 @@ def test_long_contexts_are_left_out_before_the_sample_is_drawn(data_root: Path) 
 def test_examples_come_in_the_order_of_the_sources(data_root: Path) -> None:
     train = TrainConfig(seed=3)
     first, second = Source(**SOURCE, max_context_words=12), Source(**SOURCE, n=2)
-    recipe = Recipe("", (first, second), train)
+    recipe = Recipe("", (first, second), (train,))
     assert recipe.examples(data_root) == [*first.read(data_root, 3), *second.read(data_root, 3)]
     assert len(recipe.examples(data_root)) == 5
 
@@ -138,3 +138,26 @@ def test_copies_are_read_anew_and_marked(data_root: Path) -> None:
     assert len({e.id for e in thrice}) == 24
     assert {e.id.split("~")[0] for e in thrice} == {e.id for e in once}
     assert len({e.question.question for e in thrice}) > 8, "worded anew"
+
+
+def test_later_stages_change_what_they_name_and_hold_out_the_same(tmp_path: Path) -> None:
+    values = {
+        "sources": [SOURCE],
+        "train": {"seed": 5, "epochs": 2},
+        "later_stages": [{"seed": 6}, {"epochs": 1}],
+    }
+    recipe = _load(tmp_path, values)
+    assert recipe.train == TrainConfig(seed=5, epochs=2)
+    assert recipe.stages[1:] == (
+        TrainConfig(seed=6, epochs=2, split_seed=5),
+        TrainConfig(seed=5, epochs=1, split_seed=5),
+    )
+    values["later_stages"] = [{"split_seed": 6}]
+    with pytest.raises(DataError, match="all stages must share one split_seed"):
+        _load(tmp_path, values)
+
+
+def test_examples_are_read_for_the_seed_of_a_stage(data_root: Path) -> None:
+    recipe = Recipe("", (Source(**SOURCE, n=9),), (TrainConfig(seed=3), TrainConfig(seed=4)))
+    assert recipe.examples(data_root, 4) == Source(**SOURCE, n=9).read(data_root, 4)
+    assert recipe.examples(data_root, 4) != recipe.examples(data_root)

@@ -171,7 +171,8 @@ def test_a_batch_in_parts_is_the_same_step(
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     moved = _weights_of_base(tiny_encoder, config)
     for name in whole:
-        torch.testing.assert_close(parts[name], whole[name], atol=2e-4, rtol=0)
+        if name != "span_head.bias":  # softmax takes no notice of it: its gradient is noise about zero
+            torch.testing.assert_close(parts[name], whole[name], atol=2e-4, rtol=0)
     assert any((whole[name] - moved[name]).abs().max() > 1e-3 for name in moved)
 
 
@@ -264,6 +265,35 @@ def test_the_repositorys_csv_goes_to_an_exported_model_that_answers(
     for question, answer in zip(questions, Predictor(exported).answer_batch(questions), strict=True):
         assert question.context[answer.start : answer.end] == answer.text
         assert answer.candidates
+
+
+def test_a_recipe_of_two_stages_goes_from_one_to_the_next(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qa_extractive.training.corpora import READERS
+
+    monkeypatch.setitem(READERS, "squad", lambda path, rng: list(examples))
+    settings = {"max_steps": 2, "batch_size": 4, "n_dev": 10, "n_calibration": 20}
+    recipe = {
+        "sources": [{"reader": "squad", "path": "x.json"}],
+        "train": settings,
+        "later_stages": [{"seed": 18, "max_steps": 3}],
+    }
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    command = ["train", "--recipe", str(tmp_path / "recipe.json"), "--data-root", str(tmp_path), "--output"]
+    whole, second = str(tmp_path / "whole"), str(tmp_path / "second")
+    assert main([*command, whole, "--base", str(tiny_encoder)]) == 0
+    first = tmp_path / "whole" / "stage-1"
+    assert json.loads((first / "training_report.json").read_text())["n_steps"] == 2
+    assert json.loads((tmp_path / "whole" / "training_report.json").read_text())["n_steps"] == 3
+    assert main([*command, second, "--base", str(first), "--from-stage", "2"]) == 0
+    once, again = _weights(tmp_path / "whole"), _weights(tmp_path / "second")
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    assert not all(torch.equal(once[name], weight) for name, weight in _weights(first).items())
+
+    (tmp_path / "whole" / "training_report.json").unlink()
+    assert main([*command, whole, "--base", str(tiny_encoder), "--resume"]) == 0, "the first is not run again"
+    assert main([*command, second, "--from-stage", "3"]) == 2
 
 
 def test_bad_records_are_reported_and_strict_stops(

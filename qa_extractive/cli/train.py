@@ -7,10 +7,11 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
+from qa_extractive.training.report import REPORT_FILE
 
 if TYPE_CHECKING:
     from qa_extractive.alignment.aligning import AlignmentReport
@@ -44,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
     parser.add_argument(
+        "--from-stage",
+        type=int,
+        default=1,
+        metavar="N",
+        help="begin a recipe of several stages with this one, from the model of the one before as --base",
+    )
+    parser.add_argument(
         "--base",
         default="default",
         metavar="M",
@@ -64,22 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train; 0 on success."""
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
-    examples, config = _inputs(options)
-    from qa_extractive.training.run import train
-
-    report = train(examples, base=options.base, output=options.output, config=config, resume=options.resume)
-    print(f"{options.output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
-    if report.dev_f1 is not None:
-        print(f"development F1 {report.dev_f1:.3f} on {report.n_dev} examples of held-out documents")
+    if options.recipe is None and options.from_stage != 1:
+        raise DataError("--from-stage is a recipe's: give --recipe")
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    if options.recipe is None:
+        _train(_from_files(options), TrainConfig(**overrides), options.base, options.output, options)
+    else:
+        _run_recipe(options, overrides)
     print(f"next: python export_onnx.py --model {options.output} --output {options.output}-onnx")
     return 0
 
 
-def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    overrides = {name: value for name, value in given.items() if value is not None}
-    if options.recipe is None:
-        return _from_files(options), TrainConfig(**overrides)
+def _run_recipe(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
+    """Every stage from ``--from-stage``, each from the model of the one before."""
     from qa_extractive.training.recipe import Recipe
 
     recipe = Recipe.load(options.recipe)
@@ -88,7 +94,28 @@ def _inputs(options: argparse.Namespace) -> tuple[list[Example], TrainConfig]:
         raise DataError(
             "a recipe needs --data-root or QA_DATA: the folder of third-party data, see docs/DATA.md"
         )
-    return recipe.examples(Path(root)), dataclasses.replace(recipe.train, **overrides)
+    n_stages, base = len(recipe.stages), options.base
+    if not 1 <= options.from_stage <= n_stages:
+        raise DataError(f"--from-stage {options.from_stage}: {options.recipe} has {n_stages} stages")
+    for number in range(options.from_stage, n_stages + 1):
+        config = dataclasses.replace(recipe.stages[number - 1], **overrides)
+        output = options.output if number == n_stages else options.output / f"stage-{number}"
+        if n_stages > 1:
+            print(f"stage {number} of {n_stages}")
+        if not (options.resume and (output / REPORT_FILE).is_file()):
+            _train(recipe.examples(Path(root), config.seed), config, base, output, options)
+        base = str(output)
+
+
+def _train(
+    examples: list[Example], config: TrainConfig, base: str, output: Path, options: argparse.Namespace
+) -> None:
+    from qa_extractive.training.run import train
+
+    report = train(examples, base=base, output=output, config=config, resume=options.resume)
+    print(f"{output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
+    if report.dev_f1 is not None:
+        print(f"development F1 {report.dev_f1:.3f} on {report.n_dev} examples of held-out documents")
 
 
 def _from_files(options: argparse.Namespace) -> list[Example]:

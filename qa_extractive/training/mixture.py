@@ -69,10 +69,11 @@ def _split(examples: Sequence[Example], config: TrainConfig) -> list[list[Exampl
     copies of an example only the first is held out.
     """
     shares = _held_out_shares(examples, config)
+    seed = config.seed if config.split_seed is None else config.split_seed
     parts: list[list[Example]] = [[] for _ in range(1 + len(_sizes(config)))]
     for example in examples:
         document = _document(example)
-        part = _part(_place(document, config.seed), shares[document])
+        part = _part(_place(document, seed), shares[document])
         if part == 0 or not example.fields.get("copy"):
             parts[part].append(example)
     return parts

@@ -60,11 +60,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What ``recipes/*.json`` holds."""
+    """What ``recipes/*.json`` holds.
+
+    Attributes:
+        about: In words.
+        sources: The data; every stage reads it anew, with wordings and orders of its own seed.
+        stages: Settings of the runs, each of which starts from the model of the one before. All hold out
+            the same documents.
+    """
 
     about: str
     sources: tuple[Source, ...]
-    train: TrainConfig
+    stages: tuple[TrainConfig, ...]
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -72,12 +79,33 @@ class Recipe:
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             sources = tuple(Source(**source) for source in values["sources"])
-            return cls(values.get("about", ""), sources, from_dict(TrainConfig, values["train"], str(path)))
+            first = from_dict(TrainConfig, values["train"], str(path))
+            later = [
+                from_dict(
+                    TrainConfig, {**values["train"], "split_seed": _split_seed(first), **changes}, str(path)
+                )
+                for changes in values.get("later_stages", ())
+            ]
+            if any(_split_seed(stage) != _split_seed(first) for stage in later):
+                raise DataError(
+                    f"{path}: all stages must share one split_seed, or one trains on what another held out"
+                )
+            return cls(values.get("about", ""), sources, (first, *later))
         except FileNotFoundError:
             raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
         except (json.JSONDecodeError, KeyError, TypeError, ModelError) as error:
             raise DataError(f"{path} is not a recipe: {error}") from None
 
-    def examples(self, data_root: Path) -> list[Example]:
-        """The examples of all sources, in order."""
-        return [example for source in self.sources for example in source.read(data_root, self.train.seed)]
+    @property
+    def train(self) -> TrainConfig:
+        """The settings of the first stage."""
+        return self.stages[0]
+
+    def examples(self, data_root: Path, seed: int | None = None) -> list[Example]:
+        """The examples of all sources, in order, for the seed of a stage (the first where None)."""
+        seed = self.train.seed if seed is None else seed
+        return [example for source in self.sources for example in source.read(data_root, seed)]
+
+
+def _split_seed(config: TrainConfig) -> int:
+    return config.seed if config.split_seed is None else config.split_seed
