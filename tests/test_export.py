@@ -89,7 +89,7 @@ def test_bert_is_fused_and_quantized(tiny_fp32: Path, tiny_export: Path) -> None
     graphs = [onnx.load(str(folder / "model.onnx")).graph for folder in (tiny_fp32, tiny_export)]
     fused, quantized = ({node.op_type for node in graph.node} for graph in graphs)
     assert {"Attention", "EmbedLayerNormalization", "SkipLayerNormalization", "BiasGelu"} <= fused
-    assert {"QAttention", "QEmbedLayerNormalization", "MatMulInteger"} <= quantized
+    assert {"QAttention", "GatherBlockQuantized", "SkipLayerNormalization", "MatMulInteger"} <= quantized
 
 
 def test_padding_changes_nothing_in_fp32(tiny_fp32: Path, tiny_checkpoint: Path) -> None:
@@ -281,3 +281,27 @@ def test_rebuild_needs_the_architecture(tiny_export: Path, tmp_path: Path) -> No
     (folder / ARCHITECTURE_FILE).unlink()
     with pytest.raises(ModelError, match=r"architecture\.json is missing"):
         rebuild(folder, tmp_path / "back")
+
+
+@pytest.mark.parametrize(
+    ("bits", "operator", "error"), [(4, "GatherBlockQuantized", 0.12), (8, "Gather", 0.01)]
+)
+def test_embeddings_of_4_and_8_bits_come_back(
+    tiny_checkpoint: Path, tmp_path: Path, bits: int, operator: str, error: float
+) -> None:
+    import onnx
+
+    report = export(tiny_checkpoint, tmp_path / "model", embedding_bits=bits)
+    assert report.embedding_bits == bits
+    graph = onnx.load(str(tmp_path / "model" / "model.onnx")).graph
+    assert operator in {node.op_type for node in graph.node}
+    name = "encoder.embeddings.word_embeddings.weight"
+    before = SpanReader.from_pretrained(tiny_checkpoint, use_safetensors=True).state_dict()[name]
+    after = load_rebuilt(tmp_path / "model").state_dict()[name]
+    assert 0 < float((before - after).abs().max() / before.abs().max()) < error
+
+
+def test_other_numbers_of_bits_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="4 or 8 bits, not 3"):
+        export(tiny_checkpoint, tmp_path / "model", embedding_bits=3)
+    assert not (tmp_path / "model").exists()

@@ -21,7 +21,7 @@ from onnx import numpy_helper
 from qa_extractive.backend import WindowLogits
 from qa_extractive.dataset.loading import examples_to_jsonl
 from qa_extractive.errors import ExportError
-from qa_extractive.export.embeddings4bit import (
+from qa_extractive.export.embeddings import (
     block_quantize,
     dequantize,
     pack_nibbles,
@@ -181,7 +181,7 @@ def test_every_variant_is_made(script: Any, tiny_checkpoint: Path, check_file: P
     assert (result["n_scored"], result["n_calibrating"]) == (16, 4)
     assert rows["fp32"]["f1_interval"] == [0.0, 0.0]
     assert (rows["fp32"]["same_span"], rows["fp32"]["max_logit_difference"]) == (1.0, 0.0)
-    assert rows["int8"]["time_ratio"] == 1.0
+    assert rows["shipped"]["time_ratio"] == 1.0
     assert rows["int8"]["max_logit_difference"] > 0.0
     assert all(row["batch_s"] > 0.0 and 0.0 <= row["auroc"] <= 1.0 for row in rows.values())
     table = output.with_suffix(".md").read_text()
@@ -208,7 +208,7 @@ def test_failed_variant_is_a_row(
     given = ["--model", str(tiny_checkpoint), "--check", str(check_file), "--output", str(output)]
     script.main([*given, "--limit", "10", "--rounds", "0", "--variants", "failing", "broken"])
     rows = {row["name"]: row for row in json.loads(output.read_text())["rows"]}
-    assert set(rows) == {"fp32", "int8", "failing", "broken"}
+    assert set(rows) == {"fp32", "shipped", "failing", "broken"}
     assert rows["failing"]["error"] == "RuntimeError: no /variants/failing/model.onnx | today"
     assert rows["broken"]["error"].startswith("ModelError: ")
     assert rows["failing"]["mb"] is None

@@ -32,12 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
     )
+    parser.add_argument(
+        "--embedding-bits", type=int, choices=(4, 8), help="of int8's word embeddings (default: 4)"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     from qa_extractive.export.exporting import export
+    from qa_extractive.export.graph import EMBEDDING_BITS
 
     examples = None
     if options.calibrate:
@@ -54,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         quantize=options.quantize,
         calibrate=examples,
         reduce_range=options.reduce_range,
+        embedding_bits=options.embedding_bits or EMBEDDING_BITS,
         n_threads=options.threads,
     )
     _print(report, options.output)

@@ -19,7 +19,7 @@ from qa_extractive.calibration_fit import fit
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.export.graph import quantization_of, write_fp32, write_model
+from qa_extractive.export.graph import EMBEDDING_BITS, quantization_of, write_fp32, write_model
 from qa_extractive.export.parity import compare_answers, measure_parity, readable
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
 from qa_extractive.onnx_backend import MODEL_FILE
@@ -44,6 +44,7 @@ def export(
     check: Sequence[Example] | None = None,
     calibrate: Sequence[Example] | None = None,
     reduce_range: bool = False,
+    embedding_bits: int = EMBEDDING_BITS,
     opset: int = OPSET,
     n_threads: int | None = None,
 ) -> ExportReport:
@@ -60,6 +61,7 @@ def export(
             model's logits; None for those that ``train.py`` left in the folder. Without any, the
             checkpoint's own calibration is kept, or the plain logistic of the margin.
         reduce_range: Keep quantized weights to 7 bits, for CPUs without VNNI; measure it.
+        embedding_bits: Of int8's word embeddings: 4, or 8.
         opset: Version of the ONNX operator set.
         n_threads: Windows run at once while checking and calibrating; None for all CPUs.
 
@@ -67,7 +69,7 @@ def export(
         ModelError: The checkpoint cannot be read.
         ExportError: It cannot be exported, misses its parity check, or ``output`` holds other files.
     """
-    quantization = quantization_of(quantize, reduce_range=reduce_range)
+    quantization = quantization_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
     with atomic_folder(Path(output), marker=EXPORT_FILE) as folder:
         checkpoint = load_checkpoint(str(model_folder))
         calibrate = _own_examples(checkpoint) if calibrate is None else calibrate

@@ -24,12 +24,15 @@ from optimum.exporters.tasks import TasksManager
 from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.errors import ExportError
 from qa_extractive.export.checkpoint import Checkpoint
+from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
 from qa_extractive.export.rebuild import save_architecture
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
 
-_QUANTIZED_OPS = ("MatMul", "Attention", "Gather", "EmbedLayerNormalization")
+_LINEARS = ("MatMul", "Attention")
+_QUANTIZED_OPS = (*_LINEARS, "Gather", "EmbedLayerNormalization")
+EMBEDDING_BITS = 4
 _FUSED_WHOLE = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
 _CPU = {
     "none": "fp32: any CPU that onnxruntime runs on",
@@ -46,21 +49,26 @@ class Quantization:
 
     quantize: str
     reduce_range: bool
+    embedding_bits: int
     quantized_ops: tuple[str, ...]
     cpu: str
 
 
-def quantization_of(quantize: str, *, reduce_range: bool) -> Quantization:
+def quantization_of(
+    quantize: str, *, reduce_range: bool = False, embedding_bits: int = EMBEDDING_BITS
+) -> Quantization:
     """The quantization named "int8", or "none", whose weights have no range to reduce.
 
     Raises:
-        ExportError: The name is neither.
+        ExportError: The name is neither, or the bits are neither 4 nor 8.
     """
     if quantize not in _CPU:
         raise ExportError(f"quantize must be int8 or none, got {quantize!r}")
+    if embedding_bits not in (4, 8):
+        raise ExportError(f"embeddings are quantized to 4 or 8 bits, not {embedding_bits}")
     if quantize == "none":
-        return Quantization(quantize, False, (), _CPU[quantize])
-    return Quantization(quantize, reduce_range, _QUANTIZED_OPS, _CPU[quantize])
+        return Quantization(quantize, False, 32, (), _CPU[quantize])
+    return Quantization(quantize, reduce_range, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
 
 
 def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
@@ -138,22 +146,32 @@ def _gemm_to_matmul(path: Path) -> None:
 
 
 def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
-    """Write ``model.onnx`` into a folder: the fused fp32 graph of another, quantized or as it is."""
+    """Write ``model.onnx`` into a folder: the fused fp32 graph of another, quantized or as it is.
+
+    Embedding tables that are fused with their normalisation get scales of their own rows or blocks
+    (``quantize_embeddings``); those of other graphs one scale and 8 bits.
+    """
+    target = folder / MODEL_FILE
     if quantization.quantize == "none":
-        shutil.copyfile(fp32 / MODEL_FILE, folder / MODEL_FILE)
+        shutil.copyfile(fp32 / MODEL_FILE, target)
         return
     graph = onnx.load(str(fp32 / MODEL_FILE))
     add_pre_process_metadata(graph)  # it is fused already: no need to warn
+    apart = can_quantize_embeddings(graph)
     with _quiet_root_logger():
         quantize_dynamic(
             graph,
-            folder / MODEL_FILE,
-            op_types_to_quantize=list(quantization.quantized_ops),
+            target,
+            op_types_to_quantize=list(_LINEARS if apart else quantization.quantized_ops),
             per_channel=True,
             reduce_range=quantization.reduce_range,
             weight_type=QuantType.QInt8,
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )
+    if apart:
+        quantized = onnx.load(str(target))
+        quantize_embeddings(quantized, bits=quantization.embedding_bits)
+        onnx.save(quantized, str(target))
 
 
 @contextmanager

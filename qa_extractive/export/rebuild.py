@@ -25,6 +25,7 @@ from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.config import READER_FILE, read_json
 from qa_extractive.errors import ModelError
 from qa_extractive.export.atomic_folder import atomic_folder
+from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
@@ -162,11 +163,15 @@ def _read(place: WeightPlace, tensors: Mapping[str, Array]) -> npt.NDArray[np.fl
 
 
 def _dequantized(name: str, tensors: Mapping[str, Array]) -> npt.NDArray[np.float32]:
-    """An initializer as fp32; scales are one, or one for each column."""
+    """An initializer as fp32; its scales are one, one for each column, or one for each block of a row."""
     quantized = tensors.get(f"{name}_quantized")
     if quantized is None:
         if name not in tensors:
             raise ModelError(f"the graph holds no {name}: export the model again")
         return np.asarray(tensors[name], dtype=np.float32)
-    zero, scale = tensors[f"{name}_zero_point"], tensors[f"{name}_scale"]
+    scale = tensors[f"{name}_scale"]
+    if scale.ndim == 2:
+        block = quantized.shape[1] if scale.shape[1] == 1 else BLOCK_SIZE
+        return dequantize(quantized.astype(np.int8), scale, block)
+    zero = tensors.get(f"{name}_zero_point", np.zeros((), dtype=np.int32))
     return np.asarray((quantized.astype(np.int32) - zero.astype(np.int32)) * scale, dtype=np.float32)

@@ -19,6 +19,7 @@ class ExportReport:
         opset: Version of the ONNX operator set.
         quantize: "int8" or "none".
         reduce_range: Whether weights keep to 7 bits.
+        embedding_bits: Of the word embeddings.
         quantized_ops: Kinds of nodes quantized.
         cpu: In words, what the file assumes of a CPU.
         exported_on: Machine of the export.
@@ -40,6 +41,7 @@ class ExportReport:
     opset: int
     quantize: str
     reduce_range: bool
+    embedding_bits: int
     quantized_ops: tuple[str, ...]
     cpu: str
     exported_on: str
