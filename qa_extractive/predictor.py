@@ -25,9 +25,10 @@ from qa_extractive.windows import Windower
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
+N_DECODED = 20
+
 _CHUNK_QUESTIONS = 256
 _CHUNK_CHARACTERS = 2_000_000
-_MIN_DECODED = 20
 
 
 class Predictor:
@@ -79,9 +80,10 @@ class Predictor:
         """A predictor from any question-answering checkpoint, exported once. Needs the [train] extra.
 
         A hub id is exported the first time only and then found by its name: delete the folder of the
-        cache to take a newer version. A local folder is exported again when its files change. A plain
-        checkpoint has no answerability head and no calibration: its probabilities are the logistic of
-        the span's margin over "no span".
+        cache to take a newer version. A local folder is found by the contents of its files, so it is
+        exported again when they change and not when it was only moved or copied. A plain checkpoint
+        has no answerability head and no calibration: its probabilities are the logistic of the span's
+        margin over "no span".
 
         Args:
             name: Hub id or local folder of a Hugging Face question-answering checkpoint or of one
@@ -136,7 +138,7 @@ class Predictor:
         self._windower.check(question)
 
     def _read(self, questions: list[Question]) -> list[Reading]:
-        n_decoded = max(self.top_k, _MIN_DECODED)  # scores of the first few do not depend on top_k
+        n_decoded = max(self.top_k, N_DECODED)  # scores of the first few do not depend on top_k
         return read_questions(questions, self._windower, self._backend, self.config.decode, top_k=n_decoded)
 
     def _checked(self, questions: Iterable[Question]) -> list[Question]:
@@ -156,18 +158,7 @@ class Predictor:
             raise DataError(f"questions[{index}]: {error}") from None
 
     def _answer(self, question: Question, reading: Reading) -> Answer:
-        answerable, right = self.calibration.probs(reading)
-        scores = candidate_scores(reading.candidates, right)[: self.top_k]
-        context = question.context
-        spans = tuple(
-            Span.cut(context, c.start, c.end, s) for c, s in zip(reading.candidates, scores, strict=False)
-        )
-        if not spans or answerable < self.threshold:
-            return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans)
-        best = spans[0]
-        around = sentence_at(context, best.start, best.end)
-        sentence = Span.cut(context, around.start, around.end, right)
-        return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans)
+        return to_answer(question, reading, self.calibration, threshold=self.threshold, top_k=self.top_k)
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = {"threshold": self.threshold, "top_k": self.top_k, "n_threads": self._n_threads}
@@ -216,6 +207,33 @@ def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
         chunk.append(question)
     if chunk:
         yield chunk
+
+
+def to_answer(
+    question: Question, reading: Reading, calibration: Calibration, *, threshold: float, top_k: int = 5
+) -> Answer:
+    """The answer that a reading amounts to.
+
+    Args:
+        question: What was asked.
+        reading: Its reading, of at least ``N_DECODED`` candidates where there are so many: they share
+            what the best one leaves.
+        calibration: Of the model that read it.
+        threshold: Abstain below this answerable probability.
+        top_k: Candidates to keep.
+    """
+    answerable, right = calibration.probs(reading)
+    scores = candidate_scores(reading.candidates, right)[:top_k]
+    context = question.context
+    spans = tuple(
+        Span.cut(context, c.start, c.end, s) for c, s in zip(reading.candidates, scores, strict=False)
+    )
+    if not spans or answerable < threshold:
+        return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans)
+    best = spans[0]
+    around = sentence_at(context, best.start, best.end)
+    sentence = Span.cut(context, around.start, around.end, right)
+    return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans)
 
 
 def candidate_scores(candidates: Sequence[Candidate], right: float) -> list[float]:

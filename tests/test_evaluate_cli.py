@@ -75,9 +75,43 @@ def test_metrics_json(data: Path, tmp_path: Path) -> None:
     assert (last["n_scored"], last["n_has_ans"], last["n_no_ans"], last["n_failed"]) == (4, 3, 1, 0)
     assert (last["abstained_share"], last["verbatim_share"], last["auroc"]) == (0.0, 1.0, 0.5)
     assert last["never_abstaining"]["squad_version"] == "2.0"
-    assert values["data"] == [{"name": "data.csv", "n_rows": 4, "n_skipped": 0, "systems": values["systems"]}]
-    assert str(tmp_path) not in (tmp_path / "out" / "metrics.json").read_text(encoding="utf-8")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+    (own,) = values["data"]
+    assert (own["name"], own["n_rows"], own["n_skipped"]) == ("data.csv", 4, 0)
+    assert own["systems"] == values["systems"]
+    assert (own["comparisons"], own["oracle"]) == (values["comparisons"], values["oracle"])
+    assert values["comparisons"][0]["difference"] == pytest.approx((1 / 3 + 1 + 0 + 1) / 4 - 1 / 3)
+    for path in (tmp_path / "out").glob("*.[jhm]*"):
+        assert str(tmp_path) not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_files_of_a_run(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = ("--model", "baseline:first", "baseline:last")
+    values = run(tmp_path / "out", "--data", data, *models, "--price-per-hour", "0.36")
+    names = ["predictions-baseline-first.parquet", "predictions-baseline-last.parquet", "report.md"]
+    names += ["report.html", "metrics.json"] if find_spec("matplotlib") else ["metrics.json"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
+    out, err = capsys.readouterr()
+    assert [Path(line).name for line in out.splitlines()[-len(names) :]] == names
+    assert err == ""
+    assert "baseline:last against baseline:first: F1 +25.0 [" in out
+    last = values["systems"]["baseline:last"]
+    assert last["cost_per_million"] == pytest.approx(1e6 / last["latency"]["rows_per_s"] / 3600 * 0.36)
+    run(tmp_path / "bare", "--data", data, *models, "--no-report")
+    assert [path.name for path in (tmp_path / "bare").iterdir()] == ["metrics.json"]
+
+
+def test_slices_by_columns_of_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(*row, field) for row, field in zip(ROWS, ("heart", "heart", "money", ""), strict=True)]
+    path = write_csv(tmp_path / "x.csv", ("id", "question", "abstract", "answer", "field"), rows)
+    model = ("--model", "baseline:last")
+    values = run(tmp_path / "out", "--data", path, *model, "--slice", "field", "--no-report")
+    own = values["systems"]["baseline:last"]["slices"]
+    found = {part["value"]: part for part in own if part["by"] == "field"}
+    assert [(name, part["n"]) for name, part in found.items()] == [("heart", 2), ("money", 1), ("(none)", 1)]
+    assert found["heart"]["f1"] == pytest.approx((1 / 3 + 1) / 2)
+    capsys.readouterr()
+    line = fails(capsys, "--data", path, *model, "--slice", "filed", "--output", tmp_path / "o")
+    assert "--slice filed: no row has a value in such a column; those there are: 'field'" in line
 
 
 def test_the_table_has_the_systems_side_by_side(
@@ -129,7 +163,7 @@ def test_several_files_are_measured_apart_and_together(
         each["systems"]["baseline:last"]["never_abstaining"]["squad_version"] for each in values["data"]
     ]
     assert forced == ["2.0", "1.1"]
-    assert "all 2 files together; 4 answerable, 1 not" in capsys.readouterr().out
+    assert "all 2 files together: 5 rows; 4 answerable, 1 not" in capsys.readouterr().out
 
 
 def test_limit_is_a_seeded_sample_in_order(data: Path, tmp_path: Path) -> None:
@@ -301,7 +335,7 @@ def test_files_without_rows_and_files_that_are_not(
 
 @pytest.mark.parametrize(
     ("model", "message"),
-    [("hf:a/b", "later version"), ("baseline:x", "no baseline"), ("no/such/folder", "is no folder")],
+    [("hf:a b", "neither a folder nor"), ("baseline:x", "no baseline"), ("no/such/folder", "is no folder")],
 )
 def test_a_bad_system_stops_the_run_before_any_starts(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, message: str
@@ -312,7 +346,15 @@ def test_a_bad_system_stops_the_run_before_any_starts(
 
 
 @pytest.mark.parametrize(
-    "option", [("--limit", "0"), ("--limit", "-1"), ("--bootstrap", "-1"), ("--seed", "x")]
+    "option",
+    [
+        ("--limit", "0"),
+        ("--limit", "-1"),
+        ("--bootstrap", "-1"),
+        ("--seed", "x"),
+        ("--price-per-hour", "-1"),
+        ("--price-per-hour", "nan"),
+    ],
 )
 def test_bad_numbers_are_usage_errors(data: Path, option: tuple[str, str]) -> None:
     with pytest.raises(SystemExit, match="2"):

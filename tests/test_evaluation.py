@@ -7,17 +7,24 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from qa_extractive.errors import DataError, ModelError, QAError
+from qa_extractive.evaluation import footprint
 from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
+from qa_extractive.evaluation.comparing import compare
 from qa_extractive.evaluation.evaluating import evaluate, latency_of, score
-from qa_extractive.evaluation.figures import Evaluation
+from qa_extractive.evaluation.figures import Evaluation, Footprint
 from qa_extractive.evaluation.running import Batch, join_results, run_system
+from qa_extractive.evaluation.systems import ModelSystem
+from qa_extractive.evaluation.usage import Usage
 from qa_extractive.metrics.bootstrap import bootstrap_statistic_interval
+from qa_extractive.metrics.risk_coverage import risk_coverage
 from qa_extractive.metrics.scores import answerability_auroc, calibration_error, squad_scores
-from qa_extractive.metrics.text import best_rouge_l
+from qa_extractive.metrics.text import best_rouge_l, best_token_f1
+from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 from qa_extractive.records import Answer, Example, Question, Span
 
 CONTEXT = "Aspirin halved the risk. It was safe in adults. Cost was not studied."
@@ -121,6 +128,22 @@ def test_by_hand() -> None:
     assert result.auroc == pytest.approx(5 / 6)
     assert result.abstained_share == 0.4
     assert result.verbatim_share == 1.0
+    # Ranked 0.9 +, 0.8 +, 0.6 -, 0.3 +, 0.2 -: the precision at each +.
+    assert result.answering.average_precision == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert result.answering.f1 == pytest.approx(2 * 2 / (3 + 3))  # answered 3, of the 3 answerable 2
+    assert result.answerable_reliability.brier == pytest.approx((0.01 + 0.04 + 0.49 + 0.36 + 0.04) / 5)
+    assert result.score_reliability.brier == pytest.approx((0.04 + 0.09 + 0.16 + 0.16 + 0.01) / 5)
+    assert result.score_reliability.mean_probs == pytest.approx((0.1, 0.4, 0.6, 0.7, 0.8))
+    assert result.score_reliability.rates == (0.0, 0.0, 1.0, 1.0, 1.0)
+    assert result.score_reliability.n_rows == (1, 1, 1, 1, 1)
+    # By score the three right ones come first: no risk up to a coverage of 60 %, then 1/4 and 2/5.
+    selective = result.selective
+    assert selective.coverages == pytest.approx((0.2, 0.4, 0.6, 0.8, 1.0))
+    assert selective.risks == pytest.approx((0, 0, 0, 1 / 4, 2 / 5))
+    assert selective.thresholds == (0.8, 0.7, 0.6, 0.4, 0.1)
+    assert selective.aurc == pytest.approx((1 / 4 + 2 / 5) / 5)
+    assert selective.augrc == pytest.approx((1 + 2 / 2) / 25)
+    assert selective.coverage_at == {80: 0.6, 90: 0.6, 95: 0.6}
     # Five bins of one row: |promise - outcome|.
     assert result.answerable_calibration_error == pytest.approx((0.1 + 0.2 + 0.7 + 0.6 + 0.2) / 5)
     assert result.score_calibration_error == pytest.approx((0.2 + 0.3 + 0.4 + 0.4 + 0.1) / 5)
@@ -129,6 +152,7 @@ def test_by_hand() -> None:
         (given.f1_interval, given.squad.f1),
         (forced.f1_interval, forced.squad.f1),
         (result.auroc_interval, result.auroc),
+        (selective.aurc_interval, selective.aurc),
     ):
         assert interval is not None
         assert value is not None
@@ -174,7 +198,16 @@ def test_it_is_the_official_script_on_random_rows() -> None:
         rows = [i for d in drawn for i in range(300) if i % 40 == d]
         return squad_scores([said[i].text for i in rows], [references[i] for i in rows]).f1
 
-    for interval, statistic in ((result.auroc_interval, auroc_of), (result.shipped.f1_interval, f1_of)):
+    def aurc_of(drawn: Sequence[int]) -> float | None:
+        rows = [i for d in drawn for i in range(300) if i % 40 == d]
+        right = [bool(references[i]) and best_token_f1(best[i], references[i]) >= 0.5 for i in rows]
+        return risk_coverage([said[i].score for i in rows], right).aurc
+
+    for interval, statistic in (
+        (result.auroc_interval, auroc_of),
+        (result.shipped.f1_interval, f1_of),
+        (result.selective.aurc_interval, aurc_of),
+    ):
         assert interval == pytest.approx(bootstrap_statistic_interval(statistic, 40, n_resamples=50, seed=17))
 
 
@@ -380,8 +413,24 @@ def test_latency_is_that_of_whole_batches() -> None:
     assert (latency.batch_rows, latency.p50_s, latency.max_s) == (20, 2.0, 3.0)
     assert latency.p95_s == pytest.approx(2.9)
     assert latency.rows_per_s == pytest.approx(65 / 106)
+    assert latency.p99_s == pytest.approx(2.98)
+    assert (latency.tokens_per_s_per_core, latency.n_cores) == (None, None)
     assert latency_of([Batch(5, 0.5)]).batch_rows == 5
     assert latency_of([]).rows_per_s is None
+    assert latency_of([Batch(5, 0.0)]).rows_per_s is None
+
+
+def test_throughput_and_cost_by_hand() -> None:
+    latency = latency_of([Batch(20, 1.5, 900), Batch(5, 1.0, 100)], n_cores=2)
+    assert latency.rows_per_s == pytest.approx(10)
+    assert latency.tokens_per_s_per_core == pytest.approx(1000 / 2.5 / 2)
+    assert latency.s_per_1000 == pytest.approx(100)
+    assert latency.cost_per_million(0.36) == pytest.approx(1e5 / 3600 * 0.36)
+    assert latency_of([Batch(20, 1.0, 900)]).cost_per_million(1.0) is None  # not this machine's work
+    examples = [asks(0, "safe"), asks(1)]
+    results = run_system(Fake([says("safe")] * 2), examples, n_tokens=[30, 12])
+    assert (results.batches[0].n_tokens, results.n_cores, results.usage) == (42, 1, None)
+    assert score(results, price_per_hour=0.0).cost_per_million == 0.0
 
 
 def test_joined_results_are_those_of_the_joined_rows() -> None:
@@ -391,6 +440,121 @@ def test_joined_results_are_those_of_the_joined_rows() -> None:
     joined = score(join_results(parts)).to_dict()
     whole = score(run_system(system, examples)).to_dict()
     assert joined | {"latency": None} == whole | {"latency": None}
+
+
+def test_a_row_that_fails_is_a_wrong_answer_that_comes_last() -> None:
+    said = [says("safe", score=0.2), DataError("no"), says("Cost", score=0.1)]
+    selective = evaluate(Fake(said), [asks(i, "safe") for i in range(3)]).selective
+    assert selective.thresholds == (0.2, 0.1, 0.0)
+    assert selective.risks == pytest.approx((0, 1 / 2, 2 / 3))
+
+
+def test_a_long_curve_is_thinned_to_200_points_that_keep_its_ends() -> None:
+    said = [says("safe", score=i / 500) for i in range(500)]
+    selective = evaluate(Fake(said), [asks(i, "safe") for i in range(500)], n_bootstrap=0).selective
+    assert len(selective.coverages) == len(selective.risks) == len(selective.thresholds) == 200
+    assert (selective.coverages[0], selective.coverages[-1]) == (1 / 500, 1.0)
+
+
+def test_a_system_may_fail_row_by_row() -> None:
+    class Rows(Fake):
+        def answer_rows(self, questions: Sequence[Question]) -> list[Answer | QAError]:
+            self.calls.append(len(questions))
+            return [self.said[int(question.question)] for question in questions]
+
+    system = Rows([says("safe"), QAError("no"), says("Cost")])
+    results = run_system(system, [asks(0, "safe"), asks(1, "safe"), asks(2, "safe")])
+    assert [row.answer is None for row in results.rows] == [False, True, False]
+    assert system.calls == [3]
+
+
+def test_usage_is_carried_and_added_up() -> None:
+    @dataclass(frozen=True)
+    class Paid(Fake):
+        usage: Usage = field(default_factory=lambda: Usage(n_questions=2, n_quotes=2, n_not_in_text=1))
+
+    results = run_system(Paid([says("safe")] * 2), [asks(0, "safe"), asks(1)])
+    assert results.n_cores is None
+    values = score(join_results([results, results])).to_dict()["usage"]
+    assert (values["n_questions"], values["not_in_text_share"], values["cost"]) == (4, 0.5, None)
+
+
+# ------------------------------------------------------------------------------------- one against another
+
+
+def test_a_comparison_by_hand() -> None:
+    examples = [asks(i, "safe") for i in range(8)] + [asks(8), asks(9)]
+    good = [says("safe", 0.9, 0.9)] * 8 + [says("safe", 0.1, 0.1, abstained=True)] * 2
+    bad = [says("safe", 0.9, 0.9)] * 4 + [says("Cost", 0.9, 0.9)] * 4 + [says("safe", 0.9, 0.9)] * 2
+    runs = [run_system(Fake(said, name), examples) for said, name in ((bad, "bad"), (good, "good"))]
+    found = {c.figure: c for c in compare(runs, n_bootstrap=200)}
+    assert {(c.system, c.against) for c in found.values()} == {("good", "bad")}
+    assert found["f1"].difference == pytest.approx(0.6)
+    assert found["auroc"].difference == pytest.approx(0.5)
+    assert found["aurc"].difference is not None
+    assert found["aurc"].difference < 0.0
+    for comparison in found.values():
+        assert comparison.interval is not None
+        assert comparison.difference is not None
+        assert comparison.interval[0] <= comparison.difference <= comparison.interval[1]
+        assert comparison.better_share is not None
+        assert comparison.better_share > 0.95
+        assert comparison.is_better
+    (back, *_) = compare(runs[::-1], n_bootstrap=200)
+    assert (back.is_better, back.better_share) == (False, pytest.approx(1 - (found["f1"].better_share or 0)))
+
+
+def test_a_system_against_itself_is_a_draw() -> None:
+    results = run_system(Fake([says("safe"), says("Cost")]), [asks(0, "safe"), asks(1)])
+    assert compare([results]) == []
+    for comparison in compare([results, results], n_bootstrap=30):
+        assert (comparison.difference, comparison.interval) == (0.0, (0.0, 0.0))
+        assert (comparison.better_share, comparison.is_better) == (0.5, None)
+
+
+def test_what_cannot_be_compared() -> None:
+    one = run_system(Fake([says("safe")] * 2), [asks(0, "safe"), asks(1, "safe")])
+    found = {c.figure: c for c in compare([one, one], n_bootstrap=0)}
+    assert (found["auroc"].difference, found["f1"].difference) == (None, 0.0)
+    assert (found["f1"].interval, found["f1"].better_share, found["f1"].is_better) == (None, None, None)
+    other = run_system(Fake([says("safe")] * 2), [asks(1, "safe"), asks(0, "safe")])
+    with pytest.raises(DataError, match="saw different rows"):
+        compare([one, other])
+
+
+# ------------------------------------------------------------------------------------- what a model needs
+
+
+def test_the_footprint_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "N_STARTS", 1)
+    rows = run_system(Fake([says("safe"), DataError("no")]), [asks(0, "safe"), asks(1)]).rows
+    found = footprint.footprint_of(ModelSystem("default", Predictor()), rows)
+    assert found is not None
+    assert found.cold_start_s is not None
+    assert found.cold_start_s > 0.01
+    assert found.peak_memory_bytes is None or 30e6 < found.peak_memory_bytes < 1e9
+    assert found.size_bytes == sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir())
+    assert footprint.footprint_of(FirstSentence(), rows) is None
+    failed = footprint.footprint_of(ModelSystem("default", Predictor()), rows[1:])
+    assert failed == Footprint(None, None, found.size_bytes)
+
+
+def test_a_model_that_cannot_be_started_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    @dataclass
+    class Gone:
+        folder: Path = tmp_path / "gone"
+
+    @dataclass(frozen=True)
+    class Broken(Fake):
+        predictor: Gone = field(default_factory=Gone)
+
+    system = Broken([says("safe")])
+    rows = run_system(system, [asks(0, "safe")]).rows
+    assert footprint.footprint_of(system, rows) == Footprint(None, None, 0)
+    assert "could not be measured" in caplog.text
+    assert "is no folder" in caplog.text
 
 
 # ------------------------------------------------------------------------------------- answers that lie
@@ -442,8 +606,12 @@ def test_the_dict_is_flat_with_shares_in_the_unit_interval() -> None:
 
 
 def assert_shares(values: dict[str, object]) -> None:
+    nested = ("answerable_reliability", "score_reliability", "risk_coverage")
     for name, value in values.items():
-        if name.startswith(("n_", "latency", "squad_version", "never")):
+        if name.startswith(("n_", "latency", "squad_version", "never")) or name in nested:
+            continue
+        if name in ("cost_per_million", "footprint", "usage"):  # nothing was asked for
+            assert value is None
             continue
         numbers = value if isinstance(value, tuple) else (value,)
         assert all(isinstance(number, float) and 0.0 <= number <= 1.0 for number in numbers), name

@@ -2,28 +2,36 @@
 
 import dataclasses
 import itertools
-import re
 import statistics
-import string
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.metrics.bootstrap import bootstrap_interval, bootstrap_statistic_interval
+from qa_extractive.metrics.bootstrap import (
+    PairedDifference,
+    bootstrap_interval,
+    bootstrap_statistic_interval,
+    paired_bootstrap,
+    paired_bootstrap_statistic,
+)
 from qa_extractive.metrics.risk_coverage import risk_coverage
 from qa_extractive.metrics.scores import (
     answerability_auroc,
     answerability_average_precision,
+    answerability_f1,
     brier_score,
     calibration_bins,
     calibration_error,
     squad_rows,
     squad_scores,
 )
+from qa_extractive.metrics.spans import broken_invariants, evidence_hit_rate, is_evidence_hit
+from qa_extractive.metrics.speed import LatencyPercentiles, cost_per_million, latency_percentiles, rate
+from qa_extractive.records import Answer, Span
 
 # ------------------------------------------------------------------------------------------------ SQuAD
 
@@ -35,13 +43,6 @@ def test_scores_by_hand():
     assert scores.f1 == pytest.approx((1 + 2 / 3 + 1 + 0) / 4)
     assert (scores.has_ans_f1, scores.no_ans_f1) == (pytest.approx(5 / 6), 0.5)
     assert (scores.best_em, scores.best_em_threshold, scores.best_f1, scores.best_f1_threshold) == (None,) * 4
-
-
-def test_the_example_of_the_official_metric_card():
-    scores = squad_scores(["1976"], [("1976",)], no_answer_probs=[0.0])
-    assert (scores.em, scores.f1, scores.best_em, scores.best_f1) == (1.0, 1.0, 1.0, 1.0)
-    assert (scores.best_em_threshold, scores.best_f1_threshold) == (0.0, 0.0)
-    assert (scores.has_ans_em, scores.no_ans_em, scores.n_no_ans) == (1.0, None, 0)
 
 
 def test_version_1_gives_no_f1_to_an_empty_answer():
@@ -105,96 +106,9 @@ def test_rows_are_kept_in_order():
     assert rows.answerable.tolist() == [True, False, False]
 
 
-# A second implementation, after the text of the official scripts' definitions and nothing of ours.
-
-
-def plain_tokens(text):
-    kept = "".join(c for c in text.lower() if c not in string.punctuation)
-    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
-
-
-def plain_f1(prediction, reference, version):
-    left, right = plain_tokens(prediction), plain_tokens(reference)
-    if version == "2.0" and (not left or not right):
-        return float(left == right)
-    rest, shared = list(right), 0
-    for token in left:
-        if token in rest:
-            rest.remove(token)
-            shared += 1
-    if not shared:
-        return 0.0
-    precision, recall = shared / len(left), shared / len(right)
-    return 2 * precision * recall / (precision + recall)
-
-
-def plain_row(prediction, references, version):
-    gold = references if version == "1.1" else ([r for r in references if plain_tokens(r)] or [""])
-    em = max(float(plain_tokens(prediction) == plain_tokens(r)) for r in gold)
-    return em, max(plain_f1(prediction, r, version) for r in gold)
-
-
-def plain_best(scores, predictions, references, probs):
-    current = best = sum(not r for r in references)
-    threshold = 0.0
-    for i in sorted(range(len(probs)), key=probs.__getitem__):
-        if references[i]:
-            current += scores[i]
-        elif predictions[i]:
-            current -= 1
-        if current > best:
-            best, threshold = current, probs[i]
-    return best / len(scores), threshold
-
-
-def plain_mean(values):
-    return pytest.approx(statistics.fmean(values), abs=1e-12) if values else None
-
-
-WORDS = st.sampled_from(
-    ["the", "A", "an", "cat", "Cat,", "dog", "...", "β-catenin", "É", "a\u0301", "5%", "\u00a0"]
-)
-TEXTS = st.one_of(st.lists(WORDS, max_size=5).map(" ".join), st.text(max_size=12))
-PROBS = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
-ROWS = st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=3).map(tuple), PROBS), min_size=1, max_size=12)
-
-
-@settings(deadline=None)
-@given(ROWS)
-@example([("the", (), 0.5), ("", ("the", "..."), 0.5), ("a cat", ("cat",), 0.5)])
-def test_version_2_equals_a_second_implementation(rows):
-    predictions, references, probs = (list(column) for column in zip(*rows, strict=True))
-    plain = [plain_row(p, r, "2.0") for p, r in zip(predictions, references, strict=True)]
-    ems, f1s = [em for em, _ in plain], [f1 for _, f1 in plain]
-    has, lacks = [i for i, r in enumerate(references) if r], [i for i, r in enumerate(references) if not r]
-    best_em, best_f1 = (plain_best(column, predictions, references, probs) for column in (ems, f1s))
-    scores = squad_scores(predictions, references, no_answer_probs=probs)
-    assert (scores.n, scores.n_has_ans, scores.n_no_ans) == (len(rows), len(has), len(lacks))
-    assert (scores.em, scores.f1) == (plain_mean(ems), plain_mean(f1s))
-    assert scores.has_ans_em == plain_mean([ems[i] for i in has])
-    assert scores.has_ans_f1 == plain_mean([f1s[i] for i in has])
-    assert scores.no_ans_em == plain_mean([ems[i] for i in lacks])
-    assert scores.no_ans_f1 == plain_mean([f1s[i] for i in lacks])
-    assert (scores.best_em, scores.best_em_threshold) == best_em
-    assert (scores.best_f1, scores.best_f1_threshold) == best_f1
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(TEXTS, st.lists(TEXTS, min_size=1, max_size=3).map(tuple)), min_size=1, max_size=12)
-)
-def test_version_1_equals_a_second_implementation(rows):
-    predictions, references = (list(column) for column in zip(*rows, strict=True))
-    plain = [plain_row(p, r, "1.1") for p, r in rows]
-    scores = squad_scores(predictions, references, version="1.1")
-    assert (scores.em, scores.f1) == (
-        plain_mean([em for em, _ in plain]),
-        plain_mean([f1 for _, f1 in plain]),
-    )
-
-
 # ---------------------------------------------------------------------------------------- answerability
 
+PROBS = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
 LABELLED = st.lists(st.tuples(PROBS, st.booleans()), min_size=1, max_size=20)
 
 
@@ -216,7 +130,28 @@ def test_auroc_counts_pairs_in_order(rows):
     pytest.importorskip("sklearn")
     positive, negative = [p for p, label in rows if label], [p for p, label in rows if not label]
     pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
-    assert answerability_auroc(*columns(rows)) == plain_mean(pairs)
+    expected = pytest.approx(statistics.fmean(pairs), abs=1e-12) if pairs else None
+    assert answerability_auroc(*columns(rows)) == expected
+
+
+def test_f1_of_answering_by_hand():
+    # Answered are 0.9 and 0.5, and of those 0.9 is answerable: precision 1/2, recall 1/2.
+    probs, answerable = [0.9, 0.5, 0.4, 0.1], [True, False, True, False]
+    assert answerability_f1(probs, answerable, threshold=0.5) == 0.5
+    assert answerability_f1(probs, answerable, threshold=0.4) == pytest.approx(2 * (2 / 3) * 1 / (2 / 3 + 1))
+    assert answerability_f1(probs, answerable, threshold=0.0) == pytest.approx(2 * 0.5 / 1.5)
+    assert answerability_f1(probs, answerable, threshold=1.0) == 0.0
+    assert answerability_f1([0.9], [False], threshold=0.5) is None
+    assert answerability_f1([], [], threshold=0.5) is None
+
+
+@settings(deadline=None)
+@given(LABELLED, PROBS)
+def test_f1_of_answering_equals_scikit_learn(rows, threshold):
+    f1_score = pytest.importorskip("sklearn.metrics").f1_score
+    probs, labels = columns(rows)
+    expected = f1_score(labels, [p >= threshold for p in probs], zero_division=0.0) if any(labels) else None
+    assert answerability_f1(probs, labels, threshold=threshold) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", [answerability_auroc, answerability_average_precision])
@@ -267,6 +202,16 @@ def test_calibration_bins_hold_equal_mass():
     assert np.all(np.diff(bins.mean_probs) > 0)
 
 
+def test_calibration_error_of_fifteen_bins_by_hand():
+    """Thirty rows, two a bin: 0, 1/30, ... with one of each two true promise (4 b + 1) / 60 and hold 1/2."""
+    probs = [i / 30 for i in range(30)]
+    gaps = [abs((4 * b + 1) / 60 - 0.5) for b in range(15)]
+    assert calibration_error(probs, [i % 2 == 0 for i in range(30)]) == pytest.approx(statistics.fmean(gaps))
+    bins = calibration_bins(probs, [i % 2 == 0 for i in range(30)])
+    assert bins.mean_probs.tolist() == pytest.approx([(4 * b + 1) / 60 for b in range(15)])
+    assert (bins.rates.tolist(), bins.n_rows.tolist()) == ([0.5] * 15, [2] * 15)
+
+
 def test_equal_probabilities_share_a_bin():
     assert calibration_error([0.5] * 4, [False, False, True, True], n_bins=2) == 0.0
     assert calibration_bins([0.5] * 4, [False, False, True, True]).n_rows.tolist() == [4]
@@ -304,6 +249,21 @@ def test_risk_coverage_by_hand():
     assert curve.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
     assert curve.augrc == pytest.approx((1 / 8 * (0 + 0 + 0 + 1 + 1 + 1 + 1 + 1)) / 4)
     assert [curve.coverage_at(p) for p in (0.5, 0.75, 0.76, 1.0)] == [1.0, 1.0, 0.25, 0.25]
+
+
+def test_the_five_answers_of_the_documentation():
+    """docs/METRICS.md computes these by hand."""
+    curve = risk_coverage([0.95, 0.9, 0.7, 0.6, 0.3], [True, True, False, True, False])
+    assert curve.coverages.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert curve.risks.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 4, 2 / 5])
+    assert curve.aurc == pytest.approx(59 / 300)
+    assert curve.augrc == pytest.approx(0.12)
+    assert [curve.coverage_at(p) for p in (0.75, 0.8, 0.9)] == [0.8, 0.4, 0.4]
+    assert answerability_auroc([0.95, 0.9, 0.7, 0.6, 0.3], [1, 1, 0, 1, 0]) == pytest.approx(5 / 6)
+    backwards = risk_coverage([0.3, 0.6, 0.7, 0.9, 0.95], [True, True, False, True, False])
+    assert backwards.aurc == pytest.approx((1 + 1 / 2 + 2 / 3 + 2 / 4 + 2 / 5) / 5)
+    assert calibration_error([0.95, 0.9, 0.7, 0.6, 0.3], [1, 1, 0, 1, 0]) == pytest.approx(0.31)
+    assert brier_score([0.95, 0.9, 0.7, 0.6, 0.3], [1, 1, 0, 1, 0]) == pytest.approx(0.1505)
 
 
 def test_no_threshold_reaches_the_precision():
@@ -391,3 +351,204 @@ def test_fewer_than_two_rows_have_no_interval():
 def test_impossible_settings_are_data_errors(options):
     with pytest.raises(DataError, match="n_resamples must be positive"):
         bootstrap_interval([0.0, 1.0], seed=0, **options)
+
+
+# ------------------------------------------------------------------------------------- paired bootstrap
+
+
+def all_resamples(n):
+    """Every resample of n rows, each as likely as the next."""
+    return itertools.product(range(n), repeat=n)
+
+
+def test_paired_bootstrap_by_hand():
+    # Differences 0.5, 0, -0.2: of the 27 resamples of three rows, counted one by one below.
+    a, b = [1.0, 0.5, 0.3], [0.5, 0.5, 0.5]
+    drawn = [sum((0.5, 0.0, -0.2)[i] for i in rows) / 3 for rows in all_resamples(3)]
+    better = sum(d > 1e-12 for d in drawn) / 27 + sum(abs(d) < 1e-12 for d in drawn) / 54
+    assert better == pytest.approx(19 / 27 + 1 / 54)
+    result = paired_bootstrap(a, b, seed=1, n_resamples=20_000)
+    assert result.difference == pytest.approx(0.1)
+    assert result.better_share == pytest.approx(better, abs=0.015)
+    assert result.interval == pytest.approx((-0.2, 0.5))  # 1/27 of the resamples lie at either end
+    assert (result.n_resamples, result.is_clear) == (20_000, False)
+
+
+def test_a_small_but_steady_difference_is_clear_though_the_intervals_overlap():
+    rng = np.random.default_rng(0)
+    b = rng.random(200)
+    a = b + rng.uniform(0.0, 0.02, 200)
+    result = paired_bootstrap(a, b, seed=2)
+    (_, high_of_b), (low_of_a, _) = bootstrap_interval(b, seed=2), bootstrap_interval(a, seed=2)
+    assert low_of_a < high_of_b
+    assert (result.is_clear, result.better_share) == (True, 1.0)
+    other_way = paired_bootstrap(b, a, seed=2)
+    assert other_way.difference == pytest.approx(-result.difference)
+    assert other_way.interval == pytest.approx((-result.interval[1], -result.interval[0]))
+    assert (other_way.is_clear, other_way.better_share) == (True, 0.0)
+
+
+def test_a_system_is_not_better_than_itself():
+    result = paired_bootstrap([0.1, 0.9, 0.4], [0.1, 0.9, 0.4], seed=0)
+    assert (result.difference, result.interval, result.better_share) == (0.0, (0.0, 0.0), 0.5)
+    assert not result.is_clear
+
+
+def test_a_paired_interval_is_that_of_the_row_differences():
+    a, b = [1.0, 0.4, 0.0, 0.9], [0.2, 0.5, 0.0, 0.1]
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    assert paired_bootstrap(a, b, seed=9).interval == pytest.approx(bootstrap_interval(differences, seed=9))
+
+
+def test_rows_of_a_document_are_drawn_together():
+    """Two documents, of differences +1 (three rows) and -1 (one row): only four resamples."""
+    a, b = [1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]
+    result = paired_bootstrap(a, b, units=["x", "x", "x", "y"], seed=4, n_resamples=4000)
+    assert (result.difference, result.interval) == (0.5, (-1.0, 1.0))
+    assert result.better_share == pytest.approx(3 / 4, abs=0.03)  # (x, x), (x, y), (y, x): 1, 1/2, 1/2
+    assert paired_bootstrap(a, b, units=["x"] * 4, seed=4) is None
+
+
+def test_paired_bootstrap_of_any_statistic():
+    pytest.importorskip("sklearn")
+    labels = np.array([1, 0, 1, 0, 1, 0, 1, 0])
+    a, b = np.array([9, 1, 8, 2, 7, 3, 6, 4]), np.array([9, 1, 2, 8, 7, 3, 4, 6])
+    of_a, of_b = (lambda rows, p=p: answerability_auroc(p[rows], labels[rows]) for p in (a, b))
+    result = paired_bootstrap_statistic(of_a, of_b, 8, seed=3, n_resamples=300)
+    assert result.difference == pytest.approx(1.0 - 10 / 16)
+    assert result.n_resamples <= 300  # those that drew both classes
+    assert result.better_share > 0.9
+    of_mean = [lambda rows, v=v: float(v[rows].mean()) for v in (a, b)]
+    paired = paired_bootstrap_statistic(*of_mean, 8, seed=3)
+    assert paired.interval == pytest.approx(paired_bootstrap(a, b, seed=3).interval)
+
+
+def test_degenerate_pairs():
+    assert paired_bootstrap([], [], seed=0) is None
+    assert paired_bootstrap([0.3], [0.4], seed=0) is None
+    assert paired_bootstrap_statistic(lambda rows: None, lambda rows: 1.0, 4, seed=0) is None
+    with pytest.raises(DataError, match="2 values_a, 1 values_b"):
+        paired_bootstrap([0.1, 0.2], [0.1], seed=0)
+    with pytest.raises(DataError, match="1 units"):
+        paired_bootstrap([0.1, 0.2], [0.1, 0.3], units=["x"], seed=0)
+    with pytest.raises(DataError, match="row 1 is nan"):
+        paired_bootstrap([0.1, float("nan")], [0.1, 0.3], seed=0)
+    with pytest.raises(DataError, match="n_resamples"):
+        paired_bootstrap([0.1, 0.2], [0.1, 0.3], seed=0, n_resamples=0)
+    with pytest.raises(DataError, match="no difference"):
+        PairedDifference(0.1, (0.2, 0.1), 0.5, 10)
+
+
+# -------------------------------------------------------------------------------------- spans, evidence
+
+TEXT = "Aspirin halved the risk. It was safe in adults."
+SENTENCE = Span.cut(TEXT, 25, 47)
+
+
+def sound(**changes):
+    """An answer that keeps its promises, but for the changes."""
+    start = TEXT.index("safe")
+    found = Span.cut(TEXT, start, start + 4, 0.7)
+    other = Span.cut(TEXT, 0, 7, 0.2)
+    return dataclasses.replace(
+        Answer("safe", start, start + 4, 0.7, 0.9, False, SENTENCE, (found, other)), **changes
+    )
+
+
+ABSTAINED = {"text": "", "start": 0, "end": 0, "sentence": None, "abstained": True}
+
+
+def test_sound_answers_break_nothing():
+    assert broken_invariants(TEXT, sound()) == ()
+    assert broken_invariants(TEXT, sound(**ABSTAINED)) == ()
+    assert broken_invariants("", Answer("", 0, 0, 0.0, 0.0, abstained=True)) == ()
+    accents = "a\u0301 🙂 β-catenin"  # offsets count code points
+    assert broken_invariants(accents, Answer("β-catenin", 5, 14, 0.5, 0.5, False)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": "Safe"}, "the answer is not the context at [32:36]: 'Safe'"),  # the case is not verbatim
+        ({"start": 31, "end": 35}, "the answer is not the context at [31:35]: 'safe'"),
+        ({"start": 132, "end": 136}, "the answer is not the context at [132:136]: 'safe'"),
+        ({"text": "", "start": 32, "end": 32}, "the answer is not the context at [32:32]: ''"),
+        ({"sentence": Span("It was sage in adults.", 25, 47)}, "the sentence is not the context at [25:47]"),
+        ({"sentence": Span.cut(TEXT, 0, 24)}, "the sentence does not hold the answer at [32:36]"),
+        ({"candidates": (Span("sane", 32, 36),)}, "candidate 0 is not the context at [32:36]: 'sane'"),
+        ({"candidates": (Span.cut(TEXT, 25, 36), Span.cut(TEXT, 32, 46))}, "candidates overlap"),
+        ({"score": 1.2}, "score 1.2 lies outside [0, 1]"),
+        ({"answerable": float("nan")}, "answerable nan lies outside [0, 1]"),
+        (ABSTAINED | {"candidates": (Span("sane", 32, 36),)}, "candidate 0 is not the context at [32:36]"),
+    ],
+)
+def test_each_broken_promise_is_named(changes, message):
+    broken = broken_invariants(TEXT, sound(**changes))
+    assert any(message in line for line in broken), broken
+
+
+def test_the_same_answer_to_another_text_is_broken():
+    assert len(broken_invariants(TEXT.replace("s", "z"), sound())) >= 3
+
+
+@pytest.mark.parametrize(
+    ("label", "hit"),
+    [
+        ("safe", True),
+        (TEXT, True),  # it holds the sentence
+        ("risk. It was safe", True),  # 11 of its 17 characters lie in the sentence
+        ("the risk. It was", False),  # 6 of its 16 do
+        ("risk. It was s", True),  # 8 of its 14 do
+        ("isk. It w", False),  # 4 of its 9 do
+        ("Aspirin", False),
+    ],
+)
+def test_evidence_hits_by_hand(label, hit):
+    start = TEXT.index(label)
+    span = Span.cut(TEXT, start, start + len(label))
+    assert is_evidence_hit(SENTENCE, [span]) is hit
+    assert is_evidence_hit(SENTENCE, [Span.cut(TEXT, 0, 7), span]) is hit
+
+
+def test_evidence_hit_rate_by_hand():
+    labels = [[Span.cut(TEXT, 32, 36)], [Span.cut(TEXT, 0, 7)], [Span.cut(TEXT, 32, 36)], []]
+    assert evidence_hit_rate([SENTENCE, SENTENCE, None, SENTENCE], labels) == pytest.approx(1 / 3)
+    assert evidence_hit_rate([SENTENCE], [[]]) is None
+    assert evidence_hit_rate([], []) is None
+    with pytest.raises(DataError, match="1 sentences, 2 labels"):
+        evidence_hit_rate([None], [[], []])
+
+
+# ------------------------------------------------------------------------------------------------ speed
+
+
+def test_latency_percentiles_by_hand():
+    # Of 1 ... 101 s the q-th percentile is the (q + 1)-th value.
+    percentiles = latency_percentiles(range(101, 0, -1))
+    assert percentiles == LatencyPercentiles(p50_s=51.0, p95_s=96.0, p99_s=100.0)
+    # Between two batches: 1 + 0.5 (2 - 1), 1 + 0.95, 1 + 0.99.
+    assert latency_percentiles([2.0, 1.0]) == LatencyPercentiles(1.5, 1.95, 1.99)
+    assert latency_percentiles([0.7]) == LatencyPercentiles(0.7, 0.7, 0.7)
+    assert latency_percentiles([]) is None
+    with pytest.raises(DataError, match="batch 1 is -1"):
+        latency_percentiles([1.0, -1.0])
+
+
+def test_rates_and_costs_by_hand():
+    assert rate(40, 1.6) == 25.0
+    assert rate(0, 0.0) is None
+    # 20 rows a second: a million in 50,000 s, which is 13.9 hours, at 0.36 an hour.
+    assert cost_per_million(20.0, 0.36) == pytest.approx(5.0)
+    assert cost_per_million(20.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("bad", [(-1, 1.0), (1, -1.0), (1, float("nan")), (1, float("inf"))])
+def test_impossible_rates_are_data_errors(bad):
+    with pytest.raises(DataError, match="a rate needs"):
+        rate(*bad)
+
+
+@pytest.mark.parametrize("bad", [(0.0, 1.0), (float("inf"), 1.0), (1.0, -1.0), (1.0, float("nan"))])
+def test_impossible_costs_are_data_errors(bad):
+    with pytest.raises(DataError, match=r"a cost needs|the price an hour"):
+        cost_per_million(*bad)

@@ -24,7 +24,7 @@ from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import Calibration, RiskPoint
 from qa_extractive.decoding import Candidate
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.export import cache as cache_module
+from qa_extractive.export.cache import content_hash
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.predictor import Predictor, candidate_scores
 from qa_extractive.records import Answer, Question
@@ -434,7 +434,7 @@ def test_from_pretrained_exports_once(
     assert (again.folder, again.threshold, again.top_k) == (first.folder, 0.1, 2)
     assert Predictor.from_pretrained(first.folder).folder == first.folder
     (source / "config.json").write_text((source / "config.json").read_text() + "\n")
-    assert cache_module._fingerprint(source) not in first.folder.name
+    assert content_hash(source) not in first.folder.name
 
 
 def test_from_pretrained_needs_the_extra(

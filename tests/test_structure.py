@@ -37,6 +37,7 @@ LAYERS = (
     "training",
     "batch",
     "evaluation",
+    "report",
     "cli",
 )
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx")

@@ -1,11 +1,10 @@
-"""``evaluate``: systems and labelled files in, a table and ``metrics.json`` out."""
+"""``evaluate``: systems and labelled files in; a table, ``metrics.json`` and a report out."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import random
-import secrets
 import shutil
 import sys
 import time
@@ -14,21 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qa_extractive import __version__
-from qa_extractive.cli.evaluate_table import table_text
+from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
+from qa_extractive.cli.evaluate_table import comparison_text, table_text
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 
 if TYPE_CHECKING:
     from qa_extractive.dataset.labels import Labels
-    from qa_extractive.evaluation.figures import Evaluation
+    from qa_extractive.evaluation.chat_endpoint import EndpointSettings
+    from qa_extractive.evaluation.measuring import Measured, Settings
     from qa_extractive.evaluation.running import Results
     from qa_extractive.evaluation.systems import System
+    from qa_extractive.report.content import Report
 
-METRICS_FILE = "metrics.json"
-SCHEMA_VERSION = 1
 _N_PROBLEMS_SHOWN = 5
 _COLUMNS = ("question", "context", "title", "answer", "answerable", "id")
 _TERMINAL = (120, 24)
@@ -56,10 +56,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="M",
-        help="systems: 'default', the folder of an exported model, "
-        "baseline:first|last|tfidf|majority|abstain (default: default)",
+        help="systems: 'default'; the folder of an exported model; hf:ID, hub id or folder of any "
+        "question-answering checkpoint; torch:FOLDER as train.py writes it; "
+        "baseline:first|last|tfidf|majority|abstain; openai:NAME (default: default)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="D", help=f"folder of {METRICS_FILE}")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="D",
+        help="folder of metrics.json, report.md, report.html and the predictions of each system",
+    )
+    parser.add_argument(
+        "--no-report", action="store_true", help="write metrics.json only: no report, no predictions"
+    )
+    parser.add_argument(
+        "--slice",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns of the data, such as year, to break the figures down by, besides lengths and kinds of "
+        "questions",
+    )
+    parser.add_argument(
+        "--price-per-hour",
+        type=_price,
+        metavar="P",
+        help="of this machine, in any currency: gives the cost of a million questions",
+    )
     parser.add_argument(
         "--limit",
         type=_positive,
@@ -76,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="resamples of whole documents for the 95%% intervals; 0 for no intervals (%(default)s)",
     )
+    add_endpoint_arguments(parser)
     for option in _COLUMNS:
         parser.add_argument(f"--{option}-column", metavar="NAME", help=f"name of the {option} column")
 
@@ -89,27 +115,88 @@ def run(options: argparse.Namespace) -> int:
     _make_folder(options.output)
     data = _load(options)
     models = options.model or ["default"]
-    systems = [_open_systems(models, each.examples) for each in data]  # all, before the first one starts
+    settings = _settings(options, data)
+    endpoint = endpoint_settings(options)
+    systems = [_open_systems(models, each.examples, endpoint) for each in data]  # all, before any starts
     runs = [[_run(system, each) for system in own] for own, each in zip(systems, data, strict=True)]
-    evaluated = [[_score(results, options) for results in own] for own in runs]
-    together = evaluated[0] if len(data) == 1 else _together(runs, options)
-    width = shutil.get_terminal_size(_TERMINAL).columns
-    for each, evaluations in zip(data, evaluated, strict=True):
-        print(table_text(each.title, evaluations, width=width))
+    report = _measure(options, settings, data, systems, runs)
+    _print_tables(report)
+    written = _write(options, report, runs)
+    print("", _legend(options), *written, sep="\n")
+    return _report_problems(report)
+
+
+def _settings(options: argparse.Namespace, data: Sequence[_Data]) -> Settings:
+    from qa_extractive.evaluation.measuring import Settings
+    from qa_extractive.evaluation.slices import check_columns
+
+    check_columns([example for each in data for example in each.examples], options.slice)
+    return Settings(options.bootstrap, options.seed, options.price_per_hour, tuple(options.slice))
+
+
+def _measure(
+    options: argparse.Namespace,
+    settings: Settings,
+    data: Sequence[_Data],
+    systems: Sequence[Sequence[System]],
+    runs: Sequence[Sequence[Results]],
+) -> Report:
+    from qa_extractive.evaluation.footprint import footprint_of
+    from qa_extractive.evaluation.measuring import measure
+    from qa_extractive.evaluation.running import join_results
+    from qa_extractive.report.content import Report
+
+    footprints = [footprint_of(system, own.rows) for system, own in zip(systems[0], runs[0], strict=True)]
+    measured = [
+        measure(each.name, own, each.n_tokens, settings, n_skipped=each.n_skipped, footprints=footprints)
+        for each, own in zip(data, runs, strict=True)
+    ]
+    together = measured[0]
     if len(data) > 1:
-        print(table_text(f"all {len(data)} files together", together, width=width))
-    _write(options.output / METRICS_FILE, _metrics(options, data, evaluated, together))
-    print(f"\n{_legend(options)}\n{options.output / METRICS_FILE}")
-    return _report_problems(data, evaluated)
+        together = measure(
+            f"all {len(data)} files together",
+            [join_results(of_system) for of_system in zip(*runs, strict=True)],
+            [n for each in data for n in each.n_tokens],
+            settings,
+            n_skipped=sum(each.n_skipped for each in data),
+            footprints=footprints,
+        )
+    labels = None if options.labels is None else options.labels.name
+    return Report(tuple(measured), together, settings, __version__, options.limit, labels)
 
 
-def _report_problems(data: Sequence[_Data], evaluated: Sequence[Sequence[Evaluation]]) -> int:
-    for each, evaluations in zip(data, evaluated, strict=True):
-        for evaluation in evaluations:
+def _print_tables(report: Report) -> None:
+    width = shutil.get_terminal_size(_TERMINAL).columns
+    for each in [*report.data, *([report.together] if len(report.data) > 1 else [])]:
+        print(table_text(_title(each), each.evaluations, width=width))
+        if text := comparison_text(each.comparisons):
+            print(text)
+
+
+def _title(measured: Measured) -> str:
+    skipped = f" ({measured.n_skipped:,} more could not be read)" if measured.n_skipped else ""
+    return f"{measured.name}: {measured.n_rows:,} rows{skipped}"
+
+
+def _write(options: argparse.Namespace, report: Report, runs: Sequence[Sequence[Results]]) -> list[Path]:
+    """The files written, ``metrics.json`` last."""
+    from qa_extractive.report.writing import write_all_predictions, write_metrics, write_report
+
+    metrics = write_metrics(options.output, report)  # first: what fails later takes nothing with it
+    if options.no_report:
+        return [metrics]
+    names = [each.name for each in report.data]
+    predictions = write_all_predictions(options.output, names, runs, warn=_warn)
+    return [*predictions, *write_report(options.output, report, warn=_warn), metrics]
+
+
+def _report_problems(report: Report) -> int:
+    for each in report.data:
+        for evaluation in each.evaluations:
             for problem in evaluation.problems:
                 print(f"error: {evaluation.system} on {each.name}: {problem}", file=sys.stderr)
-    is_sound = not any(e.problems for evaluations in evaluated for e in evaluations)
-    return 0 if is_sound and not any(each.n_skipped for each in data) else 1
+    is_sound = not any(e.problems for each in report.data for e in each.evaluations)
+    return 0 if is_sound and not any(each.n_skipped for each in report.data) else 1
 
 
 def _legend(options: argparse.Namespace) -> str:
@@ -128,6 +215,13 @@ def _not_negative(text: str) -> int:
     return value
 
 
+def _price(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value < 0.0:
+        raise argparse.ArgumentTypeError(f"{text} is no price")
+    return value
+
+
 def _positive(text: str) -> int:
     value = _not_negative(text)
     if not value:
@@ -142,17 +236,14 @@ class _Data:
     Attributes:
         name: The name of the file, with as many of its folders as tell it from the others.
         examples: Its rows.
+        n_tokens: The tokens of each.
         n_skipped: Rows of the file that could not be read.
     """
 
     name: str
     examples: tuple[Example, ...]
+    n_tokens: tuple[int, ...]
     n_skipped: int
-
-    @property
-    def title(self) -> str:
-        skipped = f" ({self.n_skipped:,} more could not be read)" if self.n_skipped else ""
-        return f"{self.name}: {len(self.examples):,} rows{skipped}"
 
 
 def _load(options: argparse.Namespace) -> list[_Data]:
@@ -170,6 +261,7 @@ def _load(options: argparse.Namespace) -> list[_Data]:
 
 def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.Namespace) -> _Data:
     from qa_extractive.dataset.loading import ColumnNames, load_examples
+    from qa_extractive.evaluation.lengths import count_tokens
 
     columns = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
     loaded = load_examples(path, names=columns)
@@ -182,7 +274,8 @@ def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.N
     examples = loaded.examples if labels is None else labels.join(loaded.examples, path)
     if all(e.answerable is None and not e.references and not e.spans for e in examples):
         _warn(f"{path} holds no answers, so little can be measured: give a file of them with --labels")
-    return _Data(name, _sample(examples, options.limit, options.seed), len(loaded.problems))
+    sample = _sample(examples, options.limit, options.seed)
+    return _Data(name, sample, count_tokens(sample), len(loaded.problems))
 
 
 def _sample(examples: tuple[Example, ...], limit: int | None, seed: int) -> tuple[Example, ...]:
@@ -201,22 +294,28 @@ def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _open_systems(models: Sequence[str], examples: Sequence[Example]) -> list[System]:
+def _open_systems(
+    models: Sequence[str], examples: Sequence[Example], endpoint: EndpointSettings
+) -> list[System]:
     """The systems in order, each once; a folder is named by its last part, or as many as it needs."""
-    from qa_extractive.evaluation.systems import is_folder, open_system
+    from qa_extractive.evaluation.systems import folder_of, open_system, prefix_of
 
-    folders = {Path(model).resolve(): model for model in models if is_folder(model)}
-    others = [model for model in dict.fromkeys(models) if not is_folder(model)]
-    names = dict(zip(folders.values(), _short_names(list(folders), others), strict=True))
-    kept = [model for model in dict.fromkeys(models) if model in names or model in others]
-    return [open_system(model, examples, name=names.get(model)) for model in kept]
+    folders = {model: folder.resolve() for model in models if (folder := folder_of(model)) is not None}
+    others = [model for model in dict.fromkeys(models) if model not in folders]
+    paths = list(dict.fromkeys(folders.values()))
+    short = dict(zip(paths, _short_names(paths, others), strict=True))
+    names = {model: prefix_of(model) + short[path] for model, path in folders.items()}
+    named: dict[str, str] = {}
+    for model in models:
+        named.setdefault(names.get(model, model), model)
+    return [open_system(model, examples, name=name, endpoint=endpoint) for name, model in named.items()]
 
 
 def _run(system: System, data: _Data) -> Results:
     from qa_extractive.evaluation.running import run_system
 
     with _progress(f"{system.name} on {data.name}") as progress:
-        return run_system(system, data.examples, progress=progress)
+        return run_system(system, data.examples, n_tokens=data.n_tokens, progress=progress)
 
 
 @contextmanager
@@ -243,63 +342,11 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _score(results: Results, options: argparse.Namespace) -> Evaluation:
-    from qa_extractive.evaluation.evaluating import score
-
-    return score(results, n_bootstrap=options.bootstrap, seed=options.seed)
-
-
-def _together(runs: Sequence[Sequence[Results]], options: argparse.Namespace) -> list[Evaluation]:
-    """The figures of each system over the rows of all files."""
-    from qa_extractive.evaluation.running import join_results
-
-    return [_score(join_results(of_system), options) for of_system in zip(*runs, strict=True)]
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--output {folder} cannot be made a folder: {error.strerror}") from None
-
-
-def _metrics(
-    options: argparse.Namespace,
-    data: Sequence[_Data],
-    evaluated: Sequence[Sequence[Evaluation]],
-    together: Sequence[Evaluation],
-) -> dict[str, Any]:
-    """What ``metrics.json`` holds: the systems over all files, then over each; no path of this machine."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "package_version": __version__,
-        "seed": options.seed,
-        "n_bootstrap": options.bootstrap,
-        "limit": options.limit,
-        "labels": None if options.labels is None else options.labels.name,
-        "n_rows": sum(len(each.examples) for each in data),
-        "systems": {e.system: e.to_dict() for e in together},
-        "data": [
-            {
-                "name": each.name,
-                "n_rows": len(each.examples),
-                "n_skipped": each.n_skipped,
-                "systems": {e.system: e.to_dict() for e in evaluations},
-            }
-            for each, evaluations in zip(data, evaluated, strict=True)
-        ],
-    }
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        new.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise DataError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _warn(message: str) -> None:

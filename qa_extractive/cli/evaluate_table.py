@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from qa_extractive.report.cells import decimal, megabytes, number, percent, points, signed
+
 if TYPE_CHECKING:
-    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Latency
+    from qa_extractive.evaluation.comparing import Comparison
+    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency
+    from qa_extractive.metrics.bootstrap import Interval
 
 
 def table_text(title: str, evaluations: Sequence[Evaluation], *, width: int) -> str:
@@ -55,26 +59,40 @@ def _blocks(widths: Sequence[int], room: int) -> Iterator[list[int]]:
     yield block
 
 
-def _percent(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
-    if value is None:
-        return None
-    ends = "" if interval is None else f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-    return f"{100 * value:.1f}{ends}"
+def comparison_text(comparisons: Sequence[Comparison]) -> str:
+    """The systems against the first, a line each; empty where nothing can be compared."""
+    lines = []
+    for comparison in comparisons:
+        if comparison.difference is None:
+            continue
+        name = {"f1": "F1", "em": "EM", "auroc": "AUROC", "aurc": "AURC"}[comparison.figure]
+        written = points if comparison.figure in ("f1", "em") else signed
+        share = comparison.better_share
+        sure = "" if share is None else f", better in {percent(share)} % of resamples"
+        change = written(comparison.difference, comparison.interval)
+        lines.append(f"{comparison.system} against {comparison.against}: {name} {change}{sure}")
+    return "\n".join(["", *lines]) if lines else ""
 
 
-def _plain(value: float | None, interval: tuple[float, float] | None = None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.3f}" + ("" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]")
+def _percent(value: float | None, interval: Interval | None = None) -> str | None:
+    return None if value is None else percent(value, interval)
+
+
+def _plain(value: float | None, interval: Interval | None = None) -> str | None:
+    return None if value is None else decimal(value, interval)
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else number(value)
 
 
 def _both(f1: float | None, em: float | None) -> str | None:
-    return None if f1 is None or em is None else f"{_percent(f1)} / {_percent(em)}"
+    return None if f1 is None or em is None else f"{percent(f1)} / {percent(em)}"
 
 
 def _at_threshold(best: BestThreshold) -> str | None:
     place = "abstaining always" if best.threshold is None else f"at {best.threshold:.3f}"
-    return None if best.score is None else f"{_percent(best.score)} {place}"
+    return None if best.score is None else f"{percent(best.score)} {place}"
 
 
 def _verbatim(share: float | None) -> str | None:
@@ -82,8 +100,26 @@ def _verbatim(share: float | None) -> str | None:
 
 
 def _seconds(latency: Latency) -> str | None:
-    values = (latency.p50_s, latency.p95_s, latency.max_s)
+    values = (latency.p50_s, latency.p95_s, latency.p99_s)
     return None if latency.p50_s is None else " / ".join(f"{value or 0.0:.3f}" for value in values)
+
+
+def _coverage(evaluation: Evaluation) -> str | None:
+    shares = evaluation.selective.coverage_at.values()
+    return None if None in shares else " / ".join(map(percent, shares))
+
+
+def _footprint(footprint: Footprint | None) -> str | None:
+    if footprint is None:
+        return None
+    memory, size = megabytes(footprint.peak_memory_bytes), megabytes(footprint.size_bytes)
+    return f"{number(footprint.cold_start_s)} s / {memory} MB / {size} MB"
+
+
+def _paid(evaluation: Evaluation) -> str | None:
+    """What a million questions cost: on this machine, or at an endpoint as the system counts it."""
+    told = (evaluation.usage or {}).get("cost_per_million_questions")
+    return _number(evaluation.cost_per_million if told is None else told)
 
 
 # What a line shows, None where it is not defined. Columns of a block are as wide as their widest cell.
@@ -101,10 +137,21 @@ _FIGURES: tuple[tuple[str, Callable[[Evaluation], str | None]], ...] = (
     ("best threshold: F1", lambda e: _at_threshold(e.best_f1)),
     ("best threshold: EM", lambda e: _at_threshold(e.best_em)),
     ("answerability AUROC", lambda e: _plain(e.auroc, e.auroc_interval)),
+    ("answerability average precision", lambda e: _plain(e.answering.average_precision)),
+    ("answering F1", lambda e: _plain(e.answering.f1)),
     ("calibration error: answerable", lambda e: _plain(e.answerable_calibration_error)),
     ("calibration error: score", lambda e: _plain(e.score_calibration_error)),
+    ("Brier: answerable", lambda e: _plain(e.answerable_reliability.brier)),
+    ("Brier: score", lambda e: _plain(e.score_reliability.brier)),
+    ("AURC", lambda e: _plain(e.selective.aurc, e.selective.aurc_interval)),
+    ("AUGRC", lambda e: _plain(e.selective.augrc)),
+    ("coverage at 80 / 90 / 95 % precision", _coverage),
     ("verbatim", lambda e: _verbatim(e.verbatim_share)),
     ("failed rows", lambda e: f"{e.n_failed:,}"),
-    ("seconds a batch: p50 / p95 / max", lambda e: _seconds(e.latency)),
+    ("seconds a batch: p50 / p95 / p99", lambda e: _seconds(e.latency)),
     ("rows a second", lambda e: None if e.latency.rows_per_s is None else f"{e.latency.rows_per_s:,.1f}"),
+    ("tokens a second and core", lambda e: _number(e.latency.tokens_per_s_per_core)),
+    ("cost of a million questions", _paid),
+    ("quotes not in the text", lambda e: _percent((e.usage or {}).get("not_in_text_share"))),
+    ("first answer / peak memory / size", lambda e: _footprint(e.footprint)),
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.scores import SquadScores
+from qa_extractive.metrics.speed import cost_per_million
 from qa_extractive.metrics.text import SquadVersion
 
 
@@ -69,6 +71,80 @@ class BestThreshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """How well the system, as shipped, finds the rows that have an answer.
+
+    None where only one kind of row is present: answering all, or none, would then be perfect.
+
+    Attributes:
+        auroc: How often ``answerable`` ranks an answerable row above an unanswerable one.
+        auroc_interval: 95 % bootstrap interval of it.
+        average_precision: Of finding the answerable rows by ``answerable``; chance is their share.
+        f1: Harmonic mean of the precision and recall of "answered" for "answerable", at the threshold
+            of the system; 0 where it answers nothing.
+    """
+
+    auroc: float | None
+    auroc_interval: Interval | None
+    average_precision: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A probability and what came true of it, in at most 15 bins of equal mass, ascending.
+
+    Attributes:
+        brier: Mean squared difference between the two; None without rows.
+        calibration_error: Mean distance over the bins; None where only one outcome is present.
+        mean_probs: Mean probability of each bin, (n_bins,).
+        rates: Share that came true, (n_bins,).
+        n_rows: Rows, (n_bins,).
+    """
+
+    brier: float | None
+    calibration_error: float | None
+    mean_probs: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()
+    n_rows: tuple[int, ...] = ()
+
+    def bins(self) -> dict[str, Any]:
+        """The bins as plain columns."""
+        return {"mean_prob": self.mean_probs, "rate": self.rates, "n_rows": self.n_rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Selective:
+    """What giving only the surest answers costs in coverage and saves in risk.
+
+    Rows are ordered by ``score``. An answer is right with token F1 of at least 0.5, on an unanswerable row
+    never; a row that the system failed on counts as a wrong answer of score 0.
+
+    Attributes:
+        aurc: Area under the risk-coverage curve; lower is better. None without rows.
+        aurc_interval: 95 % bootstrap interval of it.
+        augrc: Area under the generalised risk over coverage, in [0, 0.5]; lower is better.
+        coverage_at: The largest share of the rows that can be answered with a precision of at least 0.8,
+            0.9 and 0.95, by that precision in percent; 0 where none can.
+        coverages: Of the points of the curve, (n_points,) of at most 200, ascending.
+        risks: Share of the answers given that are wrong, (n_points,).
+        thresholds: The scores at or above which answers are given, (n_points,), descending.
+    """
+
+    aurc: float | None
+    aurc_interval: Interval | None
+    augrc: float | None
+    coverage_at: dict[int, float | None]
+    coverages: tuple[float, ...] = ()
+    risks: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    def curve(self) -> dict[str, Any]:
+        """The curve as plain columns."""
+        return {"coverage": self.coverages, "risk": self.risks, "threshold": self.thresholds}
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Wall-clock time, questions in, answers out.
 
@@ -76,15 +152,51 @@ class Latency:
         batch_rows: Rows of the batches that the seconds are about: 20, or fewer where there were fewer.
         p50_s: Median of their seconds.
         p95_s: 95th percentile, interpolated.
+        p99_s: 99th percentile, interpolated.
         max_s: The slowest.
         rows_per_s: Rows over seconds, of all batches.
+        tokens_per_s_per_core: Tokens of question, title and context over seconds and CPUs; None where
+            tokens were not counted, or the work is done on another machine.
+        n_cores: CPUs that the system may use; None where the work is done on another machine.
     """
 
     batch_rows: int
-    p50_s: float | None
-    p95_s: float | None
-    max_s: float | None
-    rows_per_s: float | None
+    p50_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+    max_s: float | None = None
+    rows_per_s: float | None = None
+    tokens_per_s_per_core: float | None = None
+    n_cores: int | None = None
+
+    @property
+    def s_per_1000(self) -> float | None:
+        """Seconds for 1,000 questions."""
+        return None if self.rows_per_s is None else 1000.0 / self.rows_per_s
+
+    def cost_per_million(self, price_per_hour: float) -> float | None:
+        """What a million questions cost on a machine of this price an hour that does nothing else.
+
+        None where the work is done on another machine, whose price this is not.
+        """
+        if self.rows_per_s is None or self.n_cores is None:
+            return None
+        return cost_per_million(self.rows_per_s, price_per_hour)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a model needs of a machine; None where it could not be measured.
+
+    Attributes:
+        cold_start_s: Start of a process to its first answer: median of three processes.
+        peak_memory_bytes: Largest resident set of a process that answers a batch of 20.
+        size_bytes: All files of the model's folder.
+    """
+
+    cold_start_s: float | None
+    peak_memory_bytes: int | None
+    size_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +213,19 @@ class Evaluation:
             every scored row is answerable, else by that of 2.0.
         best_em: Exact match at the best threshold.
         best_f1: Token F1 at the best threshold.
-        auroc: How often ``answerable`` ranks an answerable row above an unanswerable one.
-        auroc_interval: 95 % bootstrap interval of it.
+        answering: How well it finds the answerable rows.
         abstained_share: Share of the rows it did not fail on that it abstained from.
-        answerable_calibration_error: Of ``answerable``, over 15 bins of equal mass.
-        score_calibration_error: Of ``score`` as the probability that the best span is right (token F1 of
-            at least 0.5), over 15 bins of equal mass.
+        answerable_reliability: Of ``answerable`` as the probability of an answer.
+        score_reliability: Of ``score`` as the probability that the best span is right (token F1 of at
+            least 0.5; never, on an unanswerable row).
+        selective: What giving only the surest answers saves.
         verbatim_share: Share of the answers whose text, sentence and candidates all stand in the
             context at their offsets; anything but 1.0 is a bug of the system. None without answers.
         latency: Its time.
+        cost_per_million: What a million questions cost, in the currency of ``--price-per-hour``; None
+            without a price.
+        footprint: What its model needs of a machine; None for a system without a model here.
+        usage: What it used of an endpoint, as the system itself counts; None for one that uses none.
         problems: What is wrong with its answers, a line each: rows it failed on, offsets that lie.
     """
 
@@ -121,14 +237,37 @@ class Evaluation:
     forced: SpanScores
     best_em: BestThreshold
     best_f1: BestThreshold
-    auroc: float | None
-    auroc_interval: Interval | None
+    answering: Answering
     abstained_share: float | None
-    answerable_calibration_error: float | None
-    score_calibration_error: float | None
+    answerable_reliability: Reliability
+    score_reliability: Reliability
+    selective: Selective
     verbatim_share: float | None
     latency: Latency
+    cost_per_million: float | None = None
+    footprint: Footprint | None = None
+    usage: Mapping[str, Any] | None = None
     problems: tuple[str, ...] = ()
+
+    @property
+    def auroc(self) -> float | None:
+        """That of ``answering``."""
+        return self.answering.auroc
+
+    @property
+    def auroc_interval(self) -> Interval | None:
+        """That of ``answering``."""
+        return self.answering.auroc_interval
+
+    @property
+    def answerable_calibration_error(self) -> float | None:
+        """That of ``answerable``, over 15 bins of equal mass."""
+        return self.answerable_reliability.calibration_error
+
+    @property
+    def score_calibration_error(self) -> float | None:
+        """That of ``score``, over 15 bins of equal mass."""
+        return self.score_reliability.calibration_error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``json`` can write: ``f1`` and its like as shipped, shares in [0, 1]."""
@@ -144,9 +283,23 @@ class Evaluation:
             "best_f1_threshold": self.best_f1.threshold,
             "auroc": self.auroc,
             "auroc_interval": self.auroc_interval,
+            "average_precision": self.answering.average_precision,
+            "answering_f1": self.answering.f1,
             "abstained_share": self.abstained_share,
             "answerable_calibration_error": self.answerable_calibration_error,
+            "answerable_brier": self.answerable_reliability.brier,
+            "answerable_reliability": self.answerable_reliability.bins(),
             "score_calibration_error": self.score_calibration_error,
+            "score_brier": self.score_reliability.brier,
+            "score_reliability": self.score_reliability.bins(),
+            "aurc": self.selective.aurc,
+            "aurc_interval": self.selective.aurc_interval,
+            "augrc": self.selective.augrc,
+            **{f"coverage_at_{p}": share for p, share in self.selective.coverage_at.items()},
+            "risk_coverage": self.selective.curve(),
             "verbatim_share": self.verbatim_share,
             "latency": dataclasses.asdict(self.latency),
+            "cost_per_million": self.cost_per_million,
+            "footprint": None if self.footprint is None else dataclasses.asdict(self.footprint),
+            "usage": None if self.usage is None else dict(self.usage),
         }

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
+from qa_extractive.metrics.bootstrap import Interval, Statistic, bootstrap_statistic_interval
 from qa_extractive.metrics.columns import Bools, Floats
+from qa_extractive.metrics.risk_coverage import RiskCoverage
 from qa_extractive.records import Example
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampling:
-    """Draws of whole documents.
+    """Draws of whole documents, and figures of rows as ``Statistic``s of the documents drawn.
 
     Attributes:
         units: The number of each document.
@@ -39,8 +40,8 @@ class Resampling:
         """The distinct documents."""
         return len(self.units)
 
-    def mean_interval(self, values: Floats, rows: Sequence[ScoredRow]) -> Interval | None:
-        """Of the mean of the values of these rows; None without resamples or two documents."""
+    def mean(self, values: Floats, rows: Sequence[ScoredRow]) -> Statistic:
+        """The mean of the values of these rows, (n_rows,)."""
         units = self._units_of(rows)
         sums = np.bincount(units, weights=values, minlength=self.n_units)
         counts = np.bincount(units, minlength=self.n_units)
@@ -49,12 +50,10 @@ class Resampling:
             n = counts[drawn].sum()
             return float(sums[drawn].sum() / n) if n else None
 
-        return self._interval(mean)
+        return mean
 
-    def auroc_interval(self, probs: Floats, labels: Bools, rows: Sequence[ScoredRow]) -> Interval | None:
-        """Of the area under the ROC curve of these rows; a document drawn twice weighs twice."""
-        if labels.all() or not labels.any():
-            return None
+    def auroc(self, probs: Floats, labels: Bools, rows: Sequence[ScoredRow]) -> Statistic:
+        """The area under the ROC curve of these rows; a document drawn twice weighs twice."""
         units = self._units_of(rows)
         distinct, groups = np.unique(probs, return_inverse=True)
 
@@ -65,17 +64,33 @@ class Resampling:
             n_pairs = positive.sum() * negative.sum()
             return float(positive @ (np.cumsum(negative) - negative / 2) / n_pairs) if n_pairs else None
 
-        return self._interval(area)
+        return area
 
-    def _units_of(self, rows: Sequence[ScoredRow]) -> NDArray[np.intp]:
-        return np.array([self.units[_unit(row.example)] for row in rows], dtype=np.intp)
+    def aurc(self, confidences: Floats, right: Bools, rows: Sequence[ScoredRow]) -> Statistic:
+        """The area under the risk-coverage curve of these rows; a document drawn twice weighs twice."""
+        units = self._units_of(rows)
+        distinct, groups = np.unique(-confidences, return_inverse=True)
 
-    def _interval(self, statistic: Callable[[NDArray[np.intp]], float | None]) -> Interval | None:
+        def area(drawn: NDArray[np.intp]) -> float | None:
+            weights = np.bincount(drawn, minlength=self.n_units)[units]
+            n_rows = np.bincount(groups, weights=weights, minlength=distinct.size)
+            n_wrong = np.bincount(groups, weights=weights * ~right, minlength=distinct.size)
+            met = n_rows > 0
+            answered, wrong = (np.cumsum(n[met]).astype(np.int64) for n in (n_rows, n_wrong))
+            return RiskCoverage(-distinct[met], answered, wrong).aurc
+
+        return area
+
+    def interval(self, statistic: Statistic) -> Interval | None:
+        """95 % interval of a statistic; None without resamples or two documents."""
         if not self.n_resamples:
             return None
         return bootstrap_statistic_interval(
             statistic, self.n_units, n_resamples=self.n_resamples, seed=self.seed
         )
+
+    def _units_of(self, rows: Sequence[ScoredRow]) -> NDArray[np.intp]:
+        return np.array([self.units[_unit(row.example)] for row in rows], dtype=np.intp)
 
 
 def _unit(example: Example) -> tuple[str, str]:

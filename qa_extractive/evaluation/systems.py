@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qa_extractive.errors import QAError
 from qa_extractive.evaluation.baselines import open_baseline
 from qa_extractive.records import Answer, Example, Question
 
 if TYPE_CHECKING:
+    from qa_extractive.evaluation.chat_endpoint import EndpointSettings
     from qa_extractive.predictor import Predictor
 
 DEFAULT = "default"
-_LATER = {
-    "hf": "export the checkpoint with export_onnx.py and give its folder",
-    "openai": "leave it out",
-}
+KINDS = ("baseline", "hf", "torch", "openai")
 
 
 class System(Protocol):
-    """A named reader; one that cannot answer raises a QAError."""
+    """A named reader; one that cannot answer raises a QAError.
+
+    One that runs here may have ``n_threads``, the CPUs it works on at once (taken to be 1), and one that
+    is paid for by use ``usage``, a ``Usage`` of what it used since it was opened.
+    """
 
     @property
     def name(self) -> str:
@@ -31,6 +33,15 @@ class System(Protocol):
 
     def answer_batch(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers in the order of the questions; none depends on the others."""
+        ...
+
+
+@runtime_checkable
+class RowSystem(Protocol):
+    """A system whose rows fail one by one, so that the others need not be asked again."""
+
+    def answer_rows(self, questions: Sequence[Question]) -> list[Answer | QAError]:
+        """The answers in the order of the questions, or why there is none."""
         ...
 
 
@@ -45,32 +56,73 @@ class ModelSystem:
         """The answers at the threshold that the model was shipped with."""
         return self.predictor.answer_batch(questions)
 
+    @property
+    def n_threads(self) -> int:
+        """Windows run at once."""
+        return self.predictor.n_threads
 
-def open_system(model: str, examples: Sequence[Example], *, name: str | None = None) -> System:
+
+def open_system(
+    model: str,
+    examples: Sequence[Example],
+    *,
+    name: str | None = None,
+    endpoint: EndpointSettings | None = None,
+) -> System:
     """The system that ``--model`` names, ready to answer.
 
     Args:
-        model: ``default``, the folder of an exported model, or ``baseline:KIND``.
+        model: ``default``; the folder of an exported model; ``hf:ID``, hub id or folder of any
+            question-answering checkpoint, exported once; ``torch:FOLDER`` as ``train.py`` writes it;
+            ``baseline:KIND``; ``openai:NAME``, a model behind a chat endpoint.
         examples: The data it is going to answer, which some baselines count.
-        name: What to report a folder's model under; None for the name of the folder.
+        name: What to report a model of a folder under; None for the name of the folder, after its kind.
+        endpoint: Where an ``openai:`` model answers; None for OpenAI's own.
 
     Raises:
-        QAError: There is no such system; a ModelError where its folder is none.
+        QAError: There is no such system, or it cannot be had; a ModelError where its folder is none.
     """
-    if is_folder(model):
-        from qa_extractive.predictor import Predictor
-
-        return ModelSystem(name or Path(model).resolve().name, Predictor(model))
-    if model == DEFAULT:
-        from qa_extractive.predictor import Predictor
-
-        return ModelSystem(DEFAULT, Predictor())
-    kind, _, rest = model.partition(":")
+    kind, rest = _kind_and_rest(model)
+    folder = folder_of(model)
+    if name is None and folder is not None:
+        name = prefix_of(model) + folder.resolve().name
     if kind == "baseline":
         return open_baseline(rest, examples)
-    raise QAError(f"{model}: systems of {kind}: come with a later version: {_LATER[kind]}")
+    if kind == "openai":
+        from qa_extractive.evaluation.generative import open_generative
+
+        return open_generative(rest, endpoint)
+    if kind == "torch":
+        from qa_extractive.evaluation.torch_system import open_torch
+
+        return open_torch(Path(rest), name or model)
+    from qa_extractive.predictor import Predictor
+
+    if kind == "hf":
+        return ModelSystem(name or model, Predictor.from_pretrained(rest))
+    return ModelSystem(name or DEFAULT, Predictor(folder))
 
 
-def is_folder(model: str) -> bool:
-    """Whether ``--model`` names a folder: all but ``default`` and what starts with a known ``KIND:``."""
-    return model != DEFAULT and model.partition(":")[0] not in {"baseline", *_LATER}
+def folder_of(model: str) -> Path | None:
+    """The folder that ``--model`` names, whether it exists or not; None where it names something else.
+
+    All but ``default`` and what starts with a known ``KIND:`` is a folder; so is what follows ``torch:``,
+    and what follows ``hf:`` where there is such a folder.
+    """
+    kind, rest = _kind_and_rest(model)
+    is_folder = kind == "torch" or (kind == "hf" and bool(rest) and Path(rest).is_dir())
+    if is_folder or (not kind and model != DEFAULT):
+        return Path(rest)
+    return None
+
+
+def prefix_of(model: str) -> str:
+    """The ``KIND:`` that ``--model`` starts with, colon included; empty where it starts with none."""
+    kind, _ = _kind_and_rest(model)
+    return f"{kind}:" if kind else ""
+
+
+def _kind_and_rest(model: str) -> tuple[str, str]:
+    """What stands before and after the colon of a known kind; no kind and all of it otherwise."""
+    kind, colon, rest = model.partition(":")
+    return (kind, rest) if colon and kind in KINDS else ("", model)

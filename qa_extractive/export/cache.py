@@ -1,21 +1,35 @@
 """Checkpoints exported once for ``Predictor.from_pretrained`` and found again.
 
-Light itself: the exporter, which needs the [train] extra, is imported only to export.
+A local folder is found by what its files hold, wherever it lies and whatever their times; a hub id by
+its name. Light itself: the exporter, which needs the [train] extra, is imported only to export.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from qa_extractive.errors import ModelError
 from qa_extractive.onnx_backend import MODEL_FILE
 
 CACHE_VARIABLE = "QA_EXTRACTIVE_CACHE"
+MEMO_FILE = "hashes.json"
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_KEY_DIGITS = 16
+_CHUNK_BYTES = 1 << 20
+# Smaller files are hashed each time, and so are those written this lately: a second change may bear the
+# same time as the first.
+_MEMO_BYTES = 1 << 20
+_MEMO_AGE_NS = 2_000_000_000
+
+_Memo = dict[str, tuple[int, int, int, str]]  # path -> bytes, mtime and ctime in ns, SHA-256
 
 
 def cache_folder(cache: str | Path | None) -> Path:
@@ -33,15 +47,13 @@ def exported(name: str, quantize: str, cache: Path) -> Path:
         cache: Folder of exported models.
 
     Raises:
-        ModelError: The [train] extra is missing, or the checkpoint cannot be had.
+        ModelError: The [train] extra is missing, or the checkpoint or the cache cannot be had.
         ExportError: The export failed.
     """
     source = Path(name)
     if (source / MODEL_FILE).is_file():
         return source
-    if not (name and source.is_dir()) and not _HUB_ID.fullmatch(name):
-        raise ModelError(f"{name} is neither a folder nor a Hugging Face model id such as owner/name")
-    folder = cache / f"{_slug(name)}-{_fingerprint(source)}-{quantize}"
+    folder = _place(name, quantize, cache)
     if not (folder / MODEL_FILE).is_file():
         try:
             from qa_extractive.export.exporting import export
@@ -49,18 +61,101 @@ def exported(name: str, quantize: str, cache: Path) -> Path:
             raise ModelError(
                 f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"
             ) from None
+        _make_folder(cache)
         export(name, folder, quantize=quantize)
     return folder
+
+
+def content_hash(folder: Path, memo: Path | None = None) -> str:
+    """A hash of the names and the contents of the files of a checkpoint's folder.
+
+    Subfolders and hidden files decide no answer and are left out; links are followed.
+
+    Args:
+        folder: Folder of a checkpoint.
+        memo: File that remembers the hashes of large files by their size and times, so that gigabytes
+            are read once; missing, broken or not writable, it is done without. None for none.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    known = _load_memo(memo)
+    before = dict(known)
+    whole = hashlib.sha256()
+    try:
+        for path in sorted(each for each in folder.iterdir() if not each.name.startswith(".")):
+            if path.is_file():
+                whole.update(f"{path.name}\0{_file_hash(path, known)}\n".encode())
+    except OSError as error:
+        raise ModelError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
+    if memo is not None and known != before:
+        _save_memo(memo, known)
+    return whole.hexdigest()[:_KEY_DIGITS]
+
+
+def _place(name: str, quantize: str, cache: Path) -> Path:
+    """Where the export of a checkpoint lies, or is to be written."""
+    source = Path(name)
+    if name and source.is_dir():
+        key = f"{content_hash(source, cache / MEMO_FILE)}-{quantize}"
+        made = (each for each in sorted(cache.glob(f"*-{key}")) if (each / MODEL_FILE).is_file())
+        return next(made, cache / f"{_slug(source.resolve().name)}-{key}")
+    if not _HUB_ID.fullmatch(name):
+        raise ModelError(f"{name} is neither a folder nor a Hugging Face model id such as owner/name")
+    return cache / f"{_slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{quantize}"
+
+
+def _make_folder(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"{cache} cannot be made a folder: {error.strerror}; set {CACHE_VARIABLE} to one"
+        ) from None
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[-60:]
 
 
-def _fingerprint(source: Path) -> str:
-    """Of a local folder, its place and the sizes and times of its files; of a hub id, its name."""
-    parts = [str(source.resolve() if source.is_dir() else source)]
-    for path in sorted(source.iterdir()) if source.is_dir() else []:
-        status = path.stat()
-        parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+def _file_hash(path: Path, known: _Memo) -> str:
+    """SHA-256 of a file, from the memo where that knows it unchanged, else read and noted there."""
+    place, status = str(path.resolve()), path.stat()
+    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if place in known and known[place][:3] == state:
+        return known[place][3]
+    value = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            value.update(chunk)
+    if status.st_size >= _MEMO_BYTES and time.time_ns() - status.st_mtime_ns > _MEMO_AGE_NS:
+        known[place] = (*state, value.hexdigest())
+    return value.hexdigest()
+
+
+def _load_memo(memo: Path | None) -> _Memo:
+    if memo is None:
+        return {}
+    try:
+        values = json.loads(memo.read_text(encoding="utf-8"))
+        return {
+            place: (int(size), int(mtime), int(ctime), str(digest))
+            for place, (size, mtime, ctime, digest) in values.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _save_memo(memo: Path, known: _Memo) -> None:
+    """Write the memo whole or not at all; it only saves time, so a failure is none."""
+    new = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
+    try:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        new.replace(memo)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)

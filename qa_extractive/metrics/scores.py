@@ -2,8 +2,8 @@
 
 Pure functions of columns, one entry a row. A figure that is not defined (no rows, one class only) is
 None, never NaN; a column that cannot be scored (lengths that differ, a NaN, an unknown label) is a
-DataError. The matching of strings is in ``text_metrics``, selective risk in ``risk_coverage``, intervals
-in ``bootstrap``.
+DataError. The matching of strings is in ``text``, selective risk in ``risk_coverage``, intervals in
+``bootstrap``.
 """
 
 from __future__ import annotations
@@ -209,6 +209,25 @@ def answerability_average_precision(answerable_probs: ArrayLike, answerable: Arr
     """
     probs, labels = paired_columns(answerable_probs, answerable)
     return float(_sklearn_metrics().average_precision_score(labels, probs)) if _has_both(labels) else None
+
+
+def answerability_f1(answerable_probs: ArrayLike, answerable: ArrayLike, *, threshold: float) -> float | None:
+    """F1 of "answered" for "answerable": harmonic mean of precision and recall at one threshold.
+
+    Args:
+        answerable_probs: (n_rows,); any finite numbers. Rows at or above the threshold are answered.
+        answerable: Whether each row is answerable, (n_rows,).
+        threshold: The threshold that the system is used at.
+
+    Returns:
+        The F1, in [0, 1], 0 where nothing is answered; None where no row is answerable. Answering
+        everything gives 2 s / (1 + s) with s the share of answerable rows, so chance is high.
+    """
+    probs, labels = paired_columns(answerable_probs, answerable)
+    answered = probs >= threshold
+    if not labels.any():
+        return None
+    return float(2 * np.count_nonzero(answered & labels) / (answered.sum() + labels.sum()))
 
 
 def brier_score(probs: ArrayLike, outcomes: ArrayLike) -> float | None:

@@ -18,6 +18,9 @@ from qa_extractive.errors import DataError
 
 SquadVersion = Literal["1.1", "2.0"]
 
+RIGHT_F1 = 0.5
+"""The token F1 from which on an answer counts as right where right or wrong is all that is asked."""
+
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _DROP_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NOT_ROUGE = re.compile(r"[^a-z0-9]+")

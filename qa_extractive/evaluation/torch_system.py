@@ -1,0 +1,89 @@
+"""A torch checkpoint as ``train.py`` writes it, run as it is. Needs the [train] extra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qa_extractive.backend import Backend
+from qa_extractive.calibration import Calibration
+from qa_extractive.config import DecodeConfig
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.predictor import N_DECODED, read_questions, to_answer
+from qa_extractive.records import Answer, Question
+from qa_extractive.windows import Windower
+
+
+class TorchSystem:
+    """A checkpoint in fp32, with its own windows, decoding, calibration and threshold."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        windower: Windower,
+        backend: Backend,
+        decode: DecodeConfig,
+        calibration: Calibration,
+        n_threads: int = 1,
+    ) -> None:
+        """Take the parts of a model; ``open_torch`` reads them from a folder."""
+        self.name = name
+        self.n_threads = n_threads
+        self._windower = windower
+        self._backend = backend
+        self._decode = decode
+        self._calibration = calibration
+
+    def answer_batch(self, questions: Sequence[Question]) -> list[Answer]:
+        """The answers at the checkpoint's own threshold.
+
+        Raises:
+            DataError: A question is too long; the message gives its index.
+        """
+        for i, question in enumerate(questions):
+            try:
+                self._windower.check(question)
+            except DataError as error:
+                raise DataError(f"questions[{i}]: {error}") from None
+        readings = read_questions(questions, self._windower, self._backend, self._decode, top_k=N_DECODED)
+        threshold = self._calibration.threshold
+        return [
+            to_answer(question, reading, self._calibration, threshold=threshold)
+            for question, reading in zip(questions, readings, strict=True)
+        ]
+
+
+def open_torch(folder: Path, name: str) -> TorchSystem:
+    """The checkpoint of a folder, on the CPU.
+
+    Args:
+        folder: Folder written by ``train.py``; one without a calibration takes the plain logistic of
+            the span's margin over "no span".
+        name: What to report it under.
+
+    Raises:
+        ModelError: The [train] extra is missing, or the folder is no such checkpoint.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"torch:{folder} is no folder: give one written by train.py")
+    try:
+        import torch
+
+        from qa_extractive.export.checkpoint import load_checkpoint
+        from qa_extractive.model import SpanReader, TorchBackend
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{error.name} is missing, which torch:{folder} needs: pip install 'qa-extractive[train]'"
+        ) from None
+    checkpoint = load_checkpoint(str(folder))
+    if not isinstance(checkpoint.model, SpanReader):
+        raise ModelError(f"torch:{folder} was not written by train.py: give it as hf:{folder}")
+    return TorchSystem(
+        name,
+        windower=Windower(checkpoint.tokenizer, checkpoint.reader.window),
+        backend=TorchBackend(checkpoint.model),
+        decode=checkpoint.reader.decode,
+        calibration=checkpoint.calibration,
+        n_threads=torch.get_num_threads(),
+    )

@@ -1,0 +1,1 @@
+"""What was measured -> files for people and programs; ``writing`` is the entry."""
