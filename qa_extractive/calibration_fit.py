@@ -11,10 +11,9 @@ import numpy.typing as npt
 from qa_extractive.calibration import RISK_CONFIDENCE, Calibration, Logistic, RiskPoint, uncalibrated
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import DataError
-from qa_extractive.metrics.text import best_token_f1
+from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
 from qa_extractive.records import Example
 
-RIGHT_F1 = 0.5
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 _MIN_EXAMPLES = 20

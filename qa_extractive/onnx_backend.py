@@ -20,6 +20,7 @@ from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Window
 
 MODEL_FILE = "model.onnx"
+VOCAB_SIZE = "vocab_size"  # key of the file's metadata
 
 _INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
@@ -47,6 +48,7 @@ class OnnxBackend:
         self._session = _open_session(self.folder / MODEL_FILE)
         self._inputs = {each.name: _integer_type(each, self.folder) for each in self._session.get_inputs()}
         self._outputs = _output_names(self._session, self.folder)
+        self._vocab_size = _vocab_size(self._session)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -64,6 +66,12 @@ class OnnxBackend:
         return [results[i] for i in range(len(windows))]
 
     def _run_one(self, window: Window) -> WindowLogits:
+        highest = int(window.token_ids.max(initial=0))
+        if self._vocab_size is not None and highest >= self._vocab_size:  # not every lookup checks it
+            raise ModelError(
+                f"{self.folder / MODEL_FILE} failed on a window: it knows {self._vocab_size} tokens, not "
+                f"number {highest}: the tokenizer is another model's"
+            )
         try:
             values = self._session.run(self._outputs, self._feed(window))
         except Exception as error:  # onnxruntime's errors share no base class
@@ -103,6 +111,12 @@ def _open_session(path: Path) -> ort.InferenceSession:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelError(f"{path} cannot be loaded, export the model again: {_first_line(error)}") from None
+
+
+def _vocab_size(session: ort.InferenceSession) -> int | None:
+    """Rows of the word embeddings, as ``export_onnx.py`` notes them; None for other files."""
+    noted = session.get_modelmeta().custom_metadata_map.get(VOCAB_SIZE, "")
+    return int(noted) if noted.isdecimal() else None
 
 
 def _first_line(error: Exception) -> str:

@@ -289,7 +289,7 @@ def test_arguments_out_of_range(tiny_export: Path, arguments: dict[str, Any], me
 
 def test_max_risk_takes_the_lowest_safe_threshold(tiny_export: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_export, tmp_path / "model")
-    risks = {0.9: 0.01, 0.6: 0.1, 0.4: 0.3, 0.2: 0.05}
+    risks = {0.9: 0.01, 0.6: 0.1, 0.4: 0.3, 0.35: 0.05}
     table = tuple(RiskPoint(threshold, 1 - threshold, r, r + 0.05) for threshold, r in risks.items())
     replace(Calibration.load(folder), risk_table=table, n_examples=100).save(folder)
     assert Predictor(folder, max_risk=0.2, n_threads=1).threshold == 0.6

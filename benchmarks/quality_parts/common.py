@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qa_extractive.calibration import Calibration
-from qa_extractive.calibration_fit import RIGHT_F1
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.errors import DataError
 from qa_extractive.evaluation.evaluating import score
@@ -29,6 +28,7 @@ from qa_extractive.evaluation.systems import System
 from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
 from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
 from qa_extractive.metrics.scores import answerability_auroc
+from qa_extractive.metrics.text import RIGHT_F1
 from qa_extractive.records import Example
 
 PROGRESS_ROWS = 1000
@@ -198,7 +198,8 @@ class Bench:
 
     def mean(self, name: str, values: Floats, rows: Sequence[ScoredRow], goal: Goal | None = None) -> Figure:
         """The mean of a value of each row."""
-        interval = self.resampling(rows).mean_interval(values, rows)
+        resampling = self.resampling(rows)
+        interval = resampling.interval(resampling.mean(values, rows))
         return Figure(name, mean_or_none(values), len(rows), interval, goal)
 
     def auroc(self, name: str, rows: Sequence[ScoredRow], goal: Goal | None = None) -> Figure:
@@ -206,7 +207,8 @@ class Bench:
         known = [row for row in rows if row.answerable is not None]
         labels = bools(bool(row.answerable) for row in known)
         probs = pessimistic([row.answerable_prob for row in known], labels, known)
-        interval = self.resampling(known).auroc_interval(probs, labels, known)
+        resampling = self.resampling(known)
+        interval = resampling.interval(resampling.auroc(probs, labels, known))
         return Figure(name, answerability_auroc(probs, labels), len(known), interval, goal)
 
 

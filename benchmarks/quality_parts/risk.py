@@ -74,7 +74,8 @@ def _kept(bench: Bench, rows: Sequence[ScoredRow], max_risk: float) -> dict[str,
         return _line(None, rows, 0, 0, None, "no threshold promises it")
     given = [row for row in rows if row.has_span and row.answerable_prob >= threshold]
     wrong = floats(not is_right(row) for row in given)
-    interval = bench.resampling(given).mean_interval(wrong, given) if given else None
+    resampling = bench.resampling(given)
+    interval = resampling.interval(resampling.mean(wrong, given)) if given else None
     n_wrong = int(wrong.sum())
     return _line(threshold, rows, len(given), n_wrong, interval, verdict(n_wrong, len(given), max_risk))
 

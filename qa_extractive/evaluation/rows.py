@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qa_extractive.errors import QAError
+from qa_extractive.metrics.spans import is_evidence_hit
 from qa_extractive.metrics.text import best_exact_match, best_token_f1, rouge_l
 from qa_extractive.records import Answer, Example, Span
 from qa_extractive.sentences import sentence_at
@@ -131,9 +132,4 @@ def _is_hit(example: Example, outcome: Answer | QAError, best: Answer | Span | N
     if isinstance(outcome, QAError) or best is None or not example.spans or not _stands_in(context, best):
         return False
     sentence = outcome.sentence or sentence_at(context, best.start, best.end)
-    return any(_is_mostly_shared(sentence, span) for span in example.spans)
-
-
-def _is_mostly_shared(left: Span, right: Span) -> bool:
-    n_shared = min(left.end, right.end) - max(left.start, right.start)
-    return 2 * n_shared > min(len(left.text), len(right.text))
+    return is_evidence_hit(sentence, example.spans)

@@ -27,7 +27,7 @@ from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
 from qa_extractive.export.rebuild import save_architecture
 from qa_extractive.model import SpanReader
-from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.windows import TOKENIZER_FILE
 
 _LINEARS = ("MatMul", "Attention")
@@ -98,7 +98,7 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
     except Exception as error:  # torch, optimum and onnxruntime share no base class
         raise ExportError(f"{checkpoint.name} cannot be exported: {_first_line(error)}") from error
     raw.unlink()
-    _gemm_to_matmul(fp32 / MODEL_FILE)
+    _finish(fp32 / MODEL_FILE, checkpoint.encoder_config.vocab_size)
     if isinstance(checkpoint.model, SpanReader):
         save_architecture(checkpoint.model, onnx.load(str(fp32 / MODEL_FILE)), folder)
     return fp32
@@ -138,10 +138,14 @@ def _fuse(raw: Path, target: Path, checkpoint: Checkpoint) -> None:
     fused.save_model_to_file(str(target))
 
 
-def _gemm_to_matmul(path: Path) -> None:
-    """As the quantizer does, here already: so weights lie alike in both graphs (see ``rebuild``)."""
+def _finish(path: Path, vocab_size: int) -> None:
+    """Note the size of the vocabulary, and make matrix products of Gemm nodes as the quantizer does.
+
+    The latter here already, so that weights lie alike in both graphs (see ``rebuild``).
+    """
     graph = ONNXModel(onnx.load(str(path)))
     graph.replace_gemm_with_matmul()
+    graph.model.metadata_props.add(key=VOCAB_SIZE, value=str(vocab_size))
     graph.save_model_to_file(str(path))
 
 

@@ -76,7 +76,8 @@ COST_PLOT = _joined("""
 """)
 USAGE = _joined("""
     What the endpoint was asked, and what it charges at the prices given. A quote that is not in the text is
-    an invention; nothing could point at it, so it counts as an abstention.
+    an invention; nothing could point at it, so it counts as an abstention. Its probabilities are 1 or 0, so
+    calibration and AUROC say only how often it was right. Times include the rate limit and retries.
 """)
 
 SLICES = _joined("""

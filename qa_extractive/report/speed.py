@@ -93,6 +93,8 @@ def _usage(measured: Measured) -> Iterator[Section]:
 
 
 def _used(name: str, value: object) -> str:
+    if isinstance(value, list | tuple):
+        return plain(", ".join(map(str, value))) or UNDEFINED
     if isinstance(value, bool) or not isinstance(value, int | float):
         return UNDEFINED if value is None else plain(value)
     if name.endswith("_share"):
