@@ -217,6 +217,32 @@ def test_evaluating_between_steps_keeps_the_best_and_stops_early(
     assert report.n_steps == 6  # best at 2, two evaluations without gain after it
 
 
+def test_the_end_of_a_run_can_be_chosen(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its steps are no multiple of those between evaluations, and its rate has come to rest."""
+    steps: list[int] = []
+
+    def rising(self: Any, *_: Any, **__: Any) -> dict[str, float]:
+        steps.append(self.state.global_step)
+        metrics = {"eval_f1": 0.1 * len(steps)}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    monkeypatch.setattr(span_trainer.SpanTrainer, "evaluate", rising)
+    config = dataclasses.replace(SMALL, max_steps=7, dropout=0.0)
+    train(
+        examples,
+        base=str(tiny_encoder),
+        output=tmp_path / "scored",
+        config=dataclasses.replace(config, eval_steps=3),
+    )
+    assert steps == [3, 6, 7]
+    train(examples, base=str(tiny_encoder), output=tmp_path / "plain", config=config)
+    scored, plain = _weights(tmp_path / "scored"), _weights(tmp_path / "plain")
+    assert all(torch.equal(scored[name], plain[name]) for name in plain)
+
+
 def test_a_folder_with_another_run_is_refused(
     tiny_encoder: Path, examples: list[Example], tmp_path: Path
 ) -> None:

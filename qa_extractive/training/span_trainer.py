@@ -229,7 +229,7 @@ def _callbacks(config: TrainConfig, progress: Progress, *, has_dev: bool) -> lis
 
 
 class Clock(TrainerCallback):
-    """Ends the run with its progress and asks for a checkpoint every few minutes."""
+    """Ends the run with its progress, scored and saved, and asks for a checkpoint every few minutes."""
 
     def __init__(self, progress: Progress, save_minutes: float) -> None:
         """Take the progress of the run and the minutes between checkpoints."""
@@ -249,6 +249,10 @@ class Clock(TrainerCallback):
         """Stop at the end of the progress; save when it is time."""
         if self.progress.fraction(state.global_step) >= 1.0:
             control.should_training_stop = True
+            if (
+                args.load_best_model_at_end
+            ):  # or the end, where the rate has come to rest, could not be chosen
+                control.should_evaluate = control.should_save = True
         elif time.monotonic() - self._saved > self.save_seconds:
             control.should_save = True
 
