@@ -374,7 +374,9 @@ def test_answers_that_are_not_verbatim_are_loud(
     values = run(tmp_path / "out", "--data", data, "--model", "baseline:last", code=1)
     assert values["systems"]["liar"]["verbatim_share"] == 0.0
     out, err = capsys.readouterr()
-    assert "error: liar on data.csv: 4 answers are NOT verbatim at their offsets, first that to a" in err
+    assert (
+        "error: liar on data.csv: 4 answers are NOT what they promise, first that to a: the answer is" in err
+    )
     assert re.search(r"^verbatim +ONLY 0\.0000$", out, re.MULTILINE)
 
 

@@ -561,23 +561,35 @@ def test_a_model_that_cannot_be_started_is_told(
 
 
 @pytest.mark.parametrize(
-    "lie",
+    ("lie", "reason"),
     [
-        Answer("safe", 0, 4, 0.9, 0.9, abstained=False),
-        Answer("safe", 900, 904, 0.9, 0.9, abstained=False),
-        Answer("", 3, 3, 0.9, 0.9, abstained=False),
-        Answer("", 0, 0, 0.9, 0.1, abstained=True, candidates=(Span("safe", 0, 4),)),
-        Answer("Aspirin", 0, 7, 0.9, 0.9, abstained=False, sentence=Span("Aspirin doubled", 0, 15)),
-        Answer("Aspirin", 0, 7, 0.9, 0.9, abstained=False, candidates=(cut("Aspirin"), Span("safe", 0, 4))),
+        (Answer("safe", 0, 4, 0.9, 0.9, abstained=False), "the answer is not the context at [0:4]"),
+        (Answer("safe", 900, 904, 0.9, 0.9, abstained=False), "the answer is not the context at [900:904]"),
+        (Answer("", 3, 3, 0.9, 0.9, abstained=False), "the answer is not the context at [3:3]"),
+        (
+            Answer("", 0, 0, 0.9, 0.1, abstained=True, candidates=(Span("safe", 0, 4),)),
+            "the candidate 0 is not the context at [0:4]",
+        ),
+        (
+            Answer("Aspirin", 0, 7, 0.9, 0.9, abstained=False, sentence=Span("Aspirin doubled", 0, 15)),
+            "the sentence is not the context at [0:15]",
+        ),
+        (
+            Answer("Aspirin", 0, 7, 0.9, 0.9, abstained=False, candidates=(cut("Aspirin"), cut("Aspirin"))),
+            "candidates overlap",
+        ),
     ],
 )
-def test_a_span_that_is_not_verbatim_is_loud(lie: Answer, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_is_not_what_it_promises_is_loud(
+    lie: Answer, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     examples = [asks(0, "Aspirin", spans=("Aspirin",)), asks(1, "safe", spans=("safe",))]
     with caplog.at_level(logging.ERROR):
         result = evaluate(Fake([lie, says("safe")]), examples)
     assert result.verbatim_share == 0.5
-    assert result.problems == ("1 answers are NOT verbatim at their offsets, first that to q0",)
-    assert "NOT verbatim" in caplog.text
+    assert len(result.problems) == 1
+    assert result.problems[0].startswith(f"1 answers are NOT what they promise, first that to q0: {reason}")
+    assert "NOT what they promise" in caplog.text
 
 
 def test_a_sound_system_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,7 +87,7 @@ def score(
     known = known_rows(rows)
     answers = [row.answer for row in rows if row.answer is not None]
     checked = [row for row in rows if row.has_span]
-    n_verbatim = sum(row.is_verbatim for row in checked)
+    n_sound = sum(not row.broken for row in checked)
     latency = latency_of(results.batches, results.n_cores)
     return Evaluation(
         system=results.system,
@@ -103,7 +103,7 @@ def score(
         answerable_reliability=_reliability(*answerable_columns(known)),
         score_reliability=_reliability(*right_columns([row for row in scored if row.answer is not None])),
         selective=_selective(scored, resampling),
-        verbatim_share=n_verbatim / len(checked) if checked else None,
+        verbatim_share=n_sound / len(checked) if checked else None,
         latency=latency,
         cost_per_million=None if price_per_hour is None else latency.cost_per_million(price_per_hour),
         footprint=footprint,
@@ -274,9 +274,10 @@ def _problems(rows: Sequence[ScoredRow]) -> Iterator[str]:
     if failed:
         first, error = failed[0]
         yield f"failed on {len(failed):,} of {len(rows):,} rows, first on {first}: {error}"
-    broken = [row.example.id for row in rows if not row.is_verbatim]
+    broken = [(row.example.id, row.broken) for row in rows if row.broken]
     if broken:
-        yield f"{len(broken):,} answers are NOT verbatim at their offsets, first that to {broken[0]}"
+        first, reasons = broken[0]
+        yield f"{len(broken):,} answers are NOT what they promise, first that to {first}: {reasons[0]}"
 
 
 def _columns(rows: Sequence[ScoredRow]) -> tuple[Floats, Floats]:

@@ -219,8 +219,8 @@ class Evaluation:
         score_reliability: Of ``score`` as the probability that the best span is right (token F1 of at
             least 0.5; never, on an unanswerable row).
         selective: What giving only the surest answers saves.
-        verbatim_share: Share of the answers whose text, sentence and candidates all stand in the
-            context at their offsets; anything but 1.0 is a bug of the system. None without answers.
+        verbatim_share: Share of the answers that keep what an extractive answer promises
+            (``metrics.broken_invariants``); anything but 1.0 is a bug of the system. None without answers.
         latency: Its time.
         cost_per_million: What a million questions cost, in the currency of ``--price-per-hour``; None
             without a price.

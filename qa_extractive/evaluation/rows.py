@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qa_extractive.errors import QAError
-from qa_extractive.metrics.spans import is_evidence_hit
+from qa_extractive.metrics.spans import broken_invariants, is_evidence_hit, stands_in
 from qa_extractive.metrics.text import best_exact_match, best_token_f1, rouge_l
 from qa_extractive.records import Answer, Example, Span
 from qa_extractive.sentences import sentence_at
@@ -94,13 +94,9 @@ class ScoredRow:
         return self.answerable is False or bool(self.references)
 
     @property
-    def is_verbatim(self) -> bool:
-        """Whether all spans of the answer stand in the context at their offsets, and none is empty."""
-        if self.answer is None:
-            return True
-        context = self.example.question.context
-        spans = (_best(self.outcome), self.answer.sentence, *self.answer.candidates)
-        return all(span is None or _stands_in(context, span) for span in spans)
+    def broken(self) -> tuple[str, ...]:
+        """What the answer promises and does not keep (``metrics.broken_invariants``); none if it failed."""
+        return () if self.answer is None else broken_invariants(self.example.question.context, self.answer)
 
 
 def references_of(example: Example) -> tuple[str, ...]:
@@ -117,10 +113,6 @@ def _best(outcome: Answer | QAError) -> Answer | Span | None:
     return next(iter(outcome.candidates), None) if outcome.abstained else outcome
 
 
-def _stands_in(context: str, span: Answer | Span) -> bool:
-    return bool(span.text) and span.start >= 0 and context[span.start : span.end] == span.text
-
-
 def _best_rouge_l(text: str, references: Iterable[str]) -> float:
     # It is symmetric and loops over the tokens of its first text, so the shorter goes first.
     pairs = (sorted((text, reference), key=len) for reference in references)
@@ -129,7 +121,7 @@ def _best_rouge_l(text: str, references: Iterable[str]) -> float:
 
 def _is_hit(example: Example, outcome: Answer | QAError, best: Answer | Span | None) -> bool:
     context = example.question.context
-    if isinstance(outcome, QAError) or best is None or not example.spans or not _stands_in(context, best):
+    if isinstance(outcome, QAError) or best is None or not example.spans or not stands_in(context, best):
         return False
     sentence = outcome.sentence or sentence_at(context, best.start, best.end)
     return is_evidence_hit(sentence, example.spans)

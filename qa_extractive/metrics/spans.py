@@ -20,6 +20,11 @@ def broken_invariants(context: str, answer: Answer) -> tuple[str, ...]:
     return tuple(_broken(context, answer))
 
 
+def stands_in(context: str, span: Answer | Span) -> bool:
+    """Whether a span is a piece of the context, at its offsets, and not empty."""
+    return bool(span.text) and span.start >= 0 and context[span.start : span.end] == span.text
+
+
 def is_evidence_hit(sentence: Span, labels: Sequence[Span]) -> bool:
     """Whether the sentence of an answer and a labelled span share more than half of the shorter one.
 
@@ -53,7 +58,7 @@ def _broken(context: str, answer: Answer) -> Iterator[str]:
         named.append(("sentence", answer.sentence))
     named += [(f"candidate {i}", span) for i, span in enumerate(answer.candidates)]
     for name, span in named:
-        if not _stands_in(context, span):
+        if not stands_in(context, span):
             yield f"the {name} is not the context at [{span.start}:{span.end}]: {span.text[:60]!r}"
     if answer.sentence is not None and not _holds(answer.sentence, answer):
         yield f"the sentence does not hold the answer at [{answer.start}:{answer.end}]"
@@ -62,10 +67,6 @@ def _broken(context: str, answer: Answer) -> Iterator[str]:
     for name, prob in (("score", answer.score), ("answerable", answer.answerable)):
         if not 0.0 <= prob <= 1.0:
             yield f"{name} {prob} lies outside [0, 1]"
-
-
-def _stands_in(context: str, span: Answer | Span) -> bool:
-    return bool(span.text) and span.start >= 0 and context[span.start : span.end] == span.text
 
 
 def _holds(sentence: Span, answer: Answer) -> bool:
