@@ -27,10 +27,11 @@ RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """A logistic regression on the three features of a reading.
+    """A logistic regression on the features of a reading.
 
     Attributes:
-        weights: One for each feature of ``Reading.features``.
+        weights: One for each of the first features of ``Reading.features``; a calibration of an earlier
+            version has three and does without the rest.
         bias: The intercept.
     """
 
@@ -38,8 +39,9 @@ class Logistic:
     bias: float
 
     def prob(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Probabilities in [0, 1] of features of shape (n, 3)."""
-        logits = np.clip(features @ np.asarray(self.weights) + self.bias, -40.0, 40.0)
+        """Probabilities in [0, 1], (n,), of features of shape (n, at least n_weights)."""
+        read = features[:, : len(self.weights)]
+        logits = np.clip(read @ np.asarray(self.weights) + self.bias, -40.0, 40.0)
         return np.asarray(1.0 / (1.0 + np.exp(-logits)))
 
 
@@ -145,8 +147,8 @@ def _logistic(values: dict[str, Any]) -> Logistic:
 def uncalibrated() -> Calibration:
     """The plain logistic of the logits: what a checkpoint without calibration data gets."""
     return Calibration(
-        answerable=Logistic((0.0, 1.0, 0.0), 0.0),
-        right=Logistic((0.0, 1.0, 0.0), 0.0),
+        answerable=Logistic((0.0, 1.0), 0.0),
+        right=Logistic((0.0, 1.0), 0.0),
         threshold=0.5,
         operating_point="the null score: answered where a span beats 'no span'",
         fitted_on="nothing: probabilities are the logistic of the span margin, not calibrated",

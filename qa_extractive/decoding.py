@@ -75,9 +75,14 @@ class Reading:
         return min(_MAX_GAP, self.candidates[0].span_logit - self.candidates[1].span_logit)
 
     def features(self) -> npt.NDArray[np.float64]:
-        """What calibration reads: answerability logit (or the margin), margin, gap; shape (3,)."""
+        """What calibration reads: answerability logit (or the margin), margin, gap, length; shape (4,).
+
+        The length is log(1 + characters of the best span): a sentence is more often the answer than a
+        word of the same logits is.
+        """
         answerability = self.margin if self.answerability_logit is None else self.answerability_logit
-        return np.array([answerability, self.margin, self.gap], dtype=np.float64)
+        best = self.candidates[0]
+        return np.array([answerability, self.margin, self.gap, np.log1p(best.end - best.start)])
 
 
 EMPTY_READING = Reading(candidates=(), null_logit=0.0, answerability_logit=None)

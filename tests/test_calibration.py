@@ -32,6 +32,8 @@ def test_probabilities_by_hand() -> None:
     assert answerable == pytest.approx(1 / (1 + math.exp(-(-0.4 + 1.0 + 6.0 - 4.0))))
     assert right == pytest.approx(1 / (1 + math.exp(-1.0)))
     assert calibration.probs(EMPTY_READING) == (0.0, 0.0)
+    by_length = replace(calibration, right=Logistic((0.0, 0.0, 0.0, 2.0), -3.0))
+    assert by_length.probs(READING)[1] == pytest.approx(1 / (1 + math.exp(3.0 - 2.0 * math.log(5))))
 
 
 def test_extreme_logits_stay_probabilities_without_overflow() -> None:

@@ -56,6 +56,17 @@ def test_known_probabilities_are_recovered() -> None:
     assert calibration.risk_table[-1].risk == pytest.approx(1 - right.mean())
 
 
+def test_the_length_of_the_span_counts() -> None:
+    rng = np.random.default_rng(6)
+    is_long = rng.random(2000) < 0.5
+    answerable = rng.random(2000) < np.where(is_long, 0.9, 0.2)
+    readings = [Reading((Candidate(1.0, 0, 29 if long else 5),), 0.0, 0.0) for long in is_long]
+    calibration = fit(readings, [_example(bool(a)) for a in answerable], fitted_on="made-up logits")
+    long, short = calibration.probs(readings[is_long.argmax()]), calibration.probs(readings[is_long.argmin()])
+    assert long[0] == pytest.approx(answerable[is_long].mean(), abs=0.01)
+    assert short[0] == pytest.approx(answerable[~is_long].mean(), abs=0.01)
+
+
 def test_the_best_threshold_by_hand() -> None:
     probs = np.array([0.1, 0.9, 0.4, 0.8, 0.6])
     answerable = np.array([False, True, True, True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import unicodedata
 from itertools import pairwise
@@ -118,7 +119,7 @@ def test_windows_merge_by_the_weakest_null_and_the_strongest_head() -> None:
     headless = _read(context, windows, [WindowLogits(x.start, x.end, None) for x in logits], n_best=3)
     assert headless.answerability_logit is None
     assert headless.features()[0] == headless.margin
-    assert reading.features().tolist() == [1.5, 10.0, reading.gap]
+    assert reading.features().tolist() == [1.5, 10.0, reading.gap, pytest.approx(math.log(2))]
 
 
 def test_the_gap_is_that_of_the_two_best_and_bounded() -> None:
