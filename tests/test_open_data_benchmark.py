@@ -18,6 +18,7 @@ with pytest.MonkeyPatch.context() as patch:
 RESULT: dict[str, Any] = {
     "n_rows": 1200,
     "n_has_ans": 1000,
+    "n_failed": 3,
     "em": 0.5,
     "f1": 0.61249,
     "last_f1": 0.25,
@@ -42,7 +43,7 @@ def test_a_row_shows_the_figures_with_their_intervals() -> None:
         "SQuAD 2.0 dev",
         "`DATA/squad/dev-v2.0.json.gz`",
         "no",
-        "1,200 (200 without an answer)",
+        "1,200 (200 without an answer, 3 failed)",
         *("50.0", "61.2", "25.0", "33.3", "100.0", "-", "70.0 [65.0, 75.1]"),
         *("0.812 [0.800, 0.825]", "0.046", "38.0", "0.200", "15.0"),
     ]
