@@ -14,6 +14,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.text_files import os_reason
 
 _BATCH_ROWS = 1024
+_READ_BYTES = 1 << 20  # at once, of each column; otherwise a whole row group is held
 
 
 def require_pyarrow() -> tuple[ModuleType, ModuleType]:
@@ -30,11 +31,25 @@ def parquet_shape(path: Path) -> tuple[tuple[str, ...], int]:
         return tuple(file.schema_arrow.names), file.metadata.num_rows
 
 
-def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file as Python values, read some thousand at a time."""
+def parquet_rows(path: Path, n_skipped: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file after the first few, as Python values, read some thousand at a time."""
+    for batch in parquet_batches(path, n_skipped):
+        yield from batch.to_pylist()
+
+
+def parquet_batches(path: Path, n_skipped: int = 0) -> Iterator[Any]:
+    """The rows of a Parquet file after the first few, as Arrow record batches of at most a thousand."""
     with _opened(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            yield from batch.to_pylist()
+            if n_skipped < batch.num_rows:
+                yield batch.slice(n_skipped)
+            n_skipped = max(0, n_skipped - batch.num_rows)
+
+
+def parquet_schema(path: Path) -> Any:
+    """The Arrow schema of a Parquet file."""
+    with _opened(path) as file:
+        return file.schema_arrow
 
 
 def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -50,7 +65,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, buffer_size=_READ_BYTES) as file:
             yield file
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: check the path") from None
@@ -69,13 +84,14 @@ def _arrow_column(arrow: ModuleType, values: Sequence[Any]) -> Any:
     try:
         column = arrow.array(values)
     except (arrow.ArrowException, ValueError, TypeError, OverflowError):
-        return arrow.array([_text(value) for value in values], arrow.large_string())
+        return arrow.array([as_text(value) for value in values], arrow.large_string())
     if "struct<>" in str(column.type):  # Parquet cannot hold a struct without fields
-        return arrow.array([_text(value) for value in values], arrow.large_string())
+        return arrow.array([as_text(value) for value in values], arrow.large_string())
     return column
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
+    """A value as text: JSON where it is none; None stays None."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
