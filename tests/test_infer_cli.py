@@ -215,7 +215,9 @@ def test_ten_thousand_rows(infer, tmp_path):
     assert "of 500" in out
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "csv.zst", "parquet"])
+@pytest.mark.parametrize(
+    "suffix", ["csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "csv.zst", "parquet"]
+)
 def test_formats(infer, tmp_path, suffix):
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")

@@ -67,7 +67,7 @@ def _inferred_types(arrow: ModuleType, rows: Iterable[Row], columns: tuple[str, 
                 inexact.add(name)
             types[name] = _common(arrow, types[name], _value_type(arrow, values))
     for name in inexact:
-        if not arrow.types.is_integer(types[name]):
+        if types[name] != arrow.int64():
             types[name] = arrow.large_string()
     return {name: _storable(arrow, kind) for name, kind in types.items()}
 
@@ -80,7 +80,7 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _value_type(arrow: ModuleType, values: list[Any]) -> Any:
     try:
-        return arrow.infer_type(values)
+        return arrow.array(values).type
     except (arrow.ArrowException, ValueError, TypeError, OverflowError):
         return arrow.large_string()
 
@@ -90,9 +90,7 @@ def _common(arrow: ModuleType, one: Any, other: Any) -> Any:
     if one == other:
         return one
     schemas = [arrow.schema([("", kind)]) for kind in (one, other)]
-    unsigned = arrow.uint64() in (one, other) and arrow.null() not in (one, other)
     try:
-        found = arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
     except arrow.ArrowException:
         return arrow.large_string()
-    return arrow.large_string() if unsigned else found

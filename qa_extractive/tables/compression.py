@@ -39,8 +39,14 @@ def compressed(file: IO[bytes], compression: Compression) -> IO[bytes]:
     """
     if compression == "gzip":
         return cast(IO[bytes], gzip.GzipFile("", "wb", fileobj=file, mtime=0, compresslevel=6))
-    writer = _require_zstandard().ZstdCompressor().stream_writer(file, closefd=False)
+    writer = _require_zstandard().ZstdCompressor(write_checksum=True).stream_writer(file, closefd=False)
     return cast(IO[bytes], writer)
+
+
+def require_compression(compression: Compression) -> None:
+    """Raise DataError where the package for a compression is missing."""
+    if compression == "zstd":
+        _require_zstandard()
 
 
 def _require_zstandard() -> ModuleType:

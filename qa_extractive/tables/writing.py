@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qa_extractive.errors import DataError
-from qa_extractive.tables.compression import compressed
+from qa_extractive.tables.compression import compressed, require_compression
 from qa_extractive.tables.formats import TableFormat, check_columns, table_format
 from qa_extractive.tables.parquet import require_pyarrow, write_parquet
 from qa_extractive.tables.text_files import os_reason
@@ -91,7 +91,7 @@ class _Writer(RowWriter, Protocol):
 def checked_target(path: Path) -> Path:
     """The file to write, links followed; DataError where there cannot be one."""
     target = path.resolve()
-    table_format(target)
+    require_compression(table_format(target).compression)
     if target.is_dir():
         raise DataError(f"{target} is a folder: give a file")
     if not target.parent.is_dir():
