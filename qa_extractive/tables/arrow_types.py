@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from qa_extractive.tables.writing import replace_surrogates
 
 _CHUNK_ROWS = 1000
 _EXACT_DOUBLE = 2**53
+_LARGEST = 2**63 - 1
 
 
 def table_types(reader: RowReader) -> dict[str, Any]:
@@ -28,6 +29,24 @@ def table_types(reader: RowReader) -> dict[str, Any]:
     if reader.layout.kind == "parquet":
         return {field.name: _storable(arrow, field.type) for field in parquet_schema(reader.path)}
     return _inferred_types(arrow, reader, reader.columns)
+
+
+def as_types(batch: Any, types: Mapping[str, Any]) -> Any:
+    """A record batch with these types and names in place of its own, as its rows would have them."""
+    arrow, _ = require_pyarrow()
+    columns = [
+        column if column.type == kind else _cast(column, kind, name)
+        for column, (name, kind) in zip(batch.columns, types.items(), strict=True)
+    ]
+    names = [replace_surrogates(name) for name in types]
+    return arrow.record_batch(columns, schema=arrow.schema(list(zip(names, types.values(), strict=True))))
+
+
+def _cast(column: Any, kind: Any, name: str) -> Any:
+    arrow, _ = require_pyarrow()
+    if isinstance(column.type, arrow.DictionaryType) and column.type.value_type == kind:
+        return column.dictionary_decode()
+    return arrow_array(column.to_pylist(), kind, name)
 
 
 def arrow_array(values: Sequence[Any], kind: Any, name: str) -> Any:
@@ -66,6 +85,8 @@ def _inferred_types(arrow: ModuleType, rows: Iterable[Row], columns: tuple[str, 
             if any(isinstance(value, int) and abs(value) > _EXACT_DOUBLE for value in values):
                 inexact.add(name)
             types[name] = _common(arrow, types[name], _value_type(arrow, values))
+            if any(isinstance(value, int) and value > _LARGEST for value in values):
+                types[name] = arrow.large_string()
     for name in inexact:
         if types[name] != arrow.int64():
             types[name] = arrow.large_string()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +46,47 @@ def parquet_batches(path: Path, n_skipped: int = 0) -> Iterator[Any]:
             if n_skipped < batch.num_rows:
                 yield batch.slice(n_skipped)
             n_skipped = max(0, n_skipped - batch.num_rows)
+
+
+class ParquetSlices:
+    """Pieces of a Parquet file by row numbers; asked for in rising order, the file is read through once."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file; DataError where it is none."""
+        self._path = path
+        with _opened(path) as file:
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+        self._group_ends = list(accumulate(groups))
+        self._batches: Iterator[Any] = iter(())
+        self._batch: Any = None
+        self._start = 0  # row number of the batch's first row
+
+    def read(self, first: int, n_rows: int) -> Any:
+        """Rows ``first`` to ``first + n_rows``, as one record batch; the first row of the file is 0."""
+        arrow, _ = require_pyarrow()
+        pieces: list[Any] = []
+        while n_rows:
+            self._seek(first)
+            piece = self._batch.slice(first - self._start, n_rows)
+            pieces.append(piece)
+            first, n_rows = first + piece.num_rows, n_rows - piece.num_rows
+        return arrow.Table.from_batches(pieces).combine_chunks().to_batches()[0]
+
+    def _seek(self, row: int) -> None:
+        """Make the batch the one that holds a row."""
+        group = bisect_right(self._group_ends, row)
+        group_start = self._group_ends[group - 1] if group else 0
+        if self._batch is None or row < self._start or group_start > self._start + self._batch.num_rows:
+            self._batches = self._from_group(group)
+            self._batch, self._start = next(self._batches), group_start
+        while row >= self._start + self._batch.num_rows:
+            self._start += self._batch.num_rows
+            self._batch = next(self._batches)
+
+    def _from_group(self, group: int) -> Iterator[Any]:
+        with _opened(self._path) as file:
+            groups = list(range(group, len(self._group_ends)))
+            yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)
 
 
 def parquet_schema(path: Path) -> Any:
