@@ -11,7 +11,7 @@ from qa_extractive.batch.destination import Destination, RunState
 from qa_extractive.batch.fingerprint import Fingerprint
 from qa_extractive.batch.summary import Counts
 from qa_extractive.errors import DataError
-from qa_extractive.tables.growing import Content, GrowingTable, partial_path
+from qa_extractive.tables.growing import Content, GrowingTable, partial_path, remove_partial
 from qa_extractive.tables.writing import writing
 
 try:
@@ -58,7 +58,8 @@ class PartedRun:
         self.counts = Counts()
 
     def __enter__(self) -> PartedRun:
-        self._lock = _locked(self._tables[0].partial, self._destination.output)
+        clear_way(self._destination, self._fingerprint, for_folder=False)
+        self._lock = locked(self._tables[0].partial, self._destination.output)
         try:
             self._open()
         except BaseException:
@@ -119,7 +120,6 @@ class PartedRun:
 
     def _resume(self, state: RunState) -> None:
         self.counts = state.counts
-        state.require_same(self._fingerprint, self._destination.output)
         for table, size in zip(self._tables, state.sizes, strict=True):
             table.resume(size)
 
@@ -135,18 +135,32 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def clear_way(destination: Destination, fingerprint: Fingerprint, *, for_folder: bool) -> None:
+    """Check that the run there may be continued, or remove a growing file or folder that is in the way.
+
+    Raises:
+        DataError: The run that is to be continued was made of something else.
+    """
+    state = destination.state()
+    if destination.existing == "resume" and state is not None and not state.is_finished:
+        state.require_same(fingerprint, destination.output)
+        return
+    partial = partial_path(destination.output)
+    if partial.exists() and partial.is_dir() != for_folder:
+        remove_partial(destination.output)
+
+
 def tidy(destination: Destination) -> None:
     """Remove what a run that was stopped in its last moment left beside its finished output."""
     for target in (destination.output, destination.errors):
         if target is not None and partial_path(target).exists():
-            with _locked(partial_path(target), target):
-                partial_path(target).unlink(missing_ok=True)
+            remove_partial(target)
 
 
-def _locked(partial: Path, output: Path) -> IO[bytes]:
-    """Keep other runs away from a growing file until the returned one is closed."""
+def locked(path: Path, output: Path) -> IO[bytes]:
+    """Keep other runs of an output away until the returned file is closed."""
     with writing(output):
-        file = partial.open("ab")
+        file = path.open("ab")
     try:
         if _locks is not None:
             _locks.flock(file, _locks.LOCK_EX | _locks.LOCK_NB)

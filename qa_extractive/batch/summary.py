@@ -149,6 +149,17 @@ class Tally:
         first = (*known.first, (number, error.message))[:_N_FIRST_FAILURES]
         self._failures[error.kind] = Failures(error.kind, known.n_rows + 1, first)
 
+    def add_counts(self, counts: Counts) -> None:
+        """Count rows that were counted elsewhere."""
+        self._n_rows += counts.n_rows
+        self._n_answered += counts.n_answered
+        self._n_abstained += counts.n_abstained
+        self._n_repeated += counts.n_repeated
+        for each in counts.failures:
+            known = self._failures.get(each.kind, Failures(each.kind, 0, ()))
+            first = tuple(sorted({*known.first, *each.first})[:_N_FIRST_FAILURES])
+            self._failures[each.kind] = Failures(each.kind, known.n_rows + each.n_rows, first)
+
     def counts(self) -> Counts:
         """The rows so far."""
         failures = tuple(self._failures.values())

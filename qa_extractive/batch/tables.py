@@ -98,7 +98,13 @@ def open_destination(path: Path, output: Path | None, errors: Path | None, exist
 
 
 def finished_summary(
-    predictor: Predictor, path: Path, destination: Destination, names: ColumnNames, *, with_candidates: bool
+    predictor: Predictor,
+    path: Path,
+    destination: Destination,
+    names: ColumnNames,
+    *,
+    with_candidates: bool,
+    engine: str = "local",
 ) -> Summary | None:
     """The summary of a run whose output is there; None if it is not. No row is read.
 
@@ -108,7 +114,7 @@ def finished_summary(
     state = destination.state()
     if destination.existing != "resume" or state is None or not state.is_finished:
         return None
-    now = _fingerprint(predictor, path, destination, names, with_candidates)
+    now = made_of(predictor, path, destination, names, with_candidates, engine)
     state.require_same(now, destination.output)
     tidy(destination)
     tally = Tally(state.counts)
@@ -150,9 +156,9 @@ def answer_table(
     done = finished_summary(predictor, path, destination, job.names, with_candidates=with_candidates)
     if done is not None:
         return done
-    made_of = _fingerprint(predictor, path, destination, job.names, with_candidates)
+    now = made_of(predictor, path, destination, job.names, with_candidates)
     sink = _Sink(job, with_candidates)
-    with PartedRun(destination, made_of, sink.contents, path) as run:
+    with PartedRun(destination, now, sink.contents, path) as run:
         if on_start is not None:
             on_start(run.counts)
         tally = Tally(run.counts)
@@ -260,13 +266,20 @@ class _Sink:
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})
 
 
-def _fingerprint(
-    predictor: Predictor, path: Path, destination: Destination, names: ColumnNames, with_candidates: bool
+def made_of(
+    predictor: Predictor,
+    path: Path,
+    destination: Destination,
+    names: ColumnNames,
+    with_candidates: bool,
+    engine: str = "local",
 ) -> Fingerprint:
+    """The fingerprint of a run."""
     return fingerprint(
         file_digest(path),
         predictor.identity(),
         names,
+        engine=engine,
         candidates=with_candidates,
         output=_format_name(destination.output),
         errors=_format_name(destination.errors),

@@ -28,6 +28,9 @@ _BATCH_ONLY = (
     "budget_s",
     "quiet",
     "log_json",
+    "engine",
+    "address",
+    "actors",
     "question_column",
     "context_column",
     "title_column",
@@ -58,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     batch.add_argument("--budget-s", type=_seconds, metavar="S", help="exit with 3 if a batch takes longer")
     for part in ("question", "context", "title"):
         batch.add_argument(f"--{part}-column", metavar="NAME", help=f"column that holds the {part}")
+    batch.add_argument("--engine", choices=("local", "ray"), help="ray: a cluster, Parquet in and out")
+    batch.add_argument("--address", metavar="A", help="of the Ray cluster (a Ray on this machine)")
+    batch.add_argument("--actors", type=_count, metavar="N", help="predictors on Ray, of --threads CPUs each")
     log = batch.add_mutually_exclusive_group()
     log.add_argument("--quiet", action="store_true", help="print nothing but errors")
     log.add_argument("--log-json", action="store_true", help="print JSON lines on stderr, nothing else")

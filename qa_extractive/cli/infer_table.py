@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.infer import NO_ANSWER, predictor_of
 from qa_extractive.cli.stopping import StopSignals
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted
 from qa_extractive.cli.watching import Style, Watcher, log_event
-from qa_extractive.errors import QAError
+from qa_extractive.errors import DataError, QAError
 from qa_extractive.records import Answer
 
 if TYPE_CHECKING:
-    from qa_extractive.batch import RowResult, Summary
+    from qa_extractive.batch import BatchJob, RowResult, Summary
     from qa_extractive.batch.destination import Existing
+    from qa_extractive.predictor import Predictor
 
 BUDGET_S = 3.0  # for a batch of 20, on a CPU
 EXIT_ROWS_FAILED = 1
@@ -39,7 +40,7 @@ def answer_batch(options: argparse.Namespace) -> int:
 
 
 def _answer_batch(options: argparse.Namespace) -> int:
-    from qa_extractive.batch.tables import BatchJob, answer_table, finished_summary, open_destination
+    from qa_extractive.batch.tables import BatchJob, finished_summary, open_destination
     from qa_extractive.dataset.columns import ColumnNames
 
     names = ColumnNames(options.question_column, options.context_column, options.title_column)
@@ -48,7 +49,12 @@ def _answer_batch(options: argparse.Namespace) -> int:
     state = destination.state()
     if options.resume and state is not None and state.is_finished:
         done = finished_summary(
-            predictor_of(options), options.batch, destination, names, with_candidates=has_candidates
+            predictor_of(options),
+            options.batch,
+            destination,
+            names,
+            with_candidates=has_candidates,
+            engine=options.engine or "local",
         )
         if done is not None:
             return _say_finished(options, done, destination.output)
@@ -60,15 +66,7 @@ def _answer_batch(options: argparse.Namespace) -> int:
     watcher = Watcher(job.reader.n_rows, _style(options))
     stop = StopSignals(None if options.quiet or options.log_json else _STOPPING)
     with watcher, stop:
-        summary = answer_table(
-            predictor,
-            job,
-            with_candidates=has_candidates,
-            max_errors=options.max_errors,
-            on_start=watcher.start,
-            on_batch=watcher.see,
-            should_stop=stop.should_stop,
-        )
+        summary = _answer(options, predictor, job, watcher, stop)
     if not summary.is_complete and stop.received is not None:
         _say_stopped(options, summary, job.reader.n_rows, stop.received.name)
         return EXIT_SIGNAL + stop.received
@@ -76,12 +74,33 @@ def _answer_batch(options: argparse.Namespace) -> int:
         log_event("finished", output=str(job.output), **_figures(summary))
     elif not options.quiet:
         with closed_pipe_is_fine():
-            _print_examples(watcher.first, job.columns.question)
-            _print_summary(summary, options.budget_s or BUDGET_S, is_resumed=options.resume)
+            if watcher.first:
+                _print_examples(watcher.first, job.columns.question)
+            _print_summary(summary, options)
             print(f"answers       {job.output}{' (replaced)' if existed else ''}")
             if options.errors is not None:
                 print(f"errors        {options.errors}")
     return _exit_code(summary, options.budget_s)
+
+
+def _answer(
+    options: argparse.Namespace, predictor: Predictor, job: BatchJob, watcher: Watcher, stop: StopSignals
+) -> Summary:
+    common: dict[str, Any] = {
+        "with_candidates": options.top_k is not None,
+        "max_errors": options.max_errors,
+        "should_stop": stop.should_stop,
+    }
+    if options.engine == "ray":
+        from qa_extractive.batch.ray_engine import Cluster, answer_table_on_ray
+
+        cluster = Cluster(options.address, options.actors, options.threads or 1)
+        return answer_table_on_ray(predictor, job, cluster, on_part=watcher.see_counts, **common)
+    if options.address is not None or options.actors is not None:
+        raise DataError("--address and --actors go with --engine ray: leave them out")
+    from qa_extractive.batch import answer_table
+
+    return answer_table(predictor, job, on_start=watcher.start, on_batch=watcher.see, **common)
 
 
 def _existing(options: argparse.Namespace) -> Existing:
@@ -156,8 +175,8 @@ def _outcome_text(result: RowResult) -> tuple[str, str]:
     return result.outcome.text, f" ({result.outcome.score:.2f})"
 
 
-def _print_summary(summary: Summary, budget_s: float, *, is_resumed: bool) -> None:
-    if is_resumed:
+def _print_summary(summary: Summary, options: argparse.Namespace) -> None:
+    if options.resume:
         print(_resumed(summary))
     print(f"rows          {summary.n_rows:,} in {summary.seconds:.1f} s, {summary.rows_per_s:,.1f} rows/s")
     print(f"answered      {summary.n_answered:,}")
@@ -171,8 +190,10 @@ def _print_summary(summary: Summary, budget_s: float, *, is_resumed: bool) -> No
             print(fitted(f"    row {number}: ", message))
         if failures.n_rows > len(failures.first):
             print("    ... see the column 'error'")
-    print(f"batch of 20   {_batch_times(summary)}")
-    print(f"budget        {budget_s:g} s a batch: {_verdict(summary, budget_s)}")
+    if options.engine != "ray":  # it times no batches
+        budget_s = options.budget_s or BUDGET_S
+        print(f"batch of 20   {_batch_times(summary)}")
+        print(f"budget        {budget_s:g} s a batch: {_verdict(summary, budget_s)}")
 
 
 def _batch_times(summary: Summary) -> str:

@@ -39,11 +39,13 @@ class Watcher:
         self.first: list[RowResult] = []
         self._n_rows = n_rows
         self._n_resumed = self._n_done = self._n_abstained = 0
+        self._is_started = False
         self._style = style
         self._started = self._shown = time.monotonic()
 
     def start(self, counts: Counts) -> None:
         """Begin after these rows."""
+        self._is_started = True
         self._n_resumed = self._n_done = counts.n_rows
         self._n_abstained = counts.n_abstained
         if self._style == "json":
@@ -54,6 +56,17 @@ class Watcher:
         self.first += batch.results[: _N_EXAMPLES - len(self.first)]
         self._n_done += len(batch.results)
         self._n_abstained += sum(isinstance(r.outcome, Answer) and r.outcome.abstained for r in batch.results)
+        self._show_in_time()
+
+    def see_counts(self, counts: Counts) -> None:
+        """Take the counts of all rows so far, and show them if it is time to."""
+        if self._is_started:
+            self._n_done, self._n_abstained = counts.n_rows, counts.n_abstained
+            self._show_in_time()
+        else:
+            self.start(counts)
+
+    def _show_in_time(self) -> None:
         now = time.monotonic()
         if now - self._shown >= _SECONDS_BETWEEN[self._style]:
             self._shown = now

@@ -223,6 +223,15 @@ class GrowingTable:
         return self.file.tell()
 
 
+def remove_partial(target: Path) -> None:
+    """Remove what a table grew in: a file, or the folder that a cluster's workers filled."""
+    partial = partial_path(target)
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    else:
+        partial.unlink(missing_ok=True)
+
+
 def partial_path(target: Path) -> Path:
     """Where a table grows."""
     return target.with_name(f"{target.name}.partial")

@@ -62,9 +62,10 @@ class ParquetSlices:
         self._start = 0  # row number of the batch's first row
 
     def read(self, first: int, n_rows: int) -> Any:
-        """Rows ``first`` to ``first + n_rows``, as one record batch; the first row of the file is 0."""
+        """Row ``first``, from 0, and those after it: ``n_rows``, or fewer at the end, as one record batch."""
         arrow, _ = require_pyarrow()
         pieces: list[Any] = []
+        n_rows = min(n_rows, self._group_ends[-1] - first)
         while n_rows:
             self._seek(first)
             piece = self._batch.slice(first - self._start, n_rows)
