@@ -31,6 +31,7 @@ LAYERS = (
     "model",
     "threads",
     "onnx_backend",
+    "answering",
     "predictor",
     "calibration_fit",
     "export",
@@ -40,7 +41,18 @@ LAYERS = (
     "report",
     "cli",
 )
-HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx")
+HEAVY = (
+    "torch",
+    "transformers",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "scipy",
+    "datasets",
+    "optimum",
+    "onnx",
+    "ray",
+)
 
 
 def _modules() -> list[Path]:

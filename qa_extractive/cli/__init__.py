@@ -65,4 +65,5 @@ _EXTRA_OF = {
     "accelerate": "train",
     "datasets": "train",
     "pyarrow": "parquet",
+    "zstandard": "zstd",
 }
