@@ -38,9 +38,13 @@ LAYERS = (
     "batch",
     "evaluation",
     "report",
+    "service",
     "cli",
 )
-HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx")
+HEAVY = (
+    *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
+    "fastapi",
+)
 
 
 def _modules() -> list[Path]:
