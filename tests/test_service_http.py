@@ -140,7 +140,7 @@ def test_the_callers_threshold_and_top_k_hold(served: Any, predictor: Predictor)
     expected = predictor.answer(ASKED, CONTEXT).to_dict()["candidates"]
     assert body["candidates"] == expected[:2]
     question = Question(
-        ASKED, " ".join(f"In {year} it fell by {year % 7} mmHg." for year in range(2000, 2020))
+        ASKED, " ".join(f"In {year} it fell by {year % 7} mmHg." for year in range(1900, 2020))
     )
     (reading,) = predictor.read_batch([question])
     full = to_answer(question, reading, predictor.calibration, threshold=0.0, top_k=20).to_dict()[
@@ -171,10 +171,10 @@ def test_papers_come_best_first(served: Any, predictor: Predictor) -> None:
 
 
 def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
-    contexts = [CONTEXT, OTHER, CONTEXT * 20, OTHER + CONTEXT, " ", "x"]
+    contexts = [CONTEXT, OTHER, CONTEXT * 8, OTHER + CONTEXT, " ", "x"]
     asked = [
         (Question(f"{i} {ASKED}", contexts[i % 6]), [None, 0.0, 0.9][i % 3], [1, 5, 20][i % 3])
-        for i in range(48)
+        for i in range(36)
     ]
 
     def ask(each: tuple[Question, float | None, int]) -> Any:
@@ -246,7 +246,7 @@ def test_odd_values_are_422(served: Any, value: bytes) -> None:
 
 def test_a_lone_surrogate_comes_back_as_it_was_sent(served: Any) -> None:
     text = "Pressure fell by 5 \ud83e mmHg"
-    body = json.dumps({"question": "What \udcff fell?", "context": text, "threshold": 0}).encode("ascii")
+    body = json.dumps({"question": "What fell?", "context": text, "threshold": 0}).encode("ascii")
     response = requests.post(
         served.url + "/v1/answer", data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT
     )
@@ -254,6 +254,8 @@ def test_a_lone_surrogate_comes_back_as_it_was_sent(served: Any) -> None:
     answer = response.json()
     assert answer["text"] == text[answer["start"] : answer["end"]]
     assert answer["sentence"]["text"] == text
+    asked = post(served, "/v1/answer", {"question": "What \udcff fell?", "context": text})
+    assert asked.json()["error"]["fields"][0]["path"] == "question"
 
 
 def test_unknown_paths_and_methods(served: Any) -> None:
@@ -657,7 +659,7 @@ def test_sigterm_lets_requests_end() -> None:
     assert url
     until(lambda: _is_up(url[0]))
     with ThreadPoolExecutor(1) as pool:
-        body = {"question": ASKED, "context": (OTHER + " ") * 400}
+        body = {"question": ASKED, "context": (OTHER + " ") * 200}
         waiting = pool.submit(requests.post, url[0] + "v1/answer", json=body, timeout=TIMEOUT)
         until(lambda: "qa_queue_requests 1.0" in requests.get(url[0] + "metrics", timeout=TIMEOUT).text)
         command.send_signal(signal.SIGTERM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from qa_extractive.calibration import Calibration
 from qa_extractive.service.engine import MAX_TOP_K
@@ -18,6 +18,13 @@ _CONTEXT = (
 _OTHER = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
 _ASKED = "By how much did systolic pressure fall?"
 
+
+def _whole(value: Any) -> Any:
+    """5.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 QuestionText = Annotated[
     str,
     Field(
@@ -32,7 +39,7 @@ TitleText = Annotated[
     str | None,
     Field(description="Title of the paper. It is read with the question and never holds the answer."),
 ]
-TopK = Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description="Candidates of each answer; default 5.")]
+TopK = Annotated[Whole | None, Field(ge=1, le=MAX_TOP_K, description="Candidates of each answer; default 5.")]
 Threshold = Annotated[
     float | None,
     Field(ge=0.0, le=1.0, description="Abstain below this `answerable`; the default is the model's own."),

@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa_extractive.errors import DataError
 from qa_extractive.records import Answer, Question
-from qa_extractive.service.engine import MAX_TOP_K, AnswerOptions
+from qa_extractive.service.engine import AnswerOptions
 from qa_extractive.service.exchange import Refusal, header, send_refusal
+from qa_extractive.service.schemas import Threshold, TopK, Whole
 
 VERSION = "1"
 PLATFORM = "onnxruntime_onnx"
@@ -47,7 +48,7 @@ class InputTensor(BaseModel):
     model_config = ConfigDict(strict=True)
 
     name: Literal["question", "context", "title"]
-    shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)]
+    shape: Annotated[list[Annotated[Whole, Field(ge=1)]], Field(min_length=1, max_length=4)]
     datatype: Literal["BYTES"]
     data: list[str | list[str]]
 
@@ -63,8 +64,8 @@ class InferParameters(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    threshold: Annotated[float | None, Field(ge=0.0, le=1.0)] = None
-    top_k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K)] = None
+    threshold: Threshold = None
+    top_k: TopK = None
 
 
 class InferRequest(BaseModel):

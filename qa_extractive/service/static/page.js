@@ -107,6 +107,7 @@ async function ask(event) {
   if (!check(asked)) return;
   running?.abort();
   const mine = (running = new AbortController());
+  find("status").classList.remove("unseen");
   find("status").textContent = "Reading…";
   find("form").setAttribute("aria-busy", "true");
   try {
@@ -194,7 +195,16 @@ function show(asked, body, elapsedMs) {
   find("results").hidden = false;
   find("results").focus();
   find("results").scrollIntoView({ block: "start" });
+  cards.forEach(scrollToAnswer);
+  find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
   find("status").textContent = spoken(body.answers);
+}
+
+function scrollToAnswer(box) {
+  const text = box.querySelector(".text");
+  const sentence = text.querySelector(".sentence");
+  if (!sentence) return;
+  text.scrollTop += sentence.getBoundingClientRect().top - text.getBoundingClientRect().top - 24;
 }
 
 function spoken(answers) {
@@ -229,8 +239,8 @@ function addProbs(list, answer, threshold) {
 function prob(name, value, threshold) {
   const term = document.createElement("dt");
   const number = document.createElement("dd");
-  term.textContent = threshold === null ? name : `${name} (threshold ${percent(threshold)})`;
-  number.textContent = percent(value);
+  term.textContent = name;
+  number.textContent = threshold === null ? percent(value) : `${percent(value)}, needs ${percent(threshold)}`;
   const bar = document.createElement("dd");
   bar.className = "bar";
   bar.setAttribute("aria-hidden", "true");
