@@ -208,6 +208,8 @@ def test_what_is_missing_is_said_at_its_field(visit: Visit) -> None:
     assert visit.page.inner_text("#question-error") == "Write a question."
     assert visit.page.locator("#question").get_attribute("aria-invalid") == "true"
     assert visit.page.evaluate("document.activeElement.id") == "question"
+    visit.page.fill("#question", "W")
+    assert not visit.page.locator("#question-error").is_visible()
     visit.ask(ASKED, CONTEXT)
     assert visit.page.locator("[aria-invalid]").count() == 0
 

@@ -192,12 +192,12 @@ function show(asked, body, elapsedMs) {
     ? `Fitted on ${fitted} examples, of which ${percent(body.calibration.answerable_share)} could be answered. ` +
       "On texts of another kind the probabilities can be off."
     : "This model was not calibrated: take the numbers as scores, not as probabilities.";
+  find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
+  find("status").textContent = spoken(body.answers);
   find("results").hidden = false;
   find("results").focus();
   find("results").scrollIntoView({ block: "start" });
   cards.forEach(scrollToAnswer);
-  find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
-  find("status").textContent = spoken(body.answers);
 }
 
 function scrollToAnswer(box) {
@@ -232,7 +232,7 @@ function card(paper, answer, threshold, i) {
 }
 
 function addProbs(list, answer, threshold) {
-  list.append(...prob("Paper answers the question", answer.answerable, threshold));
+  list.append(...prob("Answers the question", answer.answerable, threshold));
   if (!answer.abstained) list.append(...prob("Answer is right", answer.score, null));
 }
 
@@ -294,6 +294,12 @@ function addOthers(details, answer) {
 // ---------------------------------------------------------------- start
 
 find("form").addEventListener("submit", ask);
+find("form").addEventListener("input", (event) => {
+  const note = find(event.target.getAttribute("aria-describedby"));
+  if (!note) return;
+  event.target.removeAttribute("aria-invalid");
+  note.hidden = true;
+});
 find("add").addEventListener("click", () => fieldOf(addPaper(), "title").focus());
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask(event);
