@@ -83,7 +83,7 @@ def predictor() -> Predictor:
 
 @pytest.fixture(scope="module")
 def served(serve: Callable[..., Any], predictor: Predictor) -> Any:
-    return serve(predictor, read_timeout_s=1.0, max_questions=50)
+    return serve(predictor, read_timeout_s=1.0, max_questions=50, max_context_characters=100_000)
 
 
 def post(served: Any, path: str, body: Any, **more: Any) -> Any:
@@ -214,6 +214,9 @@ def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
         ("/v1/answers", {"question": "q " * 300, "papers": [{"context": "c"}]}, ["question"]),
         ("/v1/answers", {"question": "q", "papers": [{"context": "c"}] * 51}, ["papers"]),
         ("/v1/answers", {"questions": [ONE] * 51}, ["questions"]),
+        ("/v1/answer", {"question": "q", "context": "c" * 100_001}, ["context"]),
+        ("/v1/answers", {"questions": [ONE, ONE | {"context": "c" * 100_001}]}, ["questions[1].context"]),
+        ("/v1/answers", {"question": "q", "papers": [{"context": "c" * 100_001}]}, ["papers[0].context"]),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named(served: Any, path: str, body: Any, fields: list[str]) -> None:
@@ -570,6 +573,7 @@ def test_the_v2_protocol_in_json(served: Any, predictor: Predictor) -> None:
         ([tensor("question", ["q"]), tensor("context", ["c"], datatype="FP32")], "datatype"),
         ([tensor("question", [" "]), tensor("context", ["c"])], "question is empty"),
         ([tensor("question", ["q " * 300]), tensor("context", ["c"])], "exceeds"),
+        ([tensor("question", ["q" * 10_001]), tensor("context", ["c"])], "exceeds 10,000"),
         ([tensor("question", ["q"] * 51), tensor("context", ["c"] * 51)], "more than"),
     ],
 )

@@ -30,12 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, kind, about in _LIMITS:
         default = getattr(DEFAULTS, name)
         option = "--" + name.replace("_", "-")
-        limits.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:g})")
+        limits.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:,g})")
 
 
 _LIMITS = (
     ("max_body_mb", float, "largest body in MB"),
     ("max_questions", int, "most questions or papers of a call"),
+    ("max_context_characters", int, "longest context"),
     ("max_queue", int, "most requests in work or waiting"),
     ("max_queue_mb", float, "most text of those, in millions of characters"),
     ("deadline_s", float, "longest time to an answer"),

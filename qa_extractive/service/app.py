@@ -155,7 +155,7 @@ def _add_v1(app: FastAPI, engine: Engine) -> None:
     async def answer(request: Request, body: AnswerRequest) -> Json:
         """The answer to one question."""
         asked = [Question(body.question, body.context, body.title)]
-        with _blaming("question"):
+        with _blaming("{part}"):
             answered = await _answered(engine, request, asked, AnswerOptions(body.top_k, body.threshold))
         return Json(answered.answers[0].to_dict() | _envelope(engine, request, answered))
 
@@ -164,7 +164,9 @@ def _add_v1(app: FastAPI, engine: Engine) -> None:
         """The answers to many questions, or of many papers to one question, best first."""
         _check_number(body, engine.settings.max_questions)
         options = AnswerOptions(body.top_k, body.threshold)
-        with _blaming("question" if isinstance(body, ManyPapers) else "questions[{}].question"):
+        with _blaming(
+            "papers[{index}].{part}" if isinstance(body, ManyPapers) else "questions[{index}].{part}"
+        ):
             answered = await _answered(engine, request, _questions(body), options)
         order = _ranks(answered.answers) if isinstance(body, ManyPapers) else range(len(answered.answers))
         items = [answered.answers[i].to_dict() | {"index": i} for i in order]
@@ -181,11 +183,14 @@ class _FieldsError(Exception):
 
 @contextmanager
 def _blaming(path: str) -> Iterator[None]:
-    """Name the field of a question that cannot be answered; ``{}`` takes its position."""
+    """Name the field of a question that cannot be answered."""
     try:
         yield
     except QuestionError as error:
-        raise _FieldsError((path.format(error.index), str(error))) from None
+        where = path.format(index=error.index, part=error.part)
+        if where.startswith("papers") and error.part == "question":
+            where = "question"  # they share it
+        raise _FieldsError((where, str(error))) from None
 
 
 def _check_number(body: ManyQuestions | ManyPapers, limit: int) -> None:
@@ -360,6 +365,7 @@ def _add_failures(app: FastAPI) -> None:
 
     add(RequestValidationError, _of_validation)
     add(_FieldsError, lambda error: _of_fields(*error.fields))
+    add(QuestionError, lambda error: Refusal(400, "bad_data", f"inputs: {error.part} {error.index}: {error}"))
     add(DataError, lambda error: Refusal(400, "bad_data", str(error)))
     add(QueueFullError, _of_full_queue)
     add(DeadlineError, lambda error: Refusal(504, "deadline", str(error)))

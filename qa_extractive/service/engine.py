@@ -21,7 +21,9 @@ from qa_extractive.service.settings import ServiceSettings
 from qa_extractive.windows import Window
 
 MAX_TOP_K = N_DECODED
+MAX_QUESTION_CHARACTERS = 10_000
 _CHUNK_QUESTIONS = 64
+_CHUNK_CHARACTERS = 500_000  # cutting them into windows takes some 200 times their memory for a moment
 _MAX_RETRY_S = 60
 _WARM_UP = Question("What was measured?", "We measured blood pressure in 40 adults. It fell by 5 mmHg. " * 40)
 
@@ -49,11 +51,13 @@ class QuestionError(DataError):
 
     Attributes:
         index: Its position in the call.
+        part: "question" or "context", whichever is at fault.
     """
 
-    def __init__(self, message: str, index: int) -> None:
+    def __init__(self, message: str, index: int, part: str = "question") -> None:
         super().__init__(message)
         self.index = index
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +165,12 @@ class Engine:
         """The answers to one request's questions; cancelling it stops the work.
 
         Raises:
-            QuestionError: A question is too long.
+            QuestionError: A question or a context is too long.
             QueueFullError: Too much waits already; nothing was done.
             DeadlineError: The answers were not there in time; what was left is not done.
             ModelError: The model failed.
         """
+        self._check_lengths(questions)
         with self._admitted(questions):
             try:
                 return await asyncio.wait_for(self._answer(questions, options), self.settings.deadline_s)
@@ -173,6 +178,15 @@ class Engine:
                 raise DeadlineError(
                     f"no answer within {self.settings.deadline_s:g} s: ask fewer or shorter texts at once"
                 ) from None
+
+    def _check_lengths(self, questions: Sequence[Question]) -> None:
+        for index, each in enumerate(questions):
+            limits = {"question": MAX_QUESTION_CHARACTERS, "context": self.settings.max_context_characters}
+            for part, limit in limits.items():
+                n_characters = len(getattr(each, part))
+                if n_characters > limit:
+                    message = f"{part} of {n_characters:,} characters exceeds {limit:,}: shorten it"
+                    raise QuestionError(message, index, part)
 
     @contextmanager
     def _admitted(self, questions: Sequence[Question]) -> Iterator[None]:
@@ -200,10 +214,9 @@ class Engine:
         answers: list[Answer] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
-        for first in range(0, len(questions), _CHUNK_QUESTIONS):  # memory does not grow with their number
-            chunk = questions[first : first + _CHUNK_QUESTIONS]
+        for chunk in _chunks(questions):
             began = time.perf_counter()
-            windows = await self._in_thread(self._windows, chunk, first)
+            windows = await self._in_thread(self._windows, chunk, len(answers))
             tokenize_s += time.perf_counter() - began
             self._observer.on_tokenized(time.perf_counter() - began)
             run = await self._batcher.run(windows)
@@ -241,3 +254,17 @@ class Engine:
             to_answer(question, reading, predictor.calibration, threshold=threshold, top_k=top_k)
             for question, reading in zip(questions, readings, strict=True)
         ]
+
+
+def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
+    """Runs of neighbours, so that memory grows neither with their number nor with their length."""
+    chunk: list[Question] = []
+    n_characters = 0
+    for question in questions:
+        n_characters += len(question.context)
+        if chunk and (len(chunk) == _CHUNK_QUESTIONS or n_characters > _CHUNK_CHARACTERS):
+            yield chunk
+            chunk, n_characters = [], len(question.context)
+        chunk.append(question)
+    if chunk:
+        yield chunk

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from qa_extractive.calibration import Calibration
-from qa_extractive.service.engine import MAX_TOP_K
+from qa_extractive.service.engine import MAX_QUESTION_CHARACTERS, MAX_TOP_K
 
 OFFSET_UNIT = "unicode code point"
 _NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what str.strip() would leave
@@ -29,7 +29,7 @@ QuestionText = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=10_000,
+        max_length=MAX_QUESTION_CHARACTERS,
         pattern=_NOT_BLANK,
         description="The question; at most 128 tokens with the embedded model.",
     ),

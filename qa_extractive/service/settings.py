@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from qa_extractive.errors import DataError
 
-_COUNTS = ("max_questions", "max_queue", "max_batch_tokens")
+_COUNTS = ("max_questions", "max_context_characters", "max_queue", "max_batch_tokens")
 _AMOUNTS = ("max_body_mb", "max_queue_mb", "deadline_s", "read_timeout_s", "drain_s")
 
 
@@ -18,6 +18,8 @@ class ServiceSettings:
     Attributes:
         max_body_mb: Largest request body, in MB of 1,000,000 bytes.
         max_questions: Most questions, or papers, in one call.
+        max_context_characters: Longest context; a longer one could not be answered in time, and cutting
+            a text into windows takes memory.
         max_queue: Most requests admitted and not yet answered.
         max_queue_mb: Most text of such requests, in millions of characters.
         deadline_s: Longest time from a request's validation to its answer.
@@ -32,8 +34,9 @@ class ServiceSettings:
 
     max_body_mb: float = 8.0
     max_questions: int = 1000
+    max_context_characters: int = 500_000
     max_queue: int = 256
-    max_queue_mb: float = 32.0
+    max_queue_mb: float = 16.0
     deadline_s: float = 30.0
     read_timeout_s: float = 10.0
     drain_s: float = 30.0
