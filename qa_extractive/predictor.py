@@ -124,6 +124,16 @@ class Predictor:
         """Windows run at once."""
         return self._n_threads or available_cpus()
 
+    @property
+    def windower(self) -> Windower:
+        """Cuts questions into the windows that ``backend`` runs."""
+        return self._windower
+
+    @property
+    def backend(self) -> Backend:
+        """Runs the windows; for callers that schedule them themselves."""
+        return self._backend
+
     def answer(self, question: str, context: str, title: str | None = None) -> Answer:
         """The answer to one question.
 

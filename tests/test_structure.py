@@ -39,19 +39,12 @@ LAYERS = (
     "batch",
     "evaluation",
     "report",
+    "service",
     "cli",
 )
 HEAVY = (
-    "torch",
-    "transformers",
-    "pandas",
-    "pyarrow",
-    "sklearn",
-    "scipy",
-    "datasets",
-    "optimum",
-    "onnx",
-    "ray",
+    *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
+    *("ray", "fastapi"),
 )
 
 

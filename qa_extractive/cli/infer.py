@@ -108,14 +108,12 @@ def _refuse(options: argparse.Namespace, names: tuple[str, ...], mode: str) -> N
 
 def predictor_of(options: argparse.Namespace) -> Predictor:
     """The model that the options name, with their settings."""
-    from qa_extractive.predictor import Predictor
+    from qa_extractive.cli.models import named_predictor
 
     settings = {"threshold": options.threshold, "max_risk": options.max_risk, "n_threads": options.threads}
     if options.top_k is not None:
         settings["top_k"] = options.top_k
-    if options.model.startswith("hf:"):
-        return Predictor.from_pretrained(options.model[3:], **settings)
-    return Predictor(None if options.model == "default" else options.model, **settings)
+    return named_predictor(options.model, **settings)
 
 
 # ---------------------------------------------------------------- one question
