@@ -38,7 +38,7 @@ ASKED = "By how much did systolic pressure fall?"
 CONTEXT = "🧂 We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg (95% CI 2.1 to 4.5)."
 OTHER = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
 ONE = {"question": ASKED, "context": CONTEXT}
-TIMEOUT = 60
+TIMEOUT = 240
 
 
 class Gate:
@@ -413,9 +413,9 @@ def test_a_broken_model_is_500_and_the_service_goes_on(gate: tuple[Any, Gate]) -
 def test_ten_thousand_questions_in_one_call(serve: Callable[..., Any]) -> None:
     predictor = Predictor(n_threads=1)
     predictor._backend = Flat()
-    served = serve(predictor, max_questions=10_000, deadline_s=120.0)
+    served = serve(predictor, max_questions=10_000, deadline_s=240.0)
     items = [{"question": f"q {i}", "context": f"The answer is {i}."} for i in range(10_000)]
-    body = post(served, "/v1/answers", {"questions": items}).json()
+    body = post(served, "/v1/answers", {"questions": items, "top_k": 1}).json()
     assert [a["index"] for a in body["answers"]] == list(range(10_000))
     assert all(
         c["text"] in f"The answer is {i}."

@@ -32,7 +32,7 @@ from qa_extractive.service.engine import (
 from qa_extractive.service.exchange import Refusal, exchange_of
 from qa_extractive.service.metrics import CONTENT_TYPE, Metrics
 from qa_extractive.service.middleware import Abandonable, Authorized, Bounded, Observed
-from qa_extractive.service.page import page_files
+from qa_extractive.service.page import PageFile, page_files
 from qa_extractive.service.schemas import (
     FORM_TAGS,
     OFFSET_UNIT,
@@ -309,18 +309,14 @@ def _add_v2(app: FastAPI, engine: Engine, name: str) -> None:
 
 def _add_page(app: FastAPI) -> None:
     for path, file in page_files().items():
-
-        async def send(content: bytes = file.content, media_type: str = file.media_type) -> Response:
-            return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-        app.add_route(path, _without_arguments(send), include_in_schema=False)
+        app.add_route(path, _sender(file), include_in_schema=False)
 
 
-def _without_arguments(send: Callable[[], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(_: Request) -> Response:
-        return await send()
+def _sender(file: PageFile) -> Callable[[Request], Awaitable[Response]]:
+    async def send(_: Request) -> Response:
+        return Response(file.content, media_type=file.media_type, headers={"Cache-Control": "no-cache"})
 
-    return endpoint
+    return send
 
 
 def _add_operations(app: FastAPI, engine: Engine, metrics: Metrics) -> None:

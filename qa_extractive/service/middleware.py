@@ -33,7 +33,7 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
-_LINGER_S = 1.0
+_LINGER_S = 10.0
 _LINGER_BYTES = 100_000_000
 
 
