@@ -91,20 +91,27 @@ def test_closing_ends_the_thread_and_what_it_reads():
 
 
 def test_reading_answering_and_writing_overlap():
-    class Slow(FirstWord):
+    """Each stage waits for the one before it to be a batch further: one after the other, none would be."""
+    n_batches = 5
+    is_read = [threading.Event() for _ in range(n_batches)]
+    is_being_answered = [threading.Event() for _ in range(n_batches)]
+
+    class Waiting(FirstWord):
         def answer_prepared(self, questions):
-            time.sleep(0.1)
+            batch = len(self.asked) // BATCH_SIZE
+            is_being_answered[batch].set()
+            assert all(event.wait(20) for event in is_read[batch + 1 : batch + 2])
             return super().answer_prepared(questions)
 
-    def slow_rows():
-        for i in range(10 * BATCH_SIZE):
-            time.sleep(0.1 / BATCH_SIZE)
+    def rows_that_tell():
+        for i in range(n_batches * BATCH_SIZE):
             yield Row(i + 1, {"question": "what?", "context": f"word{i}"})
+            if (i + 1) % BATCH_SIZE == 0:
+                is_read[i // BATCH_SIZE].set()
 
-    started = time.monotonic()
-    for _ in answer_rows_ahead(Slow(), slow_rows(), COLUMNS):
-        time.sleep(0.1)
-    assert time.monotonic() - started < 0.7 * 3 * 10 * 0.1
+    for batch, _ in enumerate(answer_rows_ahead(Waiting(), rows_that_tell(), COLUMNS)):
+        assert all(event.wait(20) for event in is_being_answered[batch + 1 : batch + 2])
+    assert batch == n_batches - 1
 
 
 # ---------------------------------------------------------------- repeated questions

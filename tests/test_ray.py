@@ -2,17 +2,19 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 
 from qa_extractive.batch import BatchJob
 from qa_extractive.cli import main
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.tables.reading import write_rows
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +133,111 @@ def test_what_ray_refuses(tiny_export, tmp_path, capsys, monkeypatch):
     assert "--actors go with --engine ray" in refused("--batch", path, "--actors", "2")
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'qa-extractive[ray]'" in refused("--batch", path, "--engine", "ray")
+
+
+class FakeRay(types.ModuleType):
+    """What of Ray the engine calls, in this process: parts are made one after the other, last first."""
+
+    class exceptions:  # noqa: N801 - as Ray has it
+        class RayError(Exception):
+            cause = None
+
+    def __init__(self):
+        super().__init__("ray")
+        self.data = types.ModuleType("ray.data")
+        self.data.DataContext = types.SimpleNamespace(get_current=types.SimpleNamespace)
+        self.data.ActorPoolStrategy = dict
+        self.data.from_items = self.from_items
+        self.asked = []
+
+    def is_initialized(self):
+        return True
+
+    def cluster_resources(self):
+        return {"CPU": 8.0}
+
+    def put(self, value):
+        return pickle.dumps(value)
+
+    def get(self, value):
+        return pickle.loads(value)
+
+    def from_items(self, items, override_num_blocks):
+        assert override_num_blocks == len(items)
+        self.items = items
+        return self
+
+    def map_batches(self, actor, *, fn_constructor_args, batch_size, compute, num_cpus, **restarts):
+        assert (batch_size, num_cpus, restarts) == (1, 2, {"max_restarts": -1, "max_task_retries": -1})
+        self.actor, self.n_actors = actor(*fn_constructor_args), compute["size"]
+        return self
+
+    def iter_rows(self):
+        for item in reversed(self.items):
+            self.asked.append(item["first"])
+            try:
+                yield {"counts": self.actor({"first": [item["first"]]})["counts"][0]}
+            except QAError as error:
+                wrapped = self.exceptions.RayError("a traceback")
+                wrapped.cause = error
+                raise wrapped from error
+
+
+@pytest.fixture
+def fake_ray(monkeypatch):
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray.data", fake.data)
+    return fake
+
+
+def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_path, fake_ray):
+    from qa_extractive.batch import answer_table
+    from qa_extractive.batch.ray_engine import Cluster, answer_table_on_ray
+    from qa_extractive.predictor import Predictor
+
+    path, output = table(tmp_path / "t.parquet", 1500), tmp_path / "o.parquet"
+    predictor, cluster, seen = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2), []
+
+    def on_ray(existing, **options):
+        job = BatchJob.open(path, output, existing=existing)
+        return answer_table_on_ray(predictor, job, cluster, on_part=seen.append, **options)
+
+    first = on_ray("refuse", should_stop=lambda: len(seen) == 3)
+    assert (first.is_complete, first.n_rows, fake_ray.asked) == (False, 700, [1200, 800])
+    assert fake_ray.n_actors == 4
+    with pytest.raises(DataError, match="holds 700 rows of a run that was stopped"):
+        on_ray("refuse")
+    with pytest.raises(DataError, match=r"more than 8 rows failed \(11 empty context\)"):
+        on_ray("resume", max_errors=8)
+    last = on_ray("resume")
+    assert (last.is_complete, last.n_rows, last.n_resumed) == (True, 1500, 1100)
+    assert fake_ray.asked == [1200, 800, 400, 0]
+    local = BatchJob.open(path, tmp_path / "local.parquet")
+    summary = answer_table(predictor, local)
+    assert output.read_bytes() == local.output.read_bytes()
+    assert (last.n_answered, last.n_abstained) == (summary.n_answered, summary.n_abstained)
+    assert [(f.kind, f.n_rows, f.first) for f in last.failures] == [
+        (f.kind, f.n_rows, f.first) for f in summary.failures
+    ]
+    assert on_ray("resume").n_resumed == 1500
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "t.parquet", "o.parquet", "o.parquet.run.json", "local.parquet", "local.parquet.run.json",
+    }  # fmt: skip
+
+
+def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monkeypatch):
+    from qa_extractive.batch.ray_engine import Cluster, answer_table_on_ray
+    from qa_extractive.predictor import Predictor
+
+    def broken(self, prepared):
+        raise ModelError("model.onnx failed")
+
+    job = BatchJob.open(table(tmp_path / "t.parquet", 10), tmp_path / "o.parquet")
+    monkeypatch.setattr(Predictor, "answer_prepared", broken)
+    with pytest.raises(ModelError, match=r"^model\.onnx failed$"):
+        answer_table_on_ray(Predictor(tiny_export), job, Cluster(n_threads=2))
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 
 
 @pytest.fixture

@@ -263,8 +263,9 @@ def test_an_output_is_not_lost(tmp_path):
         BatchJob.open(path, output, existing="resume")
     errors = tmp_path / "e.csv"
     errors.write_text("earlier")
-    with pytest.raises(DataError, match=r"e\.csv exists"):
-        BatchJob.open(path, tmp_path / "new.csv", errors=errors)
+    for existing in ("refuse", "resume"):
+        with pytest.raises(DataError, match=r"e\.csv exists"):
+            BatchJob.open(path, tmp_path / "new.csv", errors=errors, existing=existing)
     assert output.read_text() == errors.read_text() == "earlier"
     assert answer(path, output, existing="overwrite").is_complete
 

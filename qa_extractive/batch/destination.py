@@ -88,6 +88,11 @@ class Destination:
         return destination
 
     @property
+    def targets(self) -> list[Path]:
+        """The output, and the errors if they are wanted."""
+        return [target for target in (self.output, self.errors) if target is not None]
+
+    @property
     def state_path(self) -> Path:
         """The file that tells how far the run is."""
         return self.output.with_name(f"{self.output.name}.run.json")
@@ -126,17 +131,17 @@ class Destination:
         if self.existing == "overwrite":
             return
         state = self.state()
+        there = [target for target in self.targets if target.exists()]
         if self.existing == "resume":
-            if state is None and self.output.exists():
+            if state is None and there:
                 raise DataError(
-                    f"{self.output} exists, but is not what a run left here: replace it with --overwrite"
+                    f"{there[0]} exists, but is not what a run left here: replace it with --overwrite"
                 )
             return
-        for target in (self.output, self.errors):
-            if target is not None and target.exists():
-                raise DataError(
-                    f"{target} exists: replace it with --overwrite, or go on with its run with --resume"
-                )
+        if there:
+            raise DataError(
+                f"{there[0]} exists: replace it with --overwrite, or go on with its run with --resume"
+            )
         if state is not None and not state.is_finished:
             raise DataError(
                 f"{partial_path(self.output)} holds {state.counts.n_rows:,} rows of a run that was stopped: "

@@ -48,10 +48,9 @@ class PartedRun:
             contents: Of the output and, where they are wanted, of the errors.
             source: The table that is read, which must stay as it is.
         """
-        targets = [path for path in (destination.output, destination.errors) if path is not None]
         self._destination = destination
         self._fingerprint = fingerprint
-        self._tables = [GrowingTable(*each) for each in zip(targets, contents, strict=True)]
+        self._tables = [GrowingTable(*each) for each in zip(destination.targets, contents, strict=True)]
         self._source = source
         self._source_stamp = _stamp(source)
         self._lock: IO[bytes] | None = None
@@ -152,9 +151,8 @@ def clear_way(destination: Destination, fingerprint: Fingerprint, *, for_folder:
 
 def tidy(destination: Destination) -> None:
     """Remove what a run that was stopped in its last moment left beside its finished output."""
-    for target in (destination.output, destination.errors):
-        if target is not None and partial_path(target).exists():
-            remove_partial(target)
+    for target in destination.targets:
+        remove_partial(target)
 
 
 def locked(path: Path, output: Path) -> IO[bytes]:

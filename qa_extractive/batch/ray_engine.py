@@ -11,7 +11,10 @@ import importlib
 import json
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -180,10 +183,21 @@ def _started(address: str | None) -> ModuleType:
         if address is None:
             where = {"address": "local", "num_cpus": available_cpus(), "include_dashboard": False}
         try:
-            ray.init(**where, log_to_driver=False, logging_level="error")
-        except (ConnectionError, ray.exceptions.RaySystemError) as error:
-            raise DataError(f"no Ray at {address}: {str(error).splitlines()[0]}") from None
+            with _own_sigterm():
+                ray.init(**where, log_to_driver=False, logging_level="error")
+        except Exception as error:  # Ray raises bare ones where its processes do not start in time
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"no Ray at {address or 'this machine'}: {reason}") from error
     return ray
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which Ray would replace."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _n_actors(ray: ModuleType, n_threads: int) -> int:
@@ -194,8 +208,8 @@ def _own_error(error: Exception) -> Exception:
     """What this package raised in an actor, or the error as it is."""
     inner: BaseException | None = error
     while inner is not None:
-        cause = getattr(inner, "cause", None)
-        for each in (inner, cause):
+        cause = getattr(inner, "cause", None)  # Ray's own error is of the same class and holds a traceback
+        for each in (cause, inner):
             if isinstance(each, QAError):
                 return each
         inner = inner.__cause__
