@@ -137,6 +137,7 @@ class _RayRun:
         for counts in found.values():
             earlier.add_counts(counts)
         tally = Tally(earlier.counts())
+        self.folder.save(tally.counts())  # before there are parts: without it they would be nobody's
         on_part(tally.counts())
         firsts = [first for first in range(0, self.job.reader.n_rows, PART_ROWS) if first not in found]
         for counts in self._parts(firsts) if firsts else ():
@@ -254,6 +255,7 @@ class _PartFolder:
             self._lock.close()
         if self.path.exists() and not any(self.path.glob("rows-*.arrow")):
             shutil.rmtree(self.path)
+            self._destination.state_path.unlink(missing_ok=True)
 
     def found(self) -> dict[int, Counts]:
         """The finished parts: the counts of each by its first row."""
