@@ -237,7 +237,18 @@ def test_several_files_come_apart_and_together() -> None:
     text = check_plain(Report((first, second), replace(first, name="all 2 files together"), settings, "1"))
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == ["Overview", "How to read this", "a", "b", "all 2 files together"]
+    overview = text[: text.index("## How to read this")]
+    f1 = [100 * (each.evaluations[0].shipped.squad.f1 or 0.0) for each in (first, second)]
+    assert re.search(rf"^\| fake +\| +{f1[0]:.1f} \| +{f1[1]:.1f} \|$", overview, re.MULTILINE)
     assert "95 % bootstrap intervals" not in text
+
+
+def test_without_right_answers_there_is_no_headline() -> None:
+    assert "F1 of the answers as given" in markdown(
+        report_blocks(reported([Fake()], asks(3)), with_plots=False)
+    )
+    unknown = reported([Fake()], asks(3, known=False))
+    assert "F1 of the answers as given" not in markdown(report_blocks(unknown, with_plots=False))
 
 
 # ------------------------------------------------------------------------------------- texts from data

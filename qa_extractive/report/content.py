@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qa_extractive.evaluation.measuring import Measured, Settings
 from qa_extractive.report import prose
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Section, Table, plain
-from qa_extractive.report.cells import count
+from qa_extractive.report.cells import count, percent
 from qa_extractive.report.parts import part_sections
 from qa_extractive.report.quality import quality_sections
 from qa_extractive.report.speed import speed_sections
@@ -58,7 +59,7 @@ def _data_section(measured: Measured, settings: Settings, with_plots: bool) -> S
 
 
 def _overview(report: Report) -> Section:
-    blocks: list[Block] = [Paragraph(" ".join(_facts(report))), _data_table(report)]
+    blocks: list[Block] = [Paragraph(" ".join(_facts(report))), _data_table(report), *_headline(report)]
     problems = [
         f"{short(e.system)} on {short(each.name)}: {plain(problem)}"
         for each in report.data
@@ -102,6 +103,19 @@ def _data_table(report: Report) -> Table:
         "documents",
     )
     return Table("The data", header, tuple(rows))
+
+
+def _headline(report: Report) -> Iterator[Table]:
+    """The first figure to look at, where any data set has right answers."""
+    scored = [each for each in report.data if each.evaluations[0].shipped.squad.n]
+    if not scored:
+        return
+    rows = [
+        (short(system[0].system), *(percent(e.shipped.squad.f1, e.shipped.f1_interval) for e in system))
+        for system in zip(*(each.evaluations for each in scored), strict=True)
+    ]
+    names = (short(each.name) for each in scored)
+    yield Table("F1 of the answers as given, abstentions included (percent)", ("system", *names), tuple(rows))
 
 
 def _how_to_read(report: Report) -> Section:
