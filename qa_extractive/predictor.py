@@ -5,8 +5,10 @@ Serving code: numpy, onnxruntime and tokenizers, no torch.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ import numpy as np
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
 from qa_extractive.config import DecodeConfig, ReaderConfig
+from qa_extractive.dataset.columns import ColumnNames
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
 from qa_extractive.records import Answer, Question, Span
 from qa_extractive.sentences import sentence_at
 from qa_extractive.threads import available_cpus
-from qa_extractive.windows import Windower
+from qa_extractive.windows import Window, Windower
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
@@ -29,6 +32,19 @@ N_DECODED = 20
 
 _CHUNK_QUESTIONS = 256
 _CHUNK_CHARACTERS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Questions cut into windows.
+
+    Attributes:
+        questions: The questions.
+        windows: Their windows, in order.
+    """
+
+    questions: list[Question]
+    windows: list[Window]
 
 
 class Predictor:
@@ -108,6 +124,16 @@ class Predictor:
         """Windows run at once."""
         return self._n_threads or available_cpus()
 
+    @property
+    def windower(self) -> Windower:
+        """Cuts questions into the windows that ``backend`` runs."""
+        return self._windower
+
+    @property
+    def backend(self) -> Backend:
+        """Runs the windows; for callers that schedule them themselves."""
+        return self._backend
+
     def answer(self, question: str, context: str, title: str | None = None) -> Answer:
         """The answer to one question.
 
@@ -122,8 +148,55 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        asked = self._checked(questions)
-        return [self._answer(q, r) for q, r in zip(asked, self._read(asked), strict=True)]
+        return self.answer_prepared(_prepared(self._checked(questions), self._windower))
+
+    def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
+        """Tokenize questions, so that another thread can do so while earlier ones are answered.
+
+        Raises:
+            DataError: A question is too long.
+        """
+        return list(_prepared(questions, self._windower))
+
+    def answer_prepared(self, prepared: Iterable[Prepared]) -> list[Answer]:
+        """The answers to what ``prepare`` made, in order."""
+        return [
+            self._answer(question, reading)
+            for each in prepared
+            for question, reading in zip(each.questions, self._read_prepared(each), strict=True)
+        ]
+
+    def answer_frame(
+        self,
+        frame: Any,
+        *,
+        question_column: str | None = None,
+        context_column: str | None = None,
+        title_column: str | None = None,
+        with_candidates: bool = False,
+    ) -> Any:
+        """A ``pandas.DataFrame`` with the same index and columns, then those that ``infer.py`` adds.
+
+        A row that cannot be answered has its ``error``. Missing values are ``<NA>`` or NaN.
+
+        Args:
+            frame: The questions and their contexts; it is not changed.
+            question_column: Its name; None for a usual one. The same goes for the other two.
+            context_column: Of the texts.
+            title_column: Of the titles.
+            with_candidates: Whether to add ``candidates``, a list of dicts.
+
+        Raises:
+            DataError: It is no frame, or a column is missing or there twice.
+        """
+        from qa_extractive.answering.frame import answer_frame
+
+        names = ColumnNames(question_column, context_column, title_column)
+        return answer_frame(self, frame, names, with_candidates=with_candidates)
+
+    def identity(self) -> dict[str, str | int | float]:
+        """What decides the answers besides the questions: a digest of the model, and the settings."""
+        return {"model": _folder_digest(self.folder), "threshold": self.threshold, "top_k": self.top_k}
 
     def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.
@@ -131,15 +204,16 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        return self._read(self._checked(questions))
+        prepared = _prepared(self._checked(questions), self._windower)
+        return [reading for each in prepared for reading in self._read_prepared(each)]
 
     def check(self, question: Question) -> None:
         """Raise DataError if a question is too long to be read."""
         self._windower.check(question)
 
-    def _read(self, questions: list[Question]) -> list[Reading]:
+    def _read_prepared(self, prepared: Prepared) -> list[Reading]:
         n_decoded = max(self.top_k, N_DECODED)  # scores of the first few do not depend on top_k
-        return read_questions(questions, self._windower, self._backend, self.config.decode, top_k=n_decoded)
+        return _read(prepared, self._backend, self.config.decode, n_decoded)
 
     def _checked(self, questions: Iterable[Question]) -> list[Question]:
         if isinstance(questions, (str, Question)) or not isinstance(questions, Iterable):
@@ -188,11 +262,17 @@ def read_questions(
         config: Span length and beam.
         top_k: Candidates to keep for each question.
     """
-    readings: list[Reading] = []
-    for chunk in _chunks(questions):
-        windows = windower.windows(chunk)
-        readings += decode(chunk, windows, backend.run(windows), config, top_k=top_k)
-    return readings
+    prepared = _prepared(questions, windower)
+    return [reading for each in prepared for reading in _read(each, backend, config, top_k)]
+
+
+def _prepared(questions: Sequence[Question], windower: Windower) -> Iterator[Prepared]:
+    return (Prepared(chunk, windower.windows(chunk)) for chunk in _chunks(questions))
+
+
+def _read(prepared: Prepared, backend: Backend, config: DecodeConfig, top_k: int) -> list[Reading]:
+    logits = backend.run(prepared.windows)
+    return decode(prepared.questions, prepared.windows, logits, config, top_k=top_k)
 
 
 def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
@@ -270,6 +350,16 @@ def _number(value: object, name: str) -> float:
 def _check_effort(effort: str) -> None:
     if effort != "full":
         raise ModelError(f"this model has no effort {effort!r}: use effort='full'")
+
+
+def _folder_digest(folder: Path) -> str:
+    """A digest of the names and contents of the files of a folder."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(each for each in folder.iterdir() if each.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _model_folder(model: str | Path | None) -> Path:

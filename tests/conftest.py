@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import string
+import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +169,42 @@ def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
 
     export(checkpoint, output, quantize=quantize, n_threads=1)
     return output
+
+
+class Served:
+    """The service on a free port of the loopback, in a thread of its own."""
+
+    def __init__(self, predictor: Any, **settings: Any) -> None:
+        from qa_extractive.service.server import bound_socket, make_server
+        from qa_extractive.service.settings import ServiceSettings
+
+        self.predictor = predictor
+        self.server = make_server(predictor, ServiceSettings(**settings))
+        listening = bound_socket("127.0.0.1", 0)
+        self.port = listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread.start()
+        while not self.server.started:
+            assert self._thread.is_alive(), "the service did not start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self._thread.join(60.0)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Served]]:
+    """Starts services around predictors, with keyword arguments of ``ServiceSettings``."""
+    pytest.importorskip("uvicorn")
+    running: list[Served] = []
+
+    def start(predictor: Any, **settings: Any) -> Served:
+        running.append(Served(predictor, **settings))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.stop()

@@ -26,7 +26,7 @@ from qa_extractive.records import Answer, Question, Span
 from qa_extractive.tables.reading import Row, read_rows, write_rows
 
 COLUMNS = TableColumns("question", "context")
-ALL_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "parquet")
+ALL_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "jsonl.zst", "parquet")
 
 
 class FirstWord:
@@ -39,9 +39,15 @@ class FirstWord:
         if len(question.question) > 100:
             raise DataError("question of many tokens exceeds 10: shorten it")
 
-    def answer_batch(self, questions):
+    def prepare(self, questions):
+        return questions
+
+    def answer_prepared(self, questions):
         self.batch_sizes.append(len(questions))
         return [self.answer(question) for question in questions]
+
+    def identity(self):
+        return {"model": "first word"}
 
     def answer(self, question):
         assert isinstance(question, Question)
@@ -273,22 +279,22 @@ def test_ten_thousand_rows(tmp_path):
 
 def test_nothing_is_written_where_the_model_fails(tmp_path):
     class Broken(FirstWord):
-        def answer_batch(self, questions):
+        def answer_prepared(self, questions):
             if self.batch_sizes:
                 raise ModelError("model.onnx failed")
-            return super().answer_batch(questions)
+            return super().answer_prepared(questions)
 
-    path = write_table(tmp_path / "t.csv", [{"question": "what?", "context": "The drug."}] * 30)
+    path = write_table(tmp_path / "t.csv", [{"question": f"what {i}?", "context": "A"} for i in range(30)])
     default_output(path).write_text("earlier")
     with pytest.raises(ModelError):
-        run(path, predictor=Broken())
+        answer_table(Broken(), BatchJob.open(path, existing="overwrite"))
     assert default_output(path).read_text() == "earlier"
     assert len([*tmp_path.iterdir()]) == 2
 
 
-def test_each_batch_is_announced_once_it_is_written(tmp_path):
+def test_each_batch_is_announced(tmp_path):
     seen = []
-    path = write_table(tmp_path / "t.csv", [{"question": "what?", "context": "The drug."}] * 30)
+    path = write_table(tmp_path / "t.csv", [{"question": f"what {i}?", "context": "A"} for i in range(30)])
     run(path, on_batch=seen.append)
     assert [len(batch.results) for batch in seen] == [20, 10]
 
@@ -318,7 +324,8 @@ def test_batch_times_against_a_budget():
 
 
 def test_a_file_of_fewer_than_twenty_questions_has_no_full_batch(tmp_path):
-    summary, _ = run(write_table(tmp_path / "t.csv", [{"question": "what?", "context": "The drug."}] * 19))
+    table = [{"question": f"what {i}?", "context": "The drug."} for i in range(19)]
+    summary, _ = run(write_table(tmp_path / "t.csv", table))
     assert summary.batch_ms == ()
     assert summary.batch_quantile_ms(0.5) is None
     assert len(summary.short_batch_ms) == 1

@@ -55,7 +55,10 @@ def write_table(path, table):
 
 
 def questions(path, n=1, **cells):
-    return write_table(path, [{"id": i, "question": QUESTION, "context": CONTEXT} | cells for i in range(n)])
+    """A table of one question and n contexts, no two alike."""
+    contexts = [CONTEXT, *(f"{CONTEXT} {i} percent did." for i in range(1, n))]
+    rows = enumerate(contexts)
+    return write_table(path, [{"id": i, "question": QUESTION, "context": text} | cells for i, text in rows])
 
 
 def plain_csv(path, delimiter=","):
@@ -212,7 +215,9 @@ def test_ten_thousand_rows(infer, tmp_path):
     assert "of 500" in out
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "parquet"])
+@pytest.mark.parametrize(
+    "suffix", ["csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "csv.zst", "parquet"]
+)
 def test_formats(infer, tmp_path, suffix):
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
@@ -261,7 +266,7 @@ def test_top_k_adds_candidates(infer, tmp_path):
 def test_an_output_that_is_there_is_replaced_with_a_note(infer, tmp_path):
     path = questions(tmp_path / "t.csv")
     (tmp_path / "t.answers.csv").write_text("earlier")
-    _, out, _ = infer("--batch", path, "--threshold", "0")
+    _, out, _ = infer("--batch", path, "--threshold", "0", "--overwrite")
     assert "(replaced)" in out
     assert assert_verbatim(plain_csv(tmp_path / "t.answers.csv")) == 1
 
@@ -274,7 +279,7 @@ def test_quiet_prints_nothing(infer, tmp_path):
 def test_progress_is_shown_on_a_terminal_and_wiped(infer, tmp_path, monkeypatch):
     path = questions(tmp_path / "t.csv", 41)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("qa_extractive.cli.infer._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("qa_extractive.cli.watching._SECONDS_BETWEEN", {"line": 0.0})
     _, _, err = infer("--batch", path)
     lines = err.split("\r")
     assert any(line.startswith("40 of 41 rows, ") for line in lines)
@@ -290,8 +295,8 @@ def test_a_missed_budget_is_3_only_where_one_was_given(infer, tmp_path):
     code, out, _ = infer("--batch", path, "--budget-s", "0.000001")
     assert code == 3
     assert "missed by 1 of 1 batches" in out
-    assert infer("--batch", path, "--budget-s", "1000")[0] == 0
-    assert infer("--batch", path)[0] == 0
+    assert infer("--batch", path, "--overwrite", "--budget-s", "1000")[0] == 0
+    assert infer("--batch", path, "--overwrite")[0] == 0
 
 
 def test_failed_rows_come_before_a_missed_budget(infer, tmp_path):

@@ -31,6 +31,7 @@ LAYERS = (
     "model",
     "threads",
     "onnx_backend",
+    "answering",
     "predictor",
     "calibration_fit",
     "export",
@@ -38,9 +39,13 @@ LAYERS = (
     "batch",
     "evaluation",
     "report",
+    "service",
     "cli",
 )
-HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx")
+HEAVY = (
+    *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
+    *("ray", "fastapi"),
+)
 
 
 def _modules() -> list[Path]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import Row, read_rows, write_rows
 
-TEXT_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz")
+TEXT_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "csv.zst", "jsonl.zst")
 ALL_FORMATS = (*TEXT_FORMATS, "parquet")
 HARD_CELLS = [
     "",
@@ -54,6 +54,8 @@ def values_of(path):
 def needs_pyarrow(name):
     if name == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    if name.endswith("zst"):
+        pytest.importorskip("zstandard", reason=".zst needs zstandard")
 
 
 # ---------------------------------------------------------------- round trips
@@ -272,6 +274,12 @@ def refuses(path, *parts):
         assert part in message
 
 
+def packed(suffix, content):
+    if suffix.endswith("zst"):
+        return pytest.importorskip("zstandard", reason=".zst needs zstandard").compress(content)
+    return gzip.compress(content) if suffix.endswith("gz") else content
+
+
 @pytest.mark.parametrize("suffix", TEXT_FORMATS)
 def test_missing_folder_and_empty(suffix, tmp_path):
     refuses(tmp_path / f"none.{suffix}", "does not exist")
@@ -279,7 +287,7 @@ def test_missing_folder_and_empty(suffix, tmp_path):
     refuses(tmp_path / f"folder.{suffix}", "is a folder")
     empty = tmp_path / f"empty.{suffix}"
     for content in (b"", codecs.BOM_UTF8, b"\n\n"):
-        empty.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+        empty.write_bytes(packed(suffix, content))
         refuses(empty, "is empty")
 
 
@@ -329,6 +337,45 @@ def test_damaged_gzip(tmp_path):
     refuses(path, "cut short or damaged")
     path.write_bytes(whole[:200] + b"\xff" * 50 + whole[250:])
     refuses(path, "")
+
+
+def test_damaged_zstd(tmp_path):
+    zstandard = pytest.importorskip("zstandard", reason=".zst needs zstandard")
+    path = write_text(tmp_path / "t.csv.zst", "a\n1\n")
+    refuses(path, "is not compressed with zstd", "without .zst")
+    whole = zstandard.compress(("a\n" + "\n".join(map(str, range(50_000)))).encode())
+    for n_bytes in (1, 10, len(whole) // 2, len(whole) - 1):  # the package's own reader takes these for whole
+        path.write_bytes(whole[:n_bytes])
+        refuses(path, "cut short or damaged")
+    (tmp_path / "t.csv").write_bytes(whole)
+    refuses(tmp_path / "t.csv", "compressed with zstd: add .zst")
+
+
+def test_all_frames_of_zstd_and_all_members_of_gzip_are_read(tmp_path):
+    zstandard = pytest.importorskip("zstandard", reason=".zst needs zstandard")
+    for suffix, pack in (("gz", gzip.compress), ("zst", zstandard.compress)):
+        path = tmp_path / f"t.csv.{suffix}"
+        path.write_bytes(b"".join(pack(text) for text in (b"a\n1\n", b"", b"2\n", b"3\n" * 100_000)))
+        assert read_rows(path).n_rows == 100_002
+
+
+def test_zstd_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    (tmp_path / "t.csv.zst").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"pip install 'qa-extractive\[zstd\]'"):
+        read_rows(tmp_path / "t.csv.zst")
+    with pytest.raises(DataError, match="pip install"), write_rows(tmp_path / "o.csv.zst", ("a",)):
+        pass
+    assert not (tmp_path / "o.csv.zst").exists()
+
+
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
+def test_rows_after_the_first_few(suffix, tmp_path):
+    needs_pyarrow(suffix)
+    path = write_table(tmp_path / f"t.{suffix}", ("a",), [{"a": str(i)} for i in range(2500)])
+    reader = read_rows(path)
+    for n_rows in (0, 1, 1023, 1024, 1025, 2499, 2500):
+        assert list(reader.after(n_rows)) == list(reader)[n_rows:]
 
 
 def test_missing_permission(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ _COMMANDS = {
     "train": "train a model on question-paper pairs",
     "export": "export a trained model to quantized ONNX",
     "evaluate": "measure models on labelled data",
+    "serve": "answer over HTTP, with a page to try it",
 }
 
 
@@ -65,4 +66,10 @@ _EXTRA_OF = {
     "accelerate": "train",
     "datasets": "train",
     "pyarrow": "parquet",
+    "zstandard": "zstd",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "pydantic": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
 }

@@ -1,4 +1,4 @@
-"""Rows in and out: CSV, TSV, JSONL (each also .gz) and Parquet, streamed, nothing lost."""
+"""Rows in and out: CSV, TSV, JSONL (each also .gz or .zst) and Parquet, streamed, nothing lost."""
 
 from __future__ import annotations
 

@@ -10,10 +10,12 @@ from typing import Literal
 from qa_extractive.errors import DataError
 
 Kind = Literal["csv", "jsonl", "parquet"]
+Compression = Literal["", "gzip", "zstd"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSONL = (".jsonl", ".ndjson")
-KNOWN_NAMES = ".csv, .tsv, .jsonl (or .ndjson), each also with .gz, and .parquet"
+_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+KNOWN_NAMES = ".csv, .tsv, .jsonl (or .ndjson), each also with .gz or .zst, and .parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +25,30 @@ class TableFormat:
     Attributes:
         kind: What holds the rows.
         delimiter: What parts the cells of a CSV or TSV; else empty.
-        gzipped: Whether the text is compressed with gzip.
+        compression: What the text is compressed with; empty for nothing.
     """
 
     kind: Kind
     delimiter: str = ""
-    gzipped: bool = False
+    compression: Compression = ""
 
 
 def table_format(path: Path) -> TableFormat:
     """The format that a file's extension names, in any case; DataError for one that is unknown."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    gzipped = suffixes[-1:] == [".gz"]
-    suffix = "".join(suffixes[:-1][-1:] if gzipped else suffixes[-1:])
+    compression = compression_of(path)
+    suffix = (Path(path.stem) if compression else path).suffix.lower()
     if suffix in _DELIMITERS:
-        return TableFormat("csv", _DELIMITERS[suffix], gzipped)
+        return TableFormat("csv", _DELIMITERS[suffix], compression)
     if suffix in _JSONL:
-        return TableFormat("jsonl", gzipped=gzipped)
-    if suffix == ".parquet" and not gzipped:
+        return TableFormat("jsonl", compression=compression)
+    if suffix == ".parquet" and not compression:
         return TableFormat("parquet")
     raise DataError(f"{path}: a table's name must end in {KNOWN_NAMES}: rename or convert it")
+
+
+def compression_of(path: Path) -> Compression:
+    """The compression that the end of a file's name stands for, in any case."""
+    return _COMPRESSIONS.get(path.suffix.lower(), "")
 
 
 def check_columns(columns: tuple[str, ...], where: object) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +16,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.text_files import os_reason
 
 _BATCH_ROWS = 1024
+_READ_BYTES = 1 << 20  # at once, of each column; otherwise a whole row group is held
 
 
 def require_pyarrow() -> tuple[ModuleType, ModuleType]:
@@ -30,11 +33,67 @@ def parquet_shape(path: Path) -> tuple[tuple[str, ...], int]:
         return tuple(file.schema_arrow.names), file.metadata.num_rows
 
 
-def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file as Python values, read some thousand at a time."""
+def parquet_rows(path: Path, n_skipped: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file after the first few, as Python values, read some thousand at a time."""
+    for batch in parquet_batches(path, n_skipped):
+        yield from batch.to_pylist()
+
+
+def parquet_batches(path: Path, n_skipped: int = 0) -> Iterator[Any]:
+    """The rows of a Parquet file after the first few, as Arrow record batches of at most a thousand."""
     with _opened(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            yield from batch.to_pylist()
+            if n_skipped < batch.num_rows:
+                yield batch.slice(n_skipped)
+            n_skipped = max(0, n_skipped - batch.num_rows)
+
+
+class ParquetSlices:
+    """Pieces of a Parquet file by row numbers; asked for in rising order, the file is read through once."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file; DataError where it is none."""
+        self._path = path
+        with _opened(path) as file:
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+        self._group_ends = list(accumulate(groups))
+        self._batches: Iterator[Any] = iter(())
+        self._batch: Any = None
+        self._start = 0  # row number of the batch's first row
+
+    def read(self, first: int, n_rows: int) -> Any:
+        """Row ``first``, from 0, and those after it: ``n_rows``, or fewer at the end, as one record batch."""
+        arrow, _ = require_pyarrow()
+        pieces: list[Any] = []
+        n_rows = min(n_rows, self._group_ends[-1] - first)
+        while n_rows:
+            self._seek(first)
+            piece = self._batch.slice(first - self._start, n_rows)
+            pieces.append(piece)
+            first, n_rows = first + piece.num_rows, n_rows - piece.num_rows
+        return arrow.Table.from_batches(pieces).combine_chunks().to_batches()[0]
+
+    def _seek(self, row: int) -> None:
+        """Make the batch the one that holds a row."""
+        group = bisect_right(self._group_ends, row)
+        group_start = self._group_ends[group - 1] if group else 0
+        if self._batch is None or row < self._start or group_start > self._start + self._batch.num_rows:
+            self._batches = self._from_group(group)
+            self._batch, self._start = next(self._batches), group_start
+        while row >= self._start + self._batch.num_rows:
+            self._start += self._batch.num_rows
+            self._batch = next(self._batches)
+
+    def _from_group(self, group: int) -> Iterator[Any]:
+        with _opened(self._path) as file:
+            groups = list(range(group, len(self._group_ends)))
+            yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)
+
+
+def parquet_schema(path: Path) -> Any:
+    """The Arrow schema of a Parquet file."""
+    with _opened(path) as file:
+        return file.schema_arrow
 
 
 def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -50,7 +109,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, buffer_size=_READ_BYTES) as file:
             yield file
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: check the path") from None
@@ -69,13 +128,14 @@ def _arrow_column(arrow: ModuleType, values: Sequence[Any]) -> Any:
     try:
         column = arrow.array(values)
     except (arrow.ArrowException, ValueError, TypeError, OverflowError):
-        return arrow.array([_text(value) for value in values], arrow.large_string())
+        return arrow.array([as_text(value) for value in values], arrow.large_string())
     if "struct<>" in str(column.type):  # Parquet cannot hold a struct without fields
-        return arrow.array([_text(value) for value in values], arrow.large_string())
+        return arrow.array([as_text(value) for value in values], arrow.large_string())
     return column
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
+    """A value as text: JSON where it is none; None stays None."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)

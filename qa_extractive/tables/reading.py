@@ -1,4 +1,4 @@
-"""Tables in: CSV, TSV, JSONL (each also .gz) and Parquet, row by row; out: see ``table_writing``.
+"""Tables in: CSV, TSV, JSONL (each also .gz or .zst) and Parquet, row by row; out: see ``writing``.
 
 A file that cannot be told apart into rows (an encoding, an unclosed quote, two columns of one name) is
 a DataError from ``read_rows``, before any row is handled. A row that is bad by itself comes out as a
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -69,15 +70,21 @@ class RowReader:
             return _csv_rows(self.path, self.layout.delimiter, self.columns)
         if self.layout.kind == "jsonl":
             return _jsonl_rows(self.path, self.columns)
-        return _parquet_rows(self.path, self.columns)
+        return _parquet_rows(self.path, self.columns, 0)
+
+    def after(self, n_rows: int) -> Iterator[Row]:
+        """The rows that follow the first ``n_rows``, in order."""
+        if self.layout.kind == "parquet":
+            return _parquet_rows(self.path, self.columns, n_rows)
+        return islice(self, n_rows, None)
 
 
 def read_rows(path: str | os.PathLike[str]) -> RowReader:
     """Open a table, reading it through once to check it.
 
     Args:
-        path: A ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` file, any of them also ``.gz``, or a
-            ``.parquet`` file. Text is UTF-8, or UTF-16 with a byte order mark. A CSV or TSV has a
+        path: A ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` file, any of them also ``.gz`` or ``.zst``,
+            or a ``.parquet`` file. Text is UTF-8, or UTF-16 with a byte order mark. A CSV or TSV has a
             header row; cells may be quoted with ``"`` and hold line breaks.
 
     Raises:
@@ -96,8 +103,8 @@ def read_rows(path: str | os.PathLike[str]) -> RowReader:
     return RowReader(file, layout, columns, n_rows)
 
 
-def _parquet_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
-    for number, values in enumerate(parquet_rows(path), start=1):
+def _parquet_rows(path: Path, columns: tuple[str, ...], n_skipped: int) -> Iterator[Row]:
+    for number, values in enumerate(parquet_rows(path, n_skipped), start=n_skipped + 1):
         yield Row(number, {name: values[name] for name in columns})
 
 

@@ -1,4 +1,4 @@
-"""Text files in: UTF-8 or UTF-16, compressed with gzip or not; anything else is one clear DataError."""
+"""Text files in: UTF-8 or UTF-16, plain or compressed; anything else is one clear DataError."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO
 
 from qa_extractive.errors import DataError
+from qa_extractive.tables.compression import DamagedError, NotCompressedError, decompressed
+from qa_extractive.tables.formats import compression_of
 
 _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -22,6 +24,7 @@ _SIGNATURES = {
     b"PK\x03\x04": "a zip archive or an Excel workbook, not text: export the sheet as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "an Excel or Word document, not text: export it as CSV in UTF-8",
     b"\x1f\x8b": "compressed with gzip: add .gz to its name",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: add .zst to its name",
     b"PAR1": "a Parquet file: name it .parquet",
     b"%PDF": "a PDF, not text: extract its text first",
 }
@@ -29,7 +32,7 @@ _SIGNATURES = {
 
 @contextmanager
 def open_text(path: Path, *, newline: str = "\n") -> Iterator[TextIO]:
-    r"""Open a UTF-8 or UTF-16 text file, decompressing one that is named ``.gz``.
+    r"""Open a UTF-8 or UTF-16 text file, decompressing one that is named ``.gz`` or ``.zst``.
 
     A byte order mark is dropped; without one the text is UTF-8. What goes wrong while the file is
     open, when reading a line too, is a DataError that names the file, the place and the remedy.
@@ -39,22 +42,20 @@ def open_text(path: Path, *, newline: str = "\n") -> Iterator[TextIO]:
         newline: What ends a line: ``"\n"``, or ``""`` for any of ``\n``, ``\r`` and ``\r\n``. Line
             ends are kept as they are.
     """
-    with _reading(path), open_bytes(path) as stream:
-        encoding = _encoding(path, stream.read(_HEAD_BYTES))
-        stream.seek(0)
-        with TextIOWrapper(stream, encoding=encoding, newline=newline) as text:
+    with _reading(path):
+        with open_bytes(path) as stream:
+            encoding = _encoding(path, stream.read(_HEAD_BYTES))
+        with open_bytes(path) as stream, TextIOWrapper(stream, encoding=encoding, newline=newline) as text:
             yield text
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file for reading bytes, decompressing one that is named ``.gz``; DataError for a non-file."""
+    """Open a file for reading bytes, decompressing what its name says is; DataError for a non-file."""
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is not a regular file: save its content to a file first")
-    if path.suffix.lower() == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return path.open("rb")
+    return decompressed(path, compression_of(path))
 
 
 def read_json(path: Path) -> Any:
@@ -74,8 +75,7 @@ def read_json(path: Path) -> Any:
 
 def data_stem(path: Path) -> str:
     """The name of a data file without its format: ``dev-v2.0`` for ``dev-v2.0.json.gz``."""
-    name = path.name[:-3] if path.suffix.lower() == ".gz" else path.name
-    return Path(name).stem
+    return Path(path.stem if compression_of(path) else path.name).stem
 
 
 def os_reason(error: OSError) -> str:
@@ -93,7 +93,9 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} does not exist: check the path") from None
     except gzip.BadGzipFile:
         raise DataError(f"{path} is not compressed with gzip, or damaged: name it without .gz") from None
-    except (EOFError, zlib.error) as error:
+    except NotCompressedError:
+        raise DataError(f"{path} is not compressed with zstd, or damaged: name it without .zst") from None
+    except (EOFError, zlib.error, DamagedError) as error:
         raise DataError(f"{path} is cut short or damaged ({error}): get it anew") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None

@@ -1,4 +1,4 @@
-"""Tables out: CSV, TSV, JSONL (each also .gz) and Parquet, whole or not at all.
+"""Tables out: CSV, TSV, JSONL (each also .gz or .zst) and Parquet, whole or not at all.
 
 Rows go to a temporary file in the folder of the target, which takes the target's name once all are
 written. Lone surrogates, which no encoding can hold, are written as U+FFFD.
@@ -6,7 +6,6 @@ written. Lone surrogates, which no encoding can hold, are written as U+FFFD.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
@@ -15,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from qa_extractive.errors import DataError
+from qa_extractive.tables.compression import compressed, require_compression
 from qa_extractive.tables.formats import TableFormat, check_columns, table_format
 from qa_extractive.tables.parquet import require_pyarrow, write_parquet
 from qa_extractive.tables.text_files import os_reason
@@ -54,19 +54,15 @@ def write_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> Iterator
     Raises:
         DataError: The format is unknown, a column is repeated, or the file cannot be written.
     """
-    target = Path(path).resolve()
+    target = checked_target(Path(path))
     layout = table_format(target)
     check_columns(tuple(columns), target)
-    if target.is_dir():
-        raise DataError(f"{target} is a folder: give a file")
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not a folder that exists: create it first")
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    with _writing(target):
+    with writing(target):
         writer = _open_writer(target, temporary, layout, tuple(columns))
     try:
         yield writer
-        with _writing(target):
+        with writing(target):
             writer.finish()
             temporary.replace(target)
     except BaseException:
@@ -92,8 +88,20 @@ class _Writer(RowWriter, Protocol):
     def abandon(self) -> None: ...
 
 
+def checked_target(path: Path) -> Path:
+    """The file to write, links followed; DataError where there cannot be one."""
+    target = path.resolve()
+    require_compression(table_format(target).compression)
+    if target.is_dir():
+        raise DataError(f"{target} is a folder: give a file")
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent} is not a folder that exists: create it first")
+    return target
+
+
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def writing(target: Path) -> Iterator[None]:
+    """Turn an OSError into the DataError that this file cannot be written."""
     try:
         yield
     except OSError as error:
@@ -109,22 +117,16 @@ def _open_writer(target: Path, temporary: Path, layout: TableFormat, columns: tu
 class _TextWriter:
     def __init__(self, target: Path, temporary: Path, layout: TableFormat, columns: tuple[str, ...]) -> None:
         self._target = target
-        self._columns = columns
-        self._delimiter = layout.delimiter
+        self._lines = TextLines(layout, columns)
         self._file = temporary.open("xb")
-        stream = _compressed(self._file) if layout.gzipped else self._file
+        stream = compressed(self._file, layout.compression) if layout.compression else self._file
         self._text = TextIOWrapper(stream, "utf-8", newline="")
-        if layout.kind == "csv":
-            self._put(_csv_line(columns, self._delimiter))
+        self._text.write(self._lines.head())
 
     def write(self, values: Mapping[str, Any]) -> None:
-        cells = _cells(values, self._columns)
-        if self._delimiter:
-            line = _csv_line([_cell_text(cell) for cell in cells], self._delimiter)
-        else:
-            line = _json_text(dict(zip(self._columns, cells, strict=True))) + "\n"
-        with _writing(self._target):
-            self._put(line)
+        line = self._lines.row(values)
+        with writing(self._target):
+            self._text.write(line)
 
     def finish(self) -> None:
         self._text.close()
@@ -136,9 +138,6 @@ class _TextWriter:
         with suppress(OSError):
             self._file.close()
 
-    def _put(self, line: str) -> None:
-        self._text.write(replace_surrogates(line))
-
 
 class _ParquetWriter:
     def __init__(self, target: Path, temporary: Path, columns: tuple[str, ...]) -> None:
@@ -149,7 +148,7 @@ class _ParquetWriter:
         self._values: dict[str, list[Any]] = {name: [] for name in columns}
 
     def write(self, values: Mapping[str, Any]) -> None:
-        for column, cell in zip(self._values.values(), _cells(values, tuple(self._values)), strict=True):
+        for column, cell in zip(self._values.values(), cells_of(values, tuple(self._values)), strict=True):
             column.append(replace_surrogates(cell))
 
     def finish(self) -> None:
@@ -160,12 +159,30 @@ class _ParquetWriter:
         self._values.clear()
 
 
-def _compressed(file: IO[bytes]) -> gzip.GzipFile:
-    """A gzip stream whose bytes depend on nothing but what is written."""
-    return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
+class TextLines:
+    """The lines of a CSV, TSV or JSONL file, without lone surrogates."""
+
+    def __init__(self, layout: TableFormat, columns: tuple[str, ...]) -> None:
+        """Take the format and the names of the columns, in order."""
+        self._delimiter = layout.delimiter
+        self._columns = columns
+
+    def head(self) -> str:
+        """What comes before the rows; nothing in JSONL."""
+        return str(replace_surrogates(_csv_line(self._columns, self._delimiter))) if self._delimiter else ""
+
+    def row(self, values: Mapping[str, Any]) -> str:
+        """The line of a row; see ``RowWriter.write``."""
+        cells = cells_of(values, self._columns)
+        if self._delimiter:
+            line = _csv_line([_cell_text(cell) for cell in cells], self._delimiter)
+        else:
+            line = _json_text(dict(zip(self._columns, cells, strict=True))) + "\n"
+        return str(replace_surrogates(line))
 
 
-def _cells(values: Mapping[str, Any], columns: tuple[str, ...]) -> list[Any]:
+def cells_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> list[Any]:
+    """The cell of each column, None where there is none; DataError for a value without a column."""
     unknown = values.keys() - columns
     if unknown:
         names = ", ".join(map(repr, sorted(unknown)))

@@ -1,0 +1,66 @@
+"""What a row of the output holds: the input's cells, then those of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from qa_extractive.answering.results import RowError
+from qa_extractive.records import Answer
+
+ANSWER_COLUMNS = ("answer", "answer_start", "answer_end", "score", "answerable", "sentence", "error")
+CANDIDATES_COLUMN = "candidates"
+
+_N_PROB_DIGITS = 4
+
+
+def added_columns(with_candidates: bool) -> tuple[str, ...]:
+    """The columns that answers add to a table."""
+    return (*ANSWER_COLUMNS, CANDIDATES_COLUMN) if with_candidates else ANSWER_COLUMNS
+
+
+def kept_names(columns: Sequence[str], added: Sequence[str]) -> dict[str, str]:
+    """The output name of each input column: ``input_<name>`` where one of that name is added."""
+    taken = {*columns, *added}
+    return {name: _free_name(name, taken) if name in added else name for name in columns}
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name = f"input_{name}"
+    return name
+
+
+def answer_cells(outcome: Answer | RowError, with_candidates: bool) -> dict[str, Any]:
+    """The cells that an outcome fills; see ``batch.answer_table``."""
+    if isinstance(outcome, RowError):
+        return {"error": outcome.message}
+    cells: dict[str, Any] = {
+        "answer": outcome.text,
+        "score": round(outcome.score, _N_PROB_DIGITS),
+        "answerable": round(outcome.answerable, _N_PROB_DIGITS),
+    }
+    if not outcome.abstained:
+        cells |= {"answer_start": outcome.start, "answer_end": outcome.end}
+        cells["sentence"] = outcome.sentence.text if outcome.sentence else None
+    if with_candidates:
+        spans = (replace(span, score=round(span.score, _N_PROB_DIGITS)) for span in outcome.candidates)
+        cells[CANDIDATES_COLUMN] = [asdict(span) for span in spans]
+    return cells
+
+
+def answer_values(outcomes: Sequence[Answer | RowError], with_candidates: bool) -> dict[str, list[Any]]:
+    """The cells of each added column, None where an outcome has none."""
+    rows = [answer_cells(outcome, with_candidates) for outcome in outcomes]
+    return {name: [row.get(name) for row in rows] for name in added_columns(with_candidates)}
+
+
+def answer_types(arrow: Any, with_candidates: bool) -> dict[str, Any]:
+    """The Arrow type of each added column."""
+    text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
+    types = dict(zip(ANSWER_COLUMNS, (text, whole, whole, real, real, text, text), strict=True))
+    if with_candidates:
+        span = arrow.struct([("text", text), ("start", whole), ("end", whole), ("score", real)])
+        types[CANDIDATES_COLUMN] = arrow.list_(span)
+    return types

@@ -1,0 +1,27 @@
+"""Tables of any length to tables with answers; a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+from qa_extractive.answering.cells import ANSWER_COLUMNS, CANDIDATES_COLUMN
+from qa_extractive.answering.results import Batch, RowError, RowResult
+from qa_extractive.answering.rows import BATCH_SIZE, answer_rows
+from qa_extractive.batch.destination import default_output
+from qa_extractive.batch.parts import PART_ROWS
+from qa_extractive.batch.summary import Failures, Summary
+from qa_extractive.batch.tables import BatchJob, answer_table
+
+__all__ = [
+    "ANSWER_COLUMNS",
+    "BATCH_SIZE",
+    "CANDIDATES_COLUMN",
+    "PART_ROWS",
+    "Batch",
+    "BatchJob",
+    "Failures",
+    "RowError",
+    "RowResult",
+    "Summary",
+    "answer_rows",
+    "answer_table",
+    "default_output",
+]

@@ -1,0 +1,87 @@
+"""``serve``: the HTTP service and its page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+from qa_extractive.errors import DataError
+from qa_extractive.service.settings import DEFAULTS, ServiceSettings
+
+API_KEY_VARIABLE = "QA_API_KEY"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``serve``."""
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, metavar="P", help="port; 0 for a free one (8000)")
+    parser.add_argument(
+        "--cors-origin", action="append", default=[], metavar="URL", help="whose pages may call"
+    )
+    parser.add_argument("--log-texts", action="store_true", help="write questions and answers to the log")
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default="default", metavar="M", help="exported folder or hf:ID")
+    model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
+    model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
+    model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
+    limits = parser.add_argument_group("limits", f"The API key, if any, is read from ${API_KEY_VARIABLE}.")
+    for name, kind, about in _LIMITS:
+        default = getattr(DEFAULTS, name)
+        option = "--" + name.replace("_", "-")
+        limits.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:,g})")
+
+
+_LIMITS = (
+    ("max_body_mb", float, "largest body in MB"),
+    ("max_questions", int, "most questions or papers of a call"),
+    ("max_context_characters", int, "longest context"),
+    ("max_queue", int, "most requests in work or waiting"),
+    ("max_queue_mb", float, "most text of those, in millions of characters"),
+    ("deadline_s", float, "longest time to an answer"),
+    ("read_timeout_s", float, "longest time for a body to arrive"),
+    ("drain_s", float, "longest time that requests get after SIGTERM"),
+    ("max_batch_tokens", int, "tokens handed to the model at once"),
+    ("max_wait_ms", float, "how long a batch waits for company"),
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; 0 then."""
+    settings = _settings(options)
+    from qa_extractive.cli.models import named_predictor
+    from qa_extractive.service.logs import log_json
+    from qa_extractive.service.server import bound_socket, make_server
+
+    with bound_socket(options.host, options.port) as listening:
+        predictor = named_predictor(
+            options.model,
+            threshold=options.threshold,
+            max_risk=options.max_risk,
+            n_threads=options.threads,
+        )
+        server = make_server(predictor, settings)
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(
+            f"qa-extractive: http://{shown}:{port}/ (model {predictor.model_name})",
+            file=sys.stderr,
+            flush=True,
+        )
+        log_json()
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # the server's own handler drains; then it asks this one
+        server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _settings(options: argparse.Namespace) -> ServiceSettings:
+    key = os.environ.get(API_KEY_VARIABLE)
+    if key is not None and not key:
+        raise DataError(f"${API_KEY_VARIABLE} is empty: set a key, or unset it to let everybody in")
+    limits = {name: getattr(options, name) for name, _, _ in _LIMITS}
+    return ServiceSettings(
+        **limits, api_key=key, cors_origins=tuple(options.cors_origin), log_texts=options.log_texts
+    )

@@ -1,0 +1,1 @@
+"""The HTTP service: many callers, one predictor. Needs the [serve] extra."""

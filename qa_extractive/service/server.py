@@ -1,0 +1,43 @@
+"""The application behind a socket."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from qa_extractive.errors import DataError
+from qa_extractive.predictor import Predictor
+from qa_extractive.service.app import create_app
+from qa_extractive.service.settings import ServiceSettings
+
+_MAX_CONNECTIONS = 2048
+_BACKLOG = 512
+
+
+def make_server(predictor: Predictor, settings: ServiceSettings) -> uvicorn.Server:
+    """A server that drains on SIGTERM: it takes nothing new and ends what it has begun."""
+    config = uvicorn.Config(
+        create_app(predictor, settings),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+    )
+    return uvicorn.Server(config)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        DataError: The address cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise DataError(f"cannot listen on {host}:{port}: {error.strerror or error}: give another") from None
