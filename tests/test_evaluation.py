@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -523,6 +525,14 @@ def test_what_cannot_be_compared() -> None:
 
 
 # ------------------------------------------------------------------------------------- what a model needs
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="ru_maxrss is all there is")
+def test_peak_memory_is_not_that_of_the_process_that_asked() -> None:
+    large = b"x" * 700_000_000
+    code = "from qa_extractive.evaluation.first_answer import peak_memory_bytes; print(peak_memory_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 10_000_000 < int(done.stdout) < len(large) // 2
 
 
 def test_the_footprint_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
