@@ -267,7 +267,8 @@ def read_questions(
 
 
 def _prepared(questions: Sequence[Question], windower: Windower) -> Iterator[Prepared]:
-    return (Prepared(chunk, windower.windows(chunk)) for chunk in _chunks(questions))
+    parts = chunks(questions, _CHUNK_QUESTIONS, _CHUNK_CHARACTERS)
+    return (Prepared(chunk, windower.windows(chunk)) for chunk in parts)
 
 
 def _read(prepared: Prepared, backend: Backend, config: DecodeConfig, top_k: int) -> list[Reading]:
@@ -275,13 +276,15 @@ def _read(prepared: Prepared, backend: Backend, config: DecodeConfig, top_k: int
     return decode(prepared.questions, prepared.windows, logits, config, top_k=top_k)
 
 
-def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
-    """Runs of neighbours of at most 256 questions and, but for a single one, two million characters."""
+def chunks(
+    questions: Sequence[Question], max_questions: int, max_characters: int
+) -> Iterator[list[Question]]:
+    """Runs of neighbours of at most so many questions and, but for a single one, characters of contexts."""
     chunk: list[Question] = []
     n_characters = 0
     for question in questions:
         n_characters += len(question.context)
-        if chunk and (len(chunk) == _CHUNK_QUESTIONS or n_characters > _CHUNK_CHARACTERS):
+        if chunk and (len(chunk) == max_questions or n_characters > max_characters):
             yield chunk
             chunk, n_characters = [], len(question.context)
         chunk.append(question)

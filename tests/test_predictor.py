@@ -147,7 +147,8 @@ def test_chunks_change_nothing(predictor: Predictor, monkeypatch: pytest.MonkeyP
     assert predictor.answer_batch(questions()) == expected
     monkeypatch.setattr(predictor_module, "_CHUNK_CHARACTERS", 200)
     assert predictor.answer_batch(questions()) == expected
-    chunks = predictor_module._chunks([Question("q", "x" * n) for n in (150, 50, 1, 500, 1, 1, 1, 1)])
+    asked = [Question("q", "x" * n) for n in (150, 50, 1, 500, 1, 1, 1, 1)]
+    chunks = predictor_module.chunks(asked, 3, 200)
     assert [len(chunk) for chunk in chunks] == [2, 1, 1, 3, 1]
 
 

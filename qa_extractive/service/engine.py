@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from qa_extractive.decoding import decode
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.predictor import N_DECODED, Predictor, to_answer
+from qa_extractive.predictor import N_DECODED, Predictor, chunks, to_answer
 from qa_extractive.records import Answer, Question
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
@@ -214,7 +214,7 @@ class Engine:
         answers: list[Answer] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
-        for chunk in _chunks(questions):
+        for chunk in chunks(questions, _CHUNK_QUESTIONS, _CHUNK_CHARACTERS):
             began = time.perf_counter()
             windows = await self._in_thread(self._windows, chunk, len(answers))
             tokenize_s += time.perf_counter() - began
@@ -254,17 +254,3 @@ class Engine:
             to_answer(question, reading, predictor.calibration, threshold=threshold, top_k=top_k)
             for question, reading in zip(questions, readings, strict=True)
         ]
-
-
-def _chunks(questions: Sequence[Question]) -> Iterator[list[Question]]:
-    """Runs of neighbours, so that memory grows neither with their number nor with their length."""
-    chunk: list[Question] = []
-    n_characters = 0
-    for question in questions:
-        n_characters += len(question.context)
-        if chunk and (len(chunk) == _CHUNK_QUESTIONS or n_characters > _CHUNK_CHARACTERS):
-            yield chunk
-            chunk, n_characters = [], len(question.context)
-        chunk.append(question)
-    if chunk:
-        yield chunk
