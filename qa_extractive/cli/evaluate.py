@@ -67,6 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="D",
         help="folder of metrics.json, report.md, report.html and the predictions of each system",
     )
+    _add_figure_arguments(parser)
+    add_endpoint_arguments(parser)
+    for option in _COLUMNS:
+        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"name of the {option} column")
+
+
+def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the figures depend on besides data and systems."""
     parser.add_argument(
         "--no-report", action="store_true", help="write metrics.json only: no report, no predictions"
     )
@@ -101,9 +109,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="resamples of whole documents for the 95%% intervals; 0 for no intervals (%(default)s)",
     )
-    add_endpoint_arguments(parser)
-    for option in _COLUMNS:
-        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"name of the {option} column")
 
 
 def run(options: argparse.Namespace) -> int:
