@@ -1,9 +1,11 @@
 """Frames, Arrow record batches, ``Dataset.map`` and Spark give what the tables give."""
 
+import json
 import pickle
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,21 +151,14 @@ def test_a_kernel_remembers_across_batches(predictor, monkeypatch):
 
 
 @pytest.mark.slow
-def test_spark_answers_like_a_table(predictor, rows, expected):
+def test_spark_answers_like_a_table(tiny_export, expected, tmp_path):
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java, which is not here")
-    from pyspark.sql import SparkSession
-    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-
-    from qa_extractive.batch.kernel import AnswerKernel
-
-    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-    try:
-        kernel = AnswerKernel(predictor)
-        frame = spark.createDataFrame(rows, "id long, question string, abstract string").repartition(3)
-        schema = from_arrow_schema(kernel.schema(to_arrow_schema(frame.schema)))
-        found = sorted(frame.mapInArrow(kernel.map, schema).collect(), key=lambda row: row["id"])
-    finally:
-        spark.stop()
+    script, output = Path(__file__).with_name("spark_run.py"), tmp_path / "spark.jsonl"
+    command = [sys.executable, script, tiny_export, tmp_path / "t.parquet", output, "0.5"]
+    ended = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stderr
+    found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in found] == list(range(len(expected)))
     assert [{name: row[name] for name in ANSWER_COLUMNS} for row in found] == expected
