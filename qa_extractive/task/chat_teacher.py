@@ -106,7 +106,9 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
     while at >= 0:
         try:
             values, _ = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+        except RecursionError:  # nothing that deep was asked for
+            break
+        except ValueError:
             values = None
         if isinstance(values, list) and values and all(isinstance(value, dict) for value in values):
             pairs = [(value.get("question"), value.get("quote")) for value in values]

@@ -24,7 +24,8 @@ from qa_extractive.training.questions import from_claim
 CLOZE, TEMPLATE, CLAIM = "cloze", "template", "claim"
 
 _MIN_WORDS, _MAX_WORDS = 6, 45
-_ASKS = {DATE: "when", NUMBER: "how many", NAME: "who or what", NOUNS: "what"}
+_ASKS = {NAME: "who or what", NOUNS: "what"}
+_TIME = re.compile(r"\d\s*(?:h|ms|seconds?|minutes?|hours?|days?|weeks?|months?|years?)$")
 _STARTS_WITH_PRONOUN = re.compile(
     r"(?:It|He|She|They|We|This|These|That|Those|His|Her|Its|Their|Our|There|However|Thus)\b"
 )
@@ -36,6 +37,7 @@ _REPORTED = re.compile(
     r"indicated|reveals?|revealed|conclude|concluded|observed)\s+that\s+",
     re.IGNORECASE,
 )
+_HEADING = re.compile(r"(?:\S+[ \t]+){0,9}\S*[^\s.!?:,;][ \t]*\n\s*(?=[A-Z0-9\"“'‘(])")
 _BEFORE_DATE = re.compile(r"\b(?:in|on|since|until|from|to|between|by|and)\s+$")
 
 
@@ -61,7 +63,8 @@ def make_questions(context: Context, n_questions: int, rng: random.Random) -> li
     """
     if context.question is not None:
         return [MadeQuestion("given", Question(context.question, context.text, context.title), None)]
-    by_sentence = [made for s in split_sentences(context.text) if (made := _of_sentence(context, s))]
+    sentences = [_without_heading(context.text, sentence) for sentence in split_sentences(context.text)]
+    by_sentence = [made for sentence in sentences if (made := _of_sentence(context, sentence))]
     for own in by_sentence:
         rng.shuffle(own)
     rng.shuffle(by_sentence)
@@ -69,6 +72,14 @@ def make_questions(context: Context, n_questions: int, rng: random.Random) -> li
     for turn in range(max(map(len, by_sentence), default=0)):
         chosen += [own[turn] for own in by_sentence if turn < len(own)]
     return _distinct(chosen)[:n_questions]
+
+
+def _without_heading(context: str, sentence: Span) -> Span:
+    """The sentence without short lines before it that end in no full stop: a title is not part of it."""
+    start = sentence.start
+    while heading := _HEADING.match(context, start, sentence.end):
+        start = heading.end()
+    return Span.cut(context, start, sentence.end)
 
 
 def _distinct(made: Sequence[MadeQuestion]) -> list[MadeQuestion]:
@@ -83,7 +94,11 @@ def _of_sentence(context: Context, sentence: Span) -> list[MadeQuestion]:
     found: list[tuple[str, str, int, int]] = []
     if not _STARTS_WITH_PRONOUN.match(text):
         own = phrases(context.text, sentence)
-        found += [(CLOZE, _cloze(context.text, sentence, phrase), phrase.start, phrase.end) for phrase in own]
+        found += [
+            (CLOZE, asked, phrase.start, phrase.end)
+            for phrase in own
+            if (asked := _cloze(context.text, sentence, phrase)) is not None
+        ]
         found += _templates(context.text, sentence, own)
     if role_gain(text) >= FINDING_GAIN:
         claim = from_claim(_REPORTED.sub("", text), random.Random(text))
@@ -94,15 +109,27 @@ def _of_sentence(context: Context, sentence: Span) -> list[MadeQuestion]:
     ]
 
 
-def _cloze(context: str, sentence: Span, phrase: Phrase) -> str:
+def _cloze(context: str, sentence: Span, phrase: Phrase) -> str | None:
+    """The sentence with the phrase asked for; None of a date that no preposition leads to."""
     before, after = context[sentence.start : phrase.start], context[phrase.end : sentence.end]
-    asks = _ASKS[phrase.kind]
+    text = context[phrase.start : phrase.end]
     if phrase.kind == DATE:
-        asks = "which date" if re.search(r"[A-Za-z]", context[phrase.start : phrase.end]) else "what year"
-        asks = asks if _BEFORE_DATE.search(before) else f"in {asks}"
-    if phrase.kind == NUMBER and not re.match(r"\s+[a-z]", after):
-        asks = "what number"
+        if not _BEFORE_DATE.search(before):
+            return None
+        asks = "what year" if text.isdigit() else "what date"
+    elif phrase.kind == NUMBER:
+        asks = _ask_number(text, after)
+    else:
+        asks = _ASKS[phrase.kind]
     return _asked(f"{before}{asks}{after}")
+
+
+def _ask_number(text: str, after: str) -> str:
+    if _TIME.search(text):
+        return "how long"
+    if not text[-1:].isdigit():
+        return "how much"
+    return "how many" if re.match(r"\s+[a-z]", after) else "what number"
 
 
 def _templates(context: str, sentence: Span, own: Sequence[Phrase]) -> list[tuple[str, str, int, int]]:

@@ -23,10 +23,10 @@ _DATE = re.compile(
 )
 _NUMBER = re.compile(
     r"(?<![\w.,])(?:[-−±]\s?)?\d[\d,]*(?:\.\d+)?(?:\s?%|\s(?:percent|million|billion)\b|"
-    r"\s?(?:mg|kg|mm|cm|km|mmHg|ms|h|days?|weeks?|months?|years?)\b)?(?![\w])"
+    r"\s?(?:mg|kg|mm|cm|km|mmHg|ms|h|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b)?(?![\w])"
 )
 _NAME = re.compile(
-    r"\b[A-Z][\w'’&.-]*[\w](?:\s+(?:(?:of|the|and|de|von|van|la)\s+){0,2}[A-Z0-9][\w'’&.-]*[\w])*"
+    r"\b[A-Z][\w'’&.-]*[\w](?:[ \t]+(?:(?:of|the|de|von|van|la)[ \t]+){0,2}[A-Z0-9][\w'’&.-]*[\w])*"
 )
 _NOUNS = re.compile(r"\b(?:[Tt]he|[Aa]n?)\s+((?:[a-z][\w’'-]+\s+){1,3}[a-z][\w’'-]+)")
 _NOT_A_NAME = frozenset(
@@ -34,8 +34,10 @@ _NOT_A_NAME = frozenset(
     "there here when while after before during since although however thus both all some many most one two "
     "background methods results conclusion conclusions objective".split()
 )
+_ARTICLE = re.compile(r"(?:The|An?)\s+(?=\S)")
 _MAX_WORDS = 8
-_VERB_LIKE = re.compile(r"(?:ed|ly|was|were|is|are|has|had|have|will|can|may)$")
+_LOWER_WORD = re.compile(r"[ \t]([a-z][\w'’-]*)")
+_VERB_LIKE = re.compile(r"(?:[a-rt-z]s|ed|ly|was|were|is|are|has|had|have|will|can|may)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def phrases(context: str, sentence: Span) -> list[Phrase]:
     found: list[Phrase] = []
     for phrase in _candidates(sentence.text):
         start, end = whole_words(context, sentence.start + phrase.start, sentence.start + phrase.end)
-        if start < sentence.start or end > sentence.end:
+        is_whole = sentence.start <= start and end <= sentence.end
+        if not is_whole or _goes_on(phrase.kind, context, end, sentence.end):
             continue
         if not any(start < other.end and other.start < end for other in found):
             found.append(Phrase(phrase.kind, start, end))
@@ -68,12 +71,31 @@ def phrases(context: str, sentence: Span) -> list[Phrase]:
 def _candidates(text: str) -> Iterator[Phrase]:
     for kind, pattern in ((DATE, _DATE), (NAME, _NAME), (NUMBER, _NUMBER)):
         for match in pattern.finditer(text):
-            if kind != NAME or _is_name(match.group(), match.start() == 0):
-                yield Phrase(kind, match.start(), match.end())
+            start = match.start() + _article_length(match.group()) if kind == NAME else match.start()
+            if kind != NAME or _is_name(text[start : match.end()], start == 0):
+                yield Phrase(kind, start, match.end())
     for match in _NOUNS.finditer(text):
         length = _noun_length(match.group(1))
         if length:
             yield Phrase(NOUNS, match.start(1), match.start(1) + length)
+
+
+def _goes_on(kind: str, context: str, end: int, stop: int) -> bool:
+    """Whether a name is only the beginning of one ("Jr.") or tells the kind of what follows."""
+    if kind != NAME:
+        return False
+    if context[end : end + 1] == "." and end + 1 < stop:
+        return True
+    following = _LOWER_WORD.match(context, end, stop)
+    if following is None:
+        return False
+    return following.group(1) not in STOP_WORDS and not _VERB_LIKE.search(following.group(1))
+
+
+def _article_length(name: str) -> int:
+    """Characters of an article and the blank after it that a name begins with."""
+    article = _ARTICLE.match(name)
+    return article.end() if article else 0
 
 
 def _is_name(text: str, is_first: bool) -> bool:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from qa_extractive.backend import Backend, WindowLogits
+from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.model import ABSENT
+from qa_extractive.model import ABSENT, SpanReader
 from qa_extractive.records import Example
 from qa_extractive.training.batching import WindowDataset, collate
 from qa_extractive.training.span_trainer import SpanTrainer
-from qa_extractive.windows import LabelledWindow
+from qa_extractive.windows import LabelledWindow, Windower
 
 _TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "taught")
 
@@ -106,15 +108,20 @@ class TaughtTrainer(SpanTrainer):
 
     def __init__(
         self,
-        *args: Any,
+        model: SpanReader,
+        windows: Sequence[LabelledWindow],
+        output: Path,
+        config: TrainConfig,
+        *,
+        windower: Windower,
+        dev: Sequence[Example],
         distillation: Distillation,
         targets: Sequence[WindowLogits | None],
-        **kwargs: Any,
     ) -> None:
         """Take the arguments of ``SpanTrainer``, the teacher's settings and its logits of the windows."""
-        super().__init__(*args, **kwargs)
+        super().__init__(model, windows, output, config, windower=windower, dev=dev)
         self.distillation = distillation
-        self.train_dataset = TaughtDataset(self.train_dataset.windows, targets)
+        self.train_dataset: TaughtDataset = TaughtDataset(windows, targets)
         self.data_collator = collate_taught
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
