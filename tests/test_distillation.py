@@ -93,8 +93,8 @@ def _examples(n: int) -> list[Example]:
 
 
 STEPS = TrainConfig(
-    max_steps=12, batch_size=4, learning_rate=3e-3, head_learning_rate=3e-3, mismatch_share=0, removal_share=0,
-    n_dev=0, n_calibration=0, save_minutes=60.0,
+    max_steps=12, batch_size=4, learning_rate=3e-3, head_learning_rate=3e-3,
+    mismatch_share=0, removal_share=0, n_dev=0, n_calibration=0, save_minutes=60.0,
 )  # fmt: skip
 
 

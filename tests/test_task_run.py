@@ -1,4 +1,4 @@
-"""A task folder goes to a packed model, and a model to a better one or to a refusal, on tiny random weights."""
+"""A task folder goes to a packed model, a model to a better one or to a refusal; tiny random weights."""
 
 from __future__ import annotations
 
@@ -198,6 +198,9 @@ def test_retraining_reports_each_row_and_refuses_what_got_worse(
         (["--data", "x.csv", "--unlabelled", "y.csv"], "--unlabelled needs --task or --init"),
         (["--data", "x.csv", "--min-f1", "0.5"], "--min-f1 needs --task or --init"),
         (["--recipe", "x.json", "--init", "default"], "not --recipe"),
+        (["--init", "default", "--base", "x", "--data", "x.csv"], "not both"),
+        (["--task", "x", "--resume"], "run anew"),
+        (["--task", "x", "--hold-out", "3"], "its own test rows"),
         ([], "there is nothing to train on"),
         (["--task", "no_such_folder"], "no_such_folder is no folder"),
         (["--init", "default"], "no training row"),

@@ -101,6 +101,12 @@ def is_task(options: argparse.Namespace) -> bool:
     asked = options.task is not None or options.init is not None
     if options.init is not None and options.recipe is not None:
         raise DataError("--init takes --data or --task, not --recipe: give the model as --base")
+    if options.init is not None and options.base != "default":
+        raise DataError("--init is what it starts from: give it or --base, not both")
+    if asked and options.resume:
+        raise DataError("--resume is of --data and --recipe: a task is run anew, in another --output")
+    if options.task is not None and (options.test or options.test_labels or options.hold_out is not None):
+        raise DataError("--test, --test-labels and --hold-out are of --data: a task has its own test rows")
     if not asked:
         stray = [name for name in ("unlabelled", "teacher", "test", "replay") if getattr(options, name)]
         stray += [name for name in ("min_f1", "no_worse_than") if getattr(options, name) is not None]

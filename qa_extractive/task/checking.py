@@ -78,7 +78,7 @@ def check(job: Job, *, accepts: Callable[[Example], bool] = lambda _: True) -> C
     checked = replace(job, train=aligned.examples, test=aligned_test.examples, contexts=contexts)
     notes.facts = [*_facts(checked, aligned.report, aligned_test.report), *notes.facts]
     if job.problems:
-        shown = [str(problem) for problem in job.problems[:_N_SHOWN]]
+        shown = [f"{p.path.name}, row {p.row}: {p.message}" for p in job.problems[:_N_SHOWN]]
         notes.warnings.insert(0, f"{len(job.problems)} rows cannot be read: {'; '.join(shown)}")
     _note_numbers(checked, aligned.report, notes)
     errors = job.errors or tuple(_errors(checked, aligned.report))

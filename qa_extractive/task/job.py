@@ -142,7 +142,7 @@ def read_files(
         n_rows = round(HELD_OUT_SHARE * len(train)) if hold_out is None else hold_out
         train, measured = held_out(train, n_rows, seed)
     contexts = reading.contexts(unlabelled)
-    name = data[0].name if data else ", ".join(path.name for path in unlabelled)
+    name = ", ".join(path.name for path in (data or unlabelled)) or "nothing"
     return Job(name, "", train, measured, contexts, tuple(reading.problems), tuple(reading.errors))
 
 

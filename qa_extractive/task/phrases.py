@@ -34,10 +34,11 @@ _NOT_A_NAME = frozenset(
     "there here when while after before during since although however thus both all some many most one two "
     "background methods results conclusion conclusions objective".split()
 )
+_THIRD_PERSON = re.compile(r"[a-rt-z]s$")
 _ARTICLE = re.compile(r"(?:The|An?)\s+(?=\S)")
 _MAX_WORDS = 8
 _LOWER_WORD = re.compile(r"[ \t]([a-z][\w'’-]*)")
-_VERB_LIKE = re.compile(r"(?:[a-rt-z]s|ed|ly|was|were|is|are|has|had|have|will|can|may)$")
+_VERB_LIKE = re.compile(r"(?:ed|ly|was|were|is|are|has|had|have|will|can|may)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def _goes_on(kind: str, context: str, end: int, stop: int) -> bool:
     following = _LOWER_WORD.match(context, end, stop)
     if following is None:
         return False
-    return following.group(1) not in STOP_WORDS and not _VERB_LIKE.search(following.group(1))
+    word = following.group(1)
+    is_verb = _VERB_LIKE.search(word) or _THIRD_PERSON.search(word)
+    return word not in STOP_WORDS and not is_verb
 
 
 def _article_length(name: str) -> int:
