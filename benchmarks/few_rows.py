@@ -44,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     checked.require_usable()
     rows = checked.job.train
     folds = folds_of(rows, options.folds, options.seed)
-    print(
-        "| rate | passes | mismatched | F1 as answered | never abstaining | seconds |\n|---|---|---|---|---|---|"
-    )
+    print("| rate | passes | mismatched | F1 as answered | never abstaining | seconds |")
+    print("|---|---|---|---|---|---|")
     results = []
     for rate, passes, mismatch in itertools.product(options.rates, options.passes, options.mismatch):
         config = dataclasses.replace(

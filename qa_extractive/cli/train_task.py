@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qa_extractive.dataset.columns import ColumnNames
     from qa_extractive.task.checking import CheckedJob
     from qa_extractive.task.job import Job
-    from qa_extractive.task.running import Outcome, TaskSettings
+    from qa_extractive.task.outcome import Outcome, TaskSettings
 
 EXIT_REFUSED = 4
 EXIT_WEAK_TEACHER = 5
@@ -117,8 +117,9 @@ def is_task(options: argparse.Namespace) -> bool:
 
 def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
+    from qa_extractive.task.outcome import WeakTeacherError
     from qa_extractive.task.report import findings_lines, score_lines, verdict_lines, write_outcome
-    from qa_extractive.task.running import WeakTeacherError, run_job
+    from qa_extractive.task.running import run_job
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
     settings = _settings(options, overrides)
@@ -156,8 +157,8 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
     from qa_extractive.dataset.loading import load_examples
     from qa_extractive.task.gate import Gate
     from qa_extractive.task.labelling import LabellingSettings
+    from qa_extractive.task.outcome import TaskSettings
     from qa_extractive.task.packing import model_path
-    from qa_extractive.task.running import TaskSettings
 
     labelling = {
         name: getattr(options, name) for name in ("n_contexts", "n_questions", "min_score", "min_agreement")

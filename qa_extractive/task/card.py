@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qa_extractive.report.cells import percent
 from qa_extractive.report.markdown import escaped
+from qa_extractive.task.outcome import Outcome
 from qa_extractive.training.card import CARD_FILE
-
-if TYPE_CHECKING:
-    from qa_extractive.task.running import Outcome
 
 
 def add_to_card(folder: Path, outcome: Outcome) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Section, Table, plain
@@ -16,11 +16,9 @@ from qa_extractive.tables.writing import replace_surrogates
 from qa_extractive.task.checking import Findings
 from qa_extractive.task.gate import Verdict, f1_difference
 from qa_extractive.task.labelling import DROPPED, Labelled
+from qa_extractive.task.outcome import Outcome
 from qa_extractive.task.scores import Changes, RowChange, Scores
 from qa_extractive.task.validation import TeacherCheck
-
-if TYPE_CHECKING:
-    from qa_extractive.task.running import Outcome
 
 MARKDOWN_FILE, JSON_FILE = "report.md", "report.json"
 _SCORES = ("", "F1 as answered", "never abstaining", "EM as answered", "abstained", "F1 against the first")

@@ -21,6 +21,7 @@ from qa_extractive.config import DecodeConfig, read_json
 from qa_extractive.dataset.contexts import Context
 from qa_extractive.errors import ModelError, QAError
 from qa_extractive.evaluation.chat_endpoint import EndpointSettings
+from qa_extractive.evaluation.systems import DEFAULT
 from qa_extractive.evaluation.torch_system import TorchSystem
 from qa_extractive.export.checkpoint import load_checkpoint
 from qa_extractive.model import SpanReader, TorchBackend
@@ -30,7 +31,6 @@ from qa_extractive.records import Answer, Question
 from qa_extractive.task.made_questions import MadeQuestion
 from qa_extractive.windows import TOKENIZER_FILE, Window, Windower
 
-DEFAULT = "default"
 _ENDPOINT = "openai:"
 
 
@@ -197,13 +197,19 @@ def open_span_model(name: str) -> SpanModel:
     else:
         predictor = Predictor(None if name == DEFAULT else name)
     return SpanModel(
-        name=name if name == DEFAULT else predictor.model_name,
+        name=DEFAULT if name == DEFAULT else _shown(predictor),
         windower=predictor.windower,
         backend=predictor.backend,
         decode=predictor.config.decode,
         calibration=predictor.calibration,
         tokenizer=_tokenizer_of(predictor.folder),
     )
+
+
+def _shown(predictor: Predictor) -> str:
+    """The hub id, or the last part of a folder: no path of this machine."""
+    folder = Path(predictor.model_name)
+    return folder.name if folder.is_dir() else predictor.model_name
 
 
 def system_name(name: str) -> str:
