@@ -199,6 +199,15 @@ def test_whole_documents_are_held_out_and_the_same_ones_each_time(tmp_path: Path
     assert held_out(job.train, 0, 17) == (job.train, ())
 
 
+def test_replayed_rows_do_not_bring_the_test_rows_back(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.csv", [row(3), TEST[0]])
+    folder = task(tmp_path / "t", TRAIN, TEST)
+    found = check(read_task_folder(folder, replay=[old]))
+    assert [e.id for e in found.job.replay] == ["old-1"]
+    assert found.job.replay[0].spans
+    assert "1 replayed row left out (old-2): it is a test row too" in found.findings.warnings
+
+
 def test_test_rows_can_have_their_answers_elsewhere(tmp_path: Path) -> None:
     data = write(tmp_path / "rows.csv", TRAIN)
     asked = write(tmp_path / "asked.csv", [("a", *row(60)[::2])], ["id", "question", "context"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.errors import DataError
+from qa_extractive.task.packing import model_path
 
 if TYPE_CHECKING:
     from qa_extractive.dataset.columns import ColumnNames
@@ -153,12 +154,9 @@ def _say(line: str) -> None:
 
 
 def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> TaskSettings:
-    from qa_extractive.alignment.aligning import align_examples
-    from qa_extractive.dataset.loading import load_examples
     from qa_extractive.task.gate import Gate
     from qa_extractive.task.labelling import LabellingSettings
     from qa_extractive.task.outcome import TaskSettings
-    from qa_extractive.task.packing import model_path
 
     labelling = {
         name: getattr(options, name) for name in ("n_contexts", "n_questions", "min_score", "min_agreement")
@@ -170,19 +168,24 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
     if options.seed is not None:
         further["seed"] = labelling["seed"] = options.seed
     base = model_path(options.init or options.base)
-    other = options.no_worse_than or options.init
-    replay = load_examples(options.replay, names=_names(options)).examples if options.replay else ()
     return TaskSettings(
         base=base,
         keeps_base=options.init is not None,
         teacher=tuple(map(model_path, options.teacher)),
         overrides=overrides,
         labelling=LabellingSettings(**_given(labelling)),
-        replay=align_examples(replay).examples,
         gate=Gate(options.min_f1, options.tolerance),
-        no_worse_than=base if other == options.init else None if other == _NONE else model_path(other),
+        no_worse_than=_other(options, base),
         **_given(further),
     )
+
+
+def _other(options: argparse.Namespace, base: str) -> str | None:
+    """The model that the gate compares with: the one named, or that of ``--init``."""
+    name: str | None = options.no_worse_than or options.init
+    if name is None or name == _NONE:
+        return None
+    return base if name == options.init else model_path(name)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,10 +204,13 @@ def _job(options: argparse.Namespace) -> Job:
     from qa_extractive.task.job import read_files, read_task_folder
 
     if options.task is not None:
-        return read_task_folder(options.task, _names(options), unlabelled=options.unlabelled)
+        return read_task_folder(
+            options.task, _names(options), unlabelled=options.unlabelled, replay=options.replay
+        )
     return read_files(
         options.data or (),
         unlabelled=options.unlabelled,
+        replay=options.replay,
         test=options.test,
         test_labels=options.test_labels,
         hold_out=options.hold_out,

@@ -26,7 +26,7 @@ def card_section(outcome: Outcome) -> str:
         f"## The task: {escaped(job.name)}",
         "",
         *([f"> {escaped(job.description)}", ""] if job.description else []),
-        f"- {len(job.train):,} labelled rows, {len(outcome.settings.replay):,} replayed",
+        f"- {len(job.train):,} labelled rows, {len(job.replay):,} replayed",
         f"- {len(labelled.examples):,} rows made of {labelled.n_contexts:,} unlabelled texts; "
         f"this model: {escaped(outcome.choice.name)}",
         f"- Teacher: {_teacher(outcome)}",

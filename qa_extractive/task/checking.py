@@ -74,8 +74,11 @@ def check(job: Job, *, accepts: Callable[[Example], bool] = lambda _: True) -> C
     train = _without_leaks(train, test, notes)
     contexts = _without_test_contexts(job.contexts, test, notes)
     _note_odd_text(train, test, contexts, notes)
+    replay = _replayed(job.replay, test, accepts, notes)
     aligned, aligned_test = align_examples(train), align_examples(test)
-    checked = replace(job, train=aligned.examples, test=aligned_test.examples, contexts=contexts)
+    checked = replace(
+        job, train=aligned.examples, test=aligned_test.examples, contexts=contexts, replay=replay
+    )
     notes.facts = [*_facts(checked, aligned.report, aligned_test.report), *notes.facts]
     if job.problems:
         shown = [f"{p.path.name}, row {p.row}: {p.message}" for p in job.problems[:_N_SHOWN]]
@@ -148,6 +151,18 @@ def _without_leaks(train: Sequence[Example], test: Sequence[Example], notes: _No
     return kept
 
 
+def _replayed(
+    replay: Sequence[Example],
+    test: Sequence[Example],
+    accepts: Callable[[Example], bool],
+    notes: _Notes,
+) -> tuple[Example, ...]:
+    asked = set(map(_asked, test))
+    kept = notes.without("replayed row", "its question is too long for the base", replay, accepts)
+    kept = notes.without("replayed row", "it is a test row too", kept, lambda e: _asked(e) not in asked)
+    return align_examples(kept).examples
+
+
 def _by_question(examples: Sequence[Example]) -> dict[Any, list[str]]:
     found: defaultdict[Any, list[str]] = defaultdict(list)
     for example in examples:
@@ -211,6 +226,7 @@ def _facts(job: Job, train: AlignmentReport, test: AlignmentReport) -> list[str]
         _counted_rows("training row", job.train, train),
         _counted_rows("test row", job.test, test),
         *([f"{_counted(len(job.contexts), 'unlabelled text')}"] if job.contexts else []),
+        *([f"{_counted(len(job.replay), 'replayed row')}"] if job.replay else []),
         *([f"description: {job.description}"] if job.description else []),
     ]
 

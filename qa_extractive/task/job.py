@@ -32,6 +32,7 @@ class Job:
         train: Labelled rows to learn from.
         test: Labelled rows that nothing is learned or chosen on.
         contexts: Texts without answers.
+        replay: Earlier labelled rows to learn from again.
         problems: Rows that could not be read.
         errors: Why it cannot be used at all, a line each.
     """
@@ -41,6 +42,7 @@ class Job:
     train: tuple[Example, ...] = ()
     test: tuple[Example, ...] = ()
     contexts: tuple[Context, ...] = ()
+    replay: tuple[Example, ...] = ()
     problems: tuple[Problem, ...] = ()
     errors: tuple[str, ...] = ()
 
@@ -77,6 +79,7 @@ def read_task_folder(
     names: ColumnNames = ColumnNames(),  # noqa: B008 - frozen
     *,
     unlabelled: Sequence[Path] = (),
+    replay: Sequence[Path] = (),
 ) -> Job:
     """Read a task folder: ``train`` and ``test``, ``job_description.json``, perhaps ``unstructured``.
 
@@ -86,6 +89,7 @@ def read_task_folder(
         folder: The folder.
         names: Columns named by the user.
         unlabelled: Further tables of contexts.
+        replay: Earlier labelled rows.
 
     Raises:
         DataError: There is no such folder.
@@ -104,6 +108,7 @@ def read_task_folder(
         train=reading.examples([tables["train"]]) if tables["train"] else (),
         test=reading.examples([tables["test"]]) if tables["test"] else (),
         contexts=reading.contexts([*filter(None, [tables["unstructured"]]), *unlabelled]),
+        replay=reading.examples(replay),
         problems=tuple(reading.problems),
         errors=tuple(reading.errors),
     )
@@ -113,6 +118,7 @@ def read_files(
     data: Sequence[Path],
     *,
     unlabelled: Sequence[Path] = (),
+    replay: Sequence[Path] = (),
     test: Sequence[Path] = (),
     test_labels: Path | None = None,
     hold_out: int | None = None,
@@ -125,6 +131,7 @@ def read_files(
     Args:
         data: Labelled rows.
         unlabelled: Tables of contexts.
+        replay: Earlier labelled rows.
         test: Rows to measure on; without any, whole documents of ``data`` are held out.
         test_labels: A table with the answers of ``test``, joined on the id.
         hold_out: Rows to hold out, at least; None for a fifth.
@@ -141,9 +148,16 @@ def read_files(
     if not test:
         n_rows = round(HELD_OUT_SHARE * len(train)) if hold_out is None else hold_out
         train, measured = held_out(train, n_rows, seed)
-    contexts = reading.contexts(unlabelled)
     name = ", ".join(path.name for path in (data or unlabelled)) or "nothing"
-    return Job(name, "", train, measured, contexts, tuple(reading.problems), tuple(reading.errors))
+    return Job(
+        name=name,
+        train=train,
+        test=measured,
+        contexts=reading.contexts(unlabelled),
+        replay=reading.examples(replay),
+        problems=tuple(reading.problems),
+        errors=tuple(reading.errors),
+    )
 
 
 def held_out(

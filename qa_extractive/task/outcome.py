@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import ModelError
 from qa_extractive.evaluation.systems import DEFAULT
-from qa_extractive.records import Example
 from qa_extractive.task.checking import CheckedJob
 from qa_extractive.task.gate import Gate, Verdict
 from qa_extractive.task.labelling import Labelled, LabellingSettings
@@ -35,7 +34,6 @@ class TaskSettings:
         distillation_weight: Of the teacher's logits beside its hard labels; 0 for hard labels alone.
         temperature: Of the distillation.
         anchor_weight: Of the base's logits, where it is to be kept; 0 for no anchor.
-        replay: Earlier rows to train on again.
         folds: Of the cross-validation that chooses between with and without the unlabelled texts; 0 or 1
             to take those with.
         min_teacher_f1: What the teacher must reach on the training rows; None for more than a reader
@@ -54,7 +52,6 @@ class TaskSettings:
     distillation_weight: float = 1.0
     temperature: float = 2.0
     anchor_weight: float = 1.0
-    replay: tuple[Example, ...] = ()
     folds: int = 3
     min_teacher_f1: float | None = None
     gate: Gate = _GATE

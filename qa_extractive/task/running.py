@@ -104,7 +104,7 @@ class _Run:
         self.job = checked.job
         self.work = output / _WORK
         self.endpoint = endpoint
-        self.rows = (*self.job.train, *settings.replay)
+        self.rows = (*self.job.train, *self.job.replay)
         self.config = settings_for(len(self.rows), dict(settings.overrides))
 
     def run(self) -> Outcome:
