@@ -122,6 +122,7 @@ def test_a_task_folder_goes_to_a_packed_model(
     assert sorted(report["choice"]["f1"]) == sorted(names[1:])
     assert report["choice"]["name"] == max(report["choice"]["f1"], key=lambda n: report["choice"]["f1"][n])
     assert packed == [output / "model.tar.gz"]
+    assert report["gate"] == {"accepted": True, "passed": [], "failed": []}, "it is held against nothing"
 
     predictor = Predictor(output / "model")
     assert predictor.answer("What fell?", "The risk fell to 3 percent.").candidates

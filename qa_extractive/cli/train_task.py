@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.errors import DataError
-from qa_extractive.task.packing import model_path
 
 if TYPE_CHECKING:
     from qa_extractive.dataset.columns import ColumnNames
@@ -157,6 +156,7 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
     from qa_extractive.task.gate import Gate
     from qa_extractive.task.labelling import LabellingSettings
     from qa_extractive.task.outcome import TaskSettings
+    from qa_extractive.task.packing import model_path
 
     labelling = {
         name: getattr(options, name) for name in ("n_contexts", "n_questions", "min_score", "min_agreement")
@@ -182,6 +182,8 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
 
 def _other(options: argparse.Namespace, base: str) -> str | None:
     """The model that the gate compares with: the one named, or that of ``--init``."""
+    from qa_extractive.task.packing import model_path
+
     name: str | None = options.no_worse_than or options.init
     if name is None or name == _NONE:
         return None
