@@ -182,8 +182,10 @@ def test_texts_are_chosen_by_a_hash_and_not_by_their_place() -> None:
     assert len(chosen) == 5
     assert chosen == backwards[::-1]
     assert len(labelling.choose_contexts(contexts, LabellingSettings(n_contexts=0))) == 30
-    rehearsed = rehearsal_questions(contexts, settings)
+    rehearsed = rehearsal_questions(contexts, settings, 100)
     assert len(rehearsed) == 10
+    assert rehearsed == rehearsal_questions(contexts, settings, 100)
+    assert len(rehearsal_questions(contexts, settings, 4)) == 4
     assert not any(e.spans or e.references or e.answerable is not None for e in rehearsed)
 
 

@@ -148,7 +148,7 @@ def read_files(
     if not test:
         n_rows = round(HELD_OUT_SHARE * len(train)) if hold_out is None else hold_out
         train, measured = held_out(train, n_rows, seed)
-    name = ", ".join(path.name for path in (data or unlabelled)) or "nothing"
+    name = ", ".join(path.name for path in (data or unlabelled)) or "the data"
     return Job(
         name=name,
         train=train,

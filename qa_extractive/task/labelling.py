@@ -124,11 +124,20 @@ def choose_contexts(contexts: Sequence[Context], settings: LabellingSettings) ->
     return [context for context in contexts if context in chosen]
 
 
-def rehearsal_questions(contexts: Sequence[Context], settings: LabellingSettings) -> tuple[Example, ...]:
-    """Questions made by rule for texts, without labels: what an anchor is asked."""
+def rehearsal_questions(
+    contexts: Sequence[Context], settings: LabellingSettings, n_most: int
+) -> tuple[Example, ...]:
+    """Questions made by rule for texts, without labels: what an anchor is asked.
+
+    Args:
+        contexts: The texts.
+        settings: How many of them, and how many questions each.
+        n_most: Questions at most, drawn with the seed: an anchor must not outweigh what is to be learned.
+    """
     made = [each for context in choose_contexts(contexts, settings) for each in _by_rule(context, settings)]
+    drawn = random.Random(settings.seed).sample(made, min(n_most, len(made)))
     return tuple(
-        Example(f"rehearsal-{i}", each.question, source="rehearsal") for i, each in enumerate(made, start=1)
+        Example(f"rehearsal-{i}", each.question, source="rehearsal") for i, each in enumerate(drawn, start=1)
     )
 
 

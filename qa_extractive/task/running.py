@@ -46,6 +46,7 @@ from qa_extractive.windows import Windower
 MODEL, CHECKPOINT, ARCHIVE = "model", "checkpoint", f"model{ARCHIVE_SUFFIX}"
 LABELLED_FILE = "unlabelled_rows.jsonl.gz"
 _WORK = "work"
+_REHEARSED, _LEAST_ROWS = 3, 10  # rehearsed questions for each labelled row, counted as at least so many
 
 Say = Callable[[str], None]
 
@@ -182,7 +183,8 @@ class _Run:
             return None
         rows = {e.question.context: e for e in self.rows if e.question.context.strip()}
         texts = [Context(e.id, text, e.question.title) for text, e in rows.items()]
-        asked = rehearsal_questions([*texts, *self.job.contexts], settings.labelling)
+        n_most = _REHEARSED * max(_LEAST_ROWS, len(self.rows))
+        asked = rehearsal_questions([*texts, *self.job.contexts], settings.labelling, n_most)
         return Distillation(
             open_span_model(settings.base).backend,
             settings.anchor_weight,
