@@ -107,6 +107,23 @@ def test_a_table_without_an_answer_column_is_refused_for_training_and_for_testin
     assert "test rows have no answers" in errors[1]
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "test.csv"),
+        (b'question,answer,context\n"What?,5,"never closed', "test.csv"),
+        (b"question;answer;context\nWhat?;5;It was 5.\n", "not parted by what its name says"),
+        (b"question,answer,context\nWhat?,5,It was \xe9t\xe9.\n", "test.csv"),
+        (b"question,question,answer,context\na,b,5,It was 5.\n", "test.csv"),
+    ],
+)
+def test_a_table_that_is_none_is_an_error_with_its_name(tmp_path: Path, content: bytes, says: str) -> None:
+    folder = task(tmp_path / "t", TRAIN, TEST)
+    (folder / "test.csv").write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        checked(folder).require_usable()
+
+
 def test_copies_are_left_out_and_contradictions_are_kept(tmp_path: Path) -> None:
     question, answer, context = row(3)
     train = [*TRAIN, (f"  {question.upper()} ", answer, f"{context}\n"), (question, "risk", context)]

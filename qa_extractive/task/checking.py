@@ -10,6 +10,7 @@ from typing import Any
 
 from qa_extractive.alignment.aligning import AlignmentReport, align_examples
 from qa_extractive.dataset.contexts import Context
+from qa_extractive.dataset.loading import Problem
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 from qa_extractive.task.job import Job, folded
@@ -81,8 +82,7 @@ def check(job: Job, *, accepts: Callable[[Example], bool] = lambda _: True) -> C
     )
     notes.facts = [*_facts(checked, aligned.report, aligned_test.report), *notes.facts]
     if job.problems:
-        shown = [f"{p.path.name}, row {p.row}: {p.message}" for p in job.problems[:_N_SHOWN]]
-        notes.warnings.insert(0, f"{len(job.problems)} rows cannot be read: {'; '.join(shown)}")
+        notes.warnings.insert(0, f"{len(job.problems)} rows cannot be read: {_shown(job.problems)}")
     _note_numbers(checked, aligned.report, notes)
     errors = job.errors or tuple(_errors(checked, aligned.report))
     findings = Findings(errors, tuple(notes.warnings), tuple(notes.facts))
@@ -256,8 +256,9 @@ def _note_numbers(job: Job, train: AlignmentReport, notes: _Notes) -> None:
 
 def _errors(job: Job, train: AlignmentReport) -> list[str]:
     errors = []
+    unread = f": {_shown(job.problems)}" if job.problems else ""
     if not job.train and not job.contexts:
-        errors.append("there is no training row that can be used")
+        errors.append(f"there is no training row that can be used{unread}")
     elif job.train and not any(e.is_labelled for e in job.train):
         labelled = any(e.references for e in job.train)
         errors.append(
@@ -266,10 +267,14 @@ def _errors(job: Job, train: AlignmentReport) -> list[str]:
             else "the training rows have no answers: name their column with --answer-column"
         )
     if not job.test:
-        errors.append("there is no test row that can be used")
+        errors.append(f"there is no test row that can be used{unread}")
     elif all(e.answerable is None and not e.references for e in job.test):
         errors.append("the test rows have no answers: name their column with --answer-column")
     return errors
+
+
+def _shown(problems: Sequence[Problem]) -> str:
+    return "; ".join(f"{p.path.name}, row {p.row}: {p.message}" for p in problems[:_N_SHOWN])
 
 
 def _asked(example: Example) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def cross_validated(
         examples: Labelled rows.
         run: Trains a student on some of them, in a folder to be made.
         folds: Documents held out in turn (``folds_of``).
-        work: Where the students go.
+        work: Where the students go; each is removed once it has answered.
     """
     rows: list[ScoredRow] = []
     for number, fold in enumerate(folds, start=1):
@@ -107,4 +108,5 @@ def cross_validated(
         out = [e for e in examples if document_of(e) in fold]
         student = run(kept, work / f"fold-{number}")
         rows += run_system(open_torch(student.folder, f"fold {number}"), out).rows
+        shutil.rmtree(student.folder)
     return rows
