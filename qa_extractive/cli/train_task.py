@@ -118,7 +118,7 @@ def is_task(options: argparse.Namespace) -> bool:
 def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
     from qa_extractive.task.outcome import WeakTeacherError
-    from qa_extractive.task.report import findings_lines, score_lines, verdict_lines, write_outcome
+    from qa_extractive.task.report import findings_lines, score_lines, verdict_lines
     from qa_extractive.task.running import run_job
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
@@ -131,7 +131,6 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     except WeakTeacherError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_WEAK_TEACHER
-    write_outcome(options.output, outcome)
     print("\n".join(["", *score_lines(outcome.scores), "", *verdict_lines(outcome.verdict)]))
     return _ended(outcome, options.output)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from qa_extractive.predictor import Predictor
@@ -11,9 +12,7 @@ ARCHIVE_SUFFIX = ".tar.gz"
 
 def pack_model(folder: Path, target: Path) -> Path:
     """Pack an exported model into one file that ``Predictor`` opens."""
-    from qa_extractive.export.archive import pack
-
-    return pack(folder, target)
+    return Path(import_module("qa_extractive.export.archive").pack(folder, target))
 
 
 def model_path(name: str) -> str:

@@ -28,6 +28,7 @@ from qa_extractive.task.labelling import (
 )
 from qa_extractive.task.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
 from qa_extractive.task.packing import ARCHIVE_SUFFIX, pack_model
+from qa_extractive.task.report import write_outcome
 from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
 from qa_extractive.task.students import (
     Student,
@@ -59,7 +60,7 @@ def run_job(
     endpoint: EndpointSettings | None = None,
     say: Say = lambda _: None,
 ) -> Outcome:
-    """Make a student of a job in ``output``; a refused one leaves neither model nor archive there.
+    """Make a student of a job in ``output``, with its report; a refused one leaves no model there.
 
     Args:
         checked: The job; usable (``CheckedJob.require_usable``).
@@ -134,6 +135,7 @@ class _Run:
             else changes(scores.of(base_name)[0], scores.of(choice.name)[0]),
             verdict=verdict,
         )
+        write_outcome(self.output, outcome)  # before anything is packed, so that it is there whatever happens
         self.keep(outcome, folders)
         return outcome
 
@@ -296,7 +298,6 @@ class _Run:
 
     def keep(self, outcome: Outcome, folders: Mapping[str, Path]) -> None:
         """Move the chosen student to its place and pack it; nothing of one that was refused."""
-        self.output.mkdir(parents=True, exist_ok=True)
         if not outcome.verdict.is_accepted:
             return
         name = outcome.choice.name
