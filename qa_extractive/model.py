@@ -19,6 +19,8 @@ from qa_extractive.windows import Window
 
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
 IGNORE = -1
+ABSENT = -1e4
+"""Logit of a position that cannot be chosen."""
 
 
 class SpanReaderConfig(PretrainedConfig):
@@ -179,8 +181,8 @@ def uses_type_ids(config: PretrainedConfig) -> bool:
 
 def _span_loss(logits: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Negative log of the probability mass on the right positions, shape (n_windows,)."""
-    log_probs = logits.float().masked_fill(~mask, -1e4).log_softmax(-1)
-    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(~_first_of_each(positions), -1e4)
+    log_probs = logits.float().masked_fill(~mask, ABSENT).log_softmax(-1)
+    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(~_first_of_each(positions), ABSENT)
     return -chosen.logsumexp(-1)
 
 

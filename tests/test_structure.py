@@ -39,6 +39,7 @@ LAYERS = (
     "batch",
     "evaluation",
     "report",
+    "task",
     "service",
     "cli",
 )

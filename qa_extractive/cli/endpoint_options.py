@@ -62,10 +62,11 @@ def endpoint_settings(options: argparse.Namespace) -> EndpointSettings:
         "n_retries": options.openai_retries,
         "timeout_s": options.openai_timeout,
         "max_tokens": options.openai_max_tokens,
+        "seed": options.seed,
     }
     prices = Prices(options.openai_prompt_price, options.openai_completion_price)
     settings = {name: value for name, value in given.items() if value is not None}
-    return EndpointSettings(prices=prices, seed=options.seed, **settings)
+    return EndpointSettings(prices=prices, **settings)
 
 
 def _positive(text: str) -> float:

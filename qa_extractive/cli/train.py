@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.training.report import REPORT_FILE
@@ -36,11 +37,17 @@ _SETTINGS: dict[str, tuple[type, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``train``."""
-    data = parser.add_mutually_exclusive_group(required=True)
+    data = parser.add_mutually_exclusive_group()
     data.add_argument(
         "--data", nargs="+", type=Path, metavar="F", help="training files: CSV, TSV, JSONL, Parquet, JSON"
     )
     data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
+    data.add_argument(
+        "--task",
+        type=Path,
+        metavar="DIR",
+        help="a task folder: train.csv, test.csv, perhaps unstructured.csv",
+    )
     parser.add_argument(
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
@@ -67,15 +74,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=about + shown)
     for option in ("question", "context", "title", "answer", "id"):
         parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
+    add_task_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train; 0 on success."""
+    """Train; 0 on success, else as ``train_task`` says."""
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    if is_task(options):
+        return run_task(options, overrides)
+    if options.data is None and options.recipe is None:
+        raise DataError(
+            "there is nothing to train on: give --data, --recipe, --task, or --init and --unlabelled"
+        )
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
     if options.recipe is None and options.from_stage != 1:
         raise DataError("--from-stage is a recipe's: give --recipe")
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    overrides = {name: value for name, value in given.items() if value is not None}
     if options.recipe is None:
         _train(_from_files(options), TrainConfig(**overrides), options.base, options.output, options)
     else:

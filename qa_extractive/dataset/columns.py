@@ -104,6 +104,26 @@ def resolve_columns(columns: Sequence[str], names: ColumnNames, *, need_answer: 
     )
 
 
+def context_columns(columns: Sequence[str], names: ColumnNames) -> tuple[str, str | None, str | None]:
+    """The columns of the context, of the title and of the question of a table that may ask nothing.
+
+    Args:
+        columns: The columns there are.
+        names: Those the user named. A title or question so named may be missing.
+
+    Raises:
+        DataError: There is no context, or the one named is missing.
+    """
+    context = _by_name(columns, names.context) if names.context else _find(columns, "context", None)
+    if context is None:
+        raise _missing(columns, "context", "no column for it")
+    title, question = (
+        _find(columns, part, named if named and _by_name(columns, named) else None)
+        for part, named in (("title", names.title), ("question", names.question))
+    )
+    return context, title, question
+
+
 def question_from_row(row: Row, columns: TableColumns) -> Question:
     """The question of a row; a blank title is none. DataError for a bad row or a missing cell."""
     if row.error is not None:

@@ -25,6 +25,7 @@ from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
 from qa_extractive.training.card import write_card
+from qa_extractive.training.distillation import Distillation, TaughtTrainer
 from qa_extractive.training.mixture import Mixture, mix
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.span_trainer import (
@@ -39,6 +40,7 @@ from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
 logger = logging.getLogger(__name__)
 
 TRAIN_FILE = "train.json"
+LOG_FILE = "training_log.json"
 CALIBRATION_EXAMPLES_FILE = "calibration_examples.jsonl.gz"
 FRESH_EXAMPLES_FILE = "fresh_examples.jsonl.gz"
 _WEIGHT_FILES = ("model.safetensors", "model.onnx")
@@ -51,6 +53,7 @@ def train(
     output: Path,
     config: TrainConfig,
     resume: bool = False,
+    distillation: Distillation | None = None,
 ) -> TrainReport:
     """Train on labelled examples and write a calibrated checkpoint folder.
 
@@ -60,6 +63,7 @@ def train(
         output: Folder to write; its ``checkpoints`` subfolder makes the run resumable.
         config: The settings.
         resume: Continue from the last checkpoint in ``output``, if there is one.
+        distillation: A teacher to learn from beside the labels; None for none.
 
     Raises:
         DataError: No example is labelled, or ``output`` holds another run.
@@ -70,10 +74,21 @@ def train(
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = mix(_readable(examples, windower), config)
-    windows = label_windows(Windower(tokenizer, _training_window(reader.window, config)), mixture.train)
-    if not any(w.span_weight or w.answerable is not None for w in windows):
+    taught = _rehearsed(distillation, windower)
+    learned = [*mixture.train, *taught]
+    windows = label_windows(Windower(tokenizer, _training_window(reader.window, config)), learned)
+    if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
         raise DataError("no training example is labelled: check the answer column and the alignment report")
-    trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
+    if distillation is None:
+        trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
+    else:
+        trainer = TaughtTrainer(
+            *(model, windows, output, config),
+            windower=windower,
+            dev=mixture.dev,
+            distillation=distillation,
+            targets=distillation.targets(windows, learned),
+        )
     result = trainer.train(resume_from_checkpoint=last_checkpoint(output) if resume else None)
     report = _report(base, mixture, trainer, len(windows), result.training_loss)
     _save(output, trainer, tokenizer, reader, mixture, base_calibration(base))
@@ -81,6 +96,14 @@ def train(
     write_card(output, report, config)
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     return report
+
+
+def _rehearsed(distillation: Distillation | None, windower: Windower) -> list[Example]:
+    """What only the teacher teaches, without labels."""
+    if distillation is None:
+        return []
+    unlabelled = [dataclasses.replace(e, spans=(), answerable=None) for e in distillation.rehearsal]
+    return [example for example in unlabelled if windower.accepts(example.question)]
 
 
 def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
@@ -211,6 +234,7 @@ def _save(
     fallback: Calibration | None,
 ) -> None:
     trainer.model.save_pretrained(output)
+    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
     calibrate_torch(trainer.model, trainer.windower, mixture.calibration, fallback).save(output)

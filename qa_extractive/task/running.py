@@ -1,0 +1,318 @@
+"""A checked job -> a student: the teacher checked, texts labelled, runs, scores, gate, export, archive."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from qa_extractive.config import WindowConfig
+from qa_extractive.dataset.contexts import Context
+from qa_extractive.dataset.example_jsonl import examples_to_jsonl
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.evaluation.chat_endpoint import EndpointSettings
+from qa_extractive.evaluation.comparing import compare
+from qa_extractive.evaluation.systems import DEFAULT, System, open_system
+from qa_extractive.export.exporting import export
+from qa_extractive.predictor import DEFAULT_MODEL
+from qa_extractive.records import Example
+from qa_extractive.task.card import add_to_card
+from qa_extractive.task.checking import CheckedJob
+from qa_extractive.task.gate import Verdict, f1_difference, judge
+from qa_extractive.task.labelling import (
+    SOURCE,
+    Labelled,
+    label_contexts,
+    rehearsal_questions,
+)
+from qa_extractive.task.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
+from qa_extractive.task.packing import ARCHIVE_SUFFIX, pack_model
+from qa_extractive.task.report import write_outcome
+from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
+from qa_extractive.task.students import (
+    Student,
+    cross_validated,
+    folds_of,
+    settings_for,
+    taught_settings,
+    teach,
+)
+from qa_extractive.task.teachers import Teacher, open_span_model, open_teacher, system_name
+from qa_extractive.task.validation import TeacherCheck, check_teacher
+from qa_extractive.training.distillation import Distillation
+from qa_extractive.training.run import LOG_FILE, load_tokenizer
+from qa_extractive.windows import Windower
+
+MODEL, CHECKPOINT, ARCHIVE = "model", "checkpoint", f"model{ARCHIVE_SUFFIX}"
+LABELLED_FILE = "unlabelled_rows.jsonl.gz"
+_WORK = "work"
+_REHEARSED, _LEAST_ROWS = 3, 10  # rehearsed questions for each labelled row, counted as at least so many
+
+Say = Callable[[str], None]
+
+
+def run_job(
+    checked: CheckedJob,
+    settings: TaskSettings,
+    output: Path,
+    *,
+    endpoint: EndpointSettings | None = None,
+    say: Say = lambda _: None,
+) -> Outcome:
+    """Make a student of a job in ``output``, with its report; a refused one leaves no model there.
+
+    Args:
+        checked: The job; usable (``CheckedJob.require_usable``).
+        settings: How.
+        output: Folder to write; missing or empty.
+        endpoint: Where an ``openai:`` teacher answers.
+        say: Told what is going on, a line at a time.
+
+    Raises:
+        WeakTeacherError: The teacher is needed and cannot do the task.
+        QAError: The base or the teacher cannot be had, or ``output`` is not empty.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DataError(f"{output} is not empty: give another --output")
+    run = _Run(checked, settings, output, endpoint, say)
+    try:
+        return run.run()
+    finally:
+        shutil.rmtree(run.work, ignore_errors=True)
+
+
+def accepts(base: str) -> Callable[[Example], bool]:
+    """Whether a base can read an example: not one whose question is too long for it."""
+    try:
+        windower = open_span_model(base).windower
+    except ModelError:  # a plain encoder
+        windower = Windower(load_tokenizer(base), WindowConfig())
+    return lambda example: windower.accepts(example.question)
+
+
+class _Run:
+    """The steps of a job, in order."""
+
+    def __init__(
+        self,
+        checked: CheckedJob,
+        settings: TaskSettings,
+        output: Path,
+        endpoint: EndpointSettings | None,
+        say: Say,
+    ) -> None:
+        self.checked, self.settings, self.output, self.say = checked, settings, output, say
+        self.job = checked.job
+        self.work = output / _WORK
+        self.endpoint = endpoint
+        self.rows = (*self.job.train, *self.job.replay)
+        self.config = settings_for(len(self.rows), dict(settings.overrides))
+
+    def run(self) -> Outcome:
+        teacher = self.open_teacher()
+        check = self.check(teacher)
+        labelled = self.label(teacher)
+        soft = self.soft(teacher) if labelled.examples else None
+        students = self.students(labelled, soft)
+        folders = {name: self.export(name, student) for name, student in students.items()}
+        choice = self.choose(students)
+        base_name, other_name, scores = self.score(folders)
+        verdict = self.judge(choice, other_name, scores)
+        outcome = Outcome(
+            checked=self.checked,
+            settings=self.settings,
+            config=self.config,
+            teacher=check,
+            labelled=labelled,
+            has_logits=soft is not None,
+            students=students,
+            scores=scores,
+            choice=choice,
+            base_name=base_name,
+            changes=None
+            if base_name is None
+            else changes(scores.of(base_name)[0], scores.of(choice.name)[0]),
+            verdict=verdict,
+        )
+        write_outcome(self.output, outcome)  # before anything is packed, so that it is there whatever happens
+        self.keep(outcome, folders)
+        return outcome
+
+    def open_teacher(self) -> Teacher:
+        own = self.settings.base if self.settings.keeps_base else DEFAULT
+        names = self.settings.teacher or (own,)
+        return open_teacher(names, endpoint=self.endpoint, description=self.job.description)
+
+    def check(self, teacher: Teacher) -> TeacherCheck | None:
+        settings = self.settings
+        self.say(f"checking the teacher {teacher.name}")
+        check = check_teacher(
+            teacher,
+            self.job.train,
+            min_f1=settings.min_teacher_f1,
+            n_bootstrap=settings.n_bootstrap,
+            seed=settings.seed,
+        )
+        if check is not None and not check.can and (self.job.contexts or settings.min_teacher_f1 is not None):
+            raise WeakTeacherError(check)
+        return check
+
+    def label(self, teacher: Teacher) -> Labelled:
+        if not self.job.contexts:
+            return Labelled()
+        self.say(f"labelling texts: {len(self.job.contexts):,} there are")
+        labelled = label_contexts(self.job.contexts, teacher, self.settings.labelling)
+        self.output.mkdir(parents=True, exist_ok=True)
+        examples_to_jsonl(self.output / LABELLED_FILE, labelled.examples)
+        return labelled
+
+    def soft(self, teacher: Teacher) -> Distillation | None:
+        """What the student learns from the teacher's logits of the rows that it labelled."""
+        settings = self.settings
+        backend = teacher.backend_for(load_tokenizer(self.base_folder()))
+        if backend is None or not settings.distillation_weight:
+            return None
+        return Distillation(
+            backend, settings.distillation_weight, settings.temperature, sources=frozenset({SOURCE})
+        )
+
+    @cached_property
+    def anchor(self) -> Distillation | None:
+        """What keeps the student near the model it started from: its logits of all that is read."""
+        settings = self.settings
+        if not (settings.keeps_base and settings.anchor_weight):
+            return None
+        rows = {e.question.context: e for e in self.rows if e.question.context.strip()}
+        texts = [Context(e.id, text, e.question.title) for text, e in rows.items()]
+        n_most = _REHEARSED * max(_LEAST_ROWS, len(self.rows))
+        asked = rehearsal_questions([*texts, *self.job.contexts], settings.labelling, n_most)
+        return Distillation(
+            open_span_model(settings.base).backend,
+            settings.anchor_weight,
+            settings.temperature,
+            rehearsal=asked,
+        )
+
+    def base_folder(self) -> Path | str:
+        base = self.settings.base
+        return DEFAULT_MODEL if base == DEFAULT else base
+
+    def students(self, labelled: Labelled, soft: Distillation | None) -> dict[str, Student]:
+        """The student without and the one with the unlabelled texts, as far as there are rows for each."""
+        made: dict[str, Student] = {}
+        if self.rows:
+            self.say(f"training on {len(self.rows):,} labelled rows")
+            made[_named(len(self.rows), 0)] = self.fit(self.rows, self.settings.base, self.work / "labelled")
+        if labelled.examples:
+            self.say(f"training on {len(labelled.examples):,} rows that the teacher labelled")
+            taught = teach(
+                labelled.examples,
+                base=self.settings.base,
+                output=self.work / "taught",
+                config=taught_settings(self.config),
+                distillation=soft,
+            )
+            name = _named(len(self.rows), len(labelled.examples))
+            if self.rows:
+                self.say(f"training on {len(self.rows):,} labelled rows after these")
+                taught = self.fit(self.rows, str(taught.folder), self.work / "both")
+            made[name] = taught
+        if not made:
+            raise DataError(
+                "there is nothing to train on: no labelled row, and no text the teacher could label"
+            )
+        return made
+
+    def fit(self, rows: Sequence[Example], base: str, folder: Path) -> Student:
+        return teach(rows, base=base, output=folder, config=self.config, distillation=self.anchor)
+
+    def export(self, name: str, student: Student) -> Path:
+        """The int8 model; calibrated on held-out rows if there are any, else with the base's calibration."""
+        folder = self.work / f"{student.folder.name}-onnx"
+        self.say(f"exporting: {name}")
+        has_rows = bool(student.report.n_calibration)
+        export(student.folder, folder, calibrate=None if has_rows else (), check=self.job.train)
+        shutil.copyfile(student.folder / LOG_FILE, folder / LOG_FILE)
+        return folder
+
+    def choose(self, students: Mapping[str, Student]) -> Choice:
+        """The student to ship: the only one, or the better in cross-validation; the test plays no part."""
+        *_, last = students
+        folds = (
+            folds_of(self.rows, self.settings.folds, self.settings.seed) if self.settings.folds > 1 else []
+        )
+        if len(students) == 1:
+            return Choice(last, "there is no other")
+        if len(folds) < 2:
+            return Choice(last, "not cross-validated: the texts were given to be used")
+        self.say(f"cross-validating in {len(folds)} folds")
+        bases = (self.settings.base, str(self.work / "taught"))
+        found: dict[str, float] = {}
+        for number, (name, base) in enumerate(zip(students, bases, strict=True)):
+            rows = cross_validated(
+                self.rows,
+                lambda kept, folder, base=base: self.fit(kept, base, folder),  # type: ignore[misc]
+                folds=folds,
+                work=self.work / f"folds-{number}",
+            )
+            found[name] = mean_f1(rows) or 0.0
+        best = max(found, key=lambda name: found[name])
+        return Choice(best, f"the better of both in {len(folds)} folds of the labelled rows", found)
+
+    def score(self, folders: Mapping[str, Path]) -> tuple[str | None, str | None, Scores]:
+        """The names of the base and of the model that the gate compares with, and all scores."""
+        self.say(f"scoring on {len(self.job.test):,} test rows")
+        base = self.base_system()
+        systems: list[System] = [] if base is None else [base]
+        systems += [open_system(str(folder), (), name=name) for name, folder in folders.items()]
+        base_name = None if base is None else base.name
+        other, other_name = self.settings.no_worse_than, base_name
+        if other is None or base is None or other != self.settings.base:
+            other_name = None
+        if other is not None and other_name is None:
+            other_name = f"{_shown(other)}, to be matched"
+            systems.append(open_system(system_name(other), (), name=other_name))
+        settings = self.settings
+        scores = score_systems(systems, self.job.test, n_bootstrap=settings.n_bootstrap, seed=settings.seed)
+        return base_name, other_name, scores
+
+    def base_system(self) -> System | None:
+        """The base as it is; None where it is a plain encoder, which answers nothing."""
+        base = self.settings.base
+        try:
+            return open_system(system_name(base), (), name=f"{_shown(base)}, as it is")
+        except ModelError:
+            if self.settings.keeps_base:
+                raise
+            return None
+
+    def judge(self, choice: Choice, other: str | None, scores: Scores) -> Verdict:
+        results, evaluation = scores.of(choice.name)
+        if other is None:
+            return judge(self.settings.gate, evaluation)
+        settings = self.settings
+        other_results, other_evaluation = scores.of(other)
+        compared = compare((other_results, results), n_bootstrap=settings.n_bootstrap, seed=settings.seed)
+        return judge(settings.gate, evaluation, other_evaluation, f1_difference(compared, choice.name))
+
+    def keep(self, outcome: Outcome, folders: Mapping[str, Path]) -> None:
+        """Move the chosen student to its place and pack it; nothing of one that was refused."""
+        if not outcome.verdict.is_accepted:
+            return
+        name = outcome.choice.name
+        shutil.move(folders[name], self.output / MODEL)
+        shutil.move(outcome.students[name].folder, self.output / CHECKPOINT)
+        add_to_card(self.output / MODEL, outcome)
+        pack_model(self.output / MODEL, self.output / ARCHIVE)
+
+
+def _named(n_rows: int, n_labelled: int) -> str:
+    """What a student is called in the table."""
+    parts = [f"{n_rows:,} labelled rows"] if n_rows else []
+    parts += [f"{n_labelled:,} that the teacher labelled"] if n_labelled else []
+    return f"fine-tuned on {' and '.join(parts)}"
+
+
+def _shown(model: str) -> str:
+    return "embedded model" if model == DEFAULT else Path(model).name

@@ -1,0 +1,193 @@
+"""Learning from another model's logits beside the labels, or instead of them. Needs the [train] extra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from qa_extractive.backend import Backend, WindowLogits
+from qa_extractive.config import TrainConfig
+from qa_extractive.errors import DataError
+from qa_extractive.model import ABSENT, SpanReader
+from qa_extractive.records import Example
+from qa_extractive.training.batching import WindowDataset, collate
+from qa_extractive.training.span_trainer import SpanTrainer
+from qa_extractive.windows import LabelledWindow, Windower
+
+_TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "taught")
+
+TaughtWindow = tuple[LabelledWindow, WindowLogits | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distillation:
+    """What a run learns from a teacher.
+
+    Attributes:
+        teacher: Reads the student's windows, so it must have the student's tokenizer.
+        weight: Of its loss beside that of the labels; positive.
+        temperature: Divides both models' span logits; positive.
+        sources: Sources of the examples that it teaches; None for all.
+        rehearsal: Questions that it alone teaches: whatever labels they have are not read.
+    """
+
+    teacher: Backend
+    weight: float = 1.0
+    temperature: float = 1.0
+    sources: frozenset[str] | None = None
+    rehearsal: tuple[Example, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise DataError unless weight and temperature are positive."""
+        if not (self.weight > 0 and self.temperature > 0):
+            raise DataError(
+                f"distillation needs a positive weight and temperature, not {self.weight} and "
+                f"{self.temperature}"
+            )
+
+    def targets(
+        self, windows: Sequence[LabelledWindow], examples: Sequence[Example]
+    ) -> list[WindowLogits | None]:
+        """The teacher's logits of each window of an example that it teaches; None for the others.
+
+        Args:
+            windows: Windows of the examples, in any order.
+            examples: What ``question_index`` of a window counts.
+        """
+        chosen = [i for i, each in enumerate(windows) if self._teaches(examples[each.window.question_index])]
+        logits = self.teacher.run([windows[i].window for i in chosen])
+        found = dict(zip(chosen, logits, strict=True))
+        return [found.get(i) for i in range(len(windows))]
+
+    def _teaches(self, example: Example) -> bool:
+        return self.sources is None or example.source in self.sources
+
+
+class TaughtDataset(WindowDataset):
+    """Labelled windows, each with the teacher's logits or None."""
+
+    def __init__(self, windows: Sequence[LabelledWindow], targets: Sequence[WindowLogits | None]) -> None:
+        """Take both; they are not copied."""
+        super().__init__(windows)
+        self.targets = targets
+
+    def __getitem__(self, index: int) -> TaughtWindow:  # type: ignore[override]
+        """One window and its target."""
+        return self.windows[index], self.targets[index]
+
+
+def collate_taught(taught: Sequence[TaughtWindow]) -> dict[str, torch.Tensor]:
+    """``collate`` of the windows and the teacher's logits, padded alike.
+
+    ``taught`` is 1 where there are any, shape (n_windows,); ``teacher_answerability`` is NaN where the
+    teacher has no such head.
+    """
+    batch = collate([labelled for labelled, _ in taught])
+    shape = batch["input_ids"].shape
+    start, end = torch.zeros(shape), torch.zeros(shape)
+    answerability, is_taught = torch.full(shape[:1], float("nan")), torch.zeros(shape[:1])
+    for i, (_, target) in enumerate(taught):
+        if target is None:
+            continue
+        start[i, : len(target.start)] = torch.from_numpy(target.start.copy())
+        end[i, : len(target.end)] = torch.from_numpy(target.end.copy())
+        is_taught[i] = 1.0
+        if target.answerability is not None:
+            answerability[i] = target.answerability
+    values = (start, end, answerability, is_taught)
+    return batch | dict(zip(_TARGETS, values, strict=True))
+
+
+class TaughtTrainer(SpanTrainer):
+    """``SpanTrainer`` whose loss has a part for the teacher's logits."""
+
+    def __init__(
+        self,
+        model: SpanReader,
+        windows: Sequence[LabelledWindow],
+        output: Path,
+        config: TrainConfig,
+        *,
+        windower: Windower,
+        dev: Sequence[Example],
+        distillation: Distillation,
+        targets: Sequence[WindowLogits | None],
+    ) -> None:
+        """Take the arguments of ``SpanTrainer``, the teacher's settings and its logits of the windows."""
+        super().__init__(model, windows, output, config, windower=windower, dev=dev)
+        self.distillation = distillation
+        self.train_dataset: TaughtDataset = TaughtDataset(windows, targets)
+        self.data_collator = collate_taught
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The loss of the labels plus ``weight`` times that of the teacher."""
+        target = {name: inputs[name] for name in _TARGETS}
+        labelled = {name: value for name, value in inputs.items() if name not in target}
+        loss, output = super().compute_loss(model, labelled, *args, **kwargs | {"return_outputs": True})
+        soft = distillation_loss(
+            output,
+            target,
+            inputs["context_mask"],
+            temperature=self.distillation.temperature,
+            answerability_weight=self.config.answerability_weight,
+        )
+        return loss + self.distillation.weight * soft
+
+
+def distillation_loss(
+    output: Mapping[str, torch.Tensor],
+    target: Mapping[str, torch.Tensor],
+    context_mask: torch.Tensor,
+    *,
+    temperature: float,
+    answerability_weight: float,
+) -> torch.Tensor:
+    """How far a student is from its teacher: 0 where both say the same; a scalar.
+
+    The squared temperature times the mean, over starts and ends, of the Kullback-Leibler divergence of the
+    student's distribution over the positions of the mask from the teacher's (Hinton et al. 2015, arXiv
+    1503.02531); plus that of the answerability, at temperature 1. Averaged over the windows that are taught.
+
+    Args:
+        output: ``start_logits`` and ``end_logits``, shape (n_windows, n_tokens), and
+            ``answerability_logit``, (n_windows,), of the student.
+        target: What ``collate_taught`` adds.
+        context_mask: True where a span may lie and at position 0, shape (n_windows, n_tokens).
+        temperature: Divides the span logits of both.
+        answerability_weight: Weight of the answerability beside the spans.
+    """
+    taught = target["taught"]
+    spans = sum(
+        _divergence(output[f"{end}_logits"], target[f"teacher_{end}"], context_mask, temperature)
+        for end in ("start", "end")
+    )
+    logit, teacher = output["answerability_logit"].float(), target["teacher_answerability"]
+    known = taught * torch.isfinite(teacher)
+    answerability = _bernoulli_divergence(logit, torch.nan_to_num(teacher))
+    span_loss = (spans / 2 * taught).sum() / taught.sum().clamp(min=1.0)
+    return span_loss + answerability_weight * (answerability * known).sum() / known.sum().clamp(min=1.0)
+
+
+def _divergence(
+    student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Temperature squared times KL(teacher || student) of each window, shape (n_windows,)."""
+    log_q, log_p = (
+        (logits.float() / temperature).masked_fill(~mask, ABSENT).log_softmax(-1)
+        for logits in (student, teacher)
+    )
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def _bernoulli_divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    prob = teacher.sigmoid()
+    cross, entropy = (
+        functional.binary_cross_entropy_with_logits(logit, prob, reduction="none")
+        for logit in (student, teacher)
+    )
+    return cross - entropy
