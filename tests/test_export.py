@@ -254,8 +254,8 @@ def test_broken_checkpoint(tmp_path: Path, files: dict[str, str], message: str) 
 
 
 def test_unknown_quantization(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8 or none"):
-        export(tiny_checkpoint, tmp_path / "out", quantize="int4")
+    with pytest.raises(ExportError, match="int8, int4, fp16 or none, got 'int3'"):
+        export(tiny_checkpoint, tmp_path / "out", quantize="int3")
 
 
 def test_rebuilt_fp32_is_the_checkpoint(tiny_checkpoint: Path, tiny_fp32: Path) -> None:

@@ -31,6 +31,7 @@ LAYERS = (
     "model",
     "threads",
     "onnx_backend",
+    "packing",
     "answering",
     "predictor",
     "calibration_fit",
