@@ -22,6 +22,7 @@ LAYERS = (
     "sentences",
     "metrics",
     "tables",
+    "papers",
     "dataset",
     "alignment",
     "windows",
