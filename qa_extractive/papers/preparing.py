@@ -73,7 +73,7 @@ def prepare(
 
     Columns: ``title, abstract, sections, pmid, doi, year, journal, authors, file, record``; sections and
     authors are lists (JSON in a CSV), ``file`` is the path below the folder, ``record`` the number in the file.
-    Links and hidden files are skipped. A bad file or record stops no other.
+    Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:
         folder: With ``.txt``, ``.json``, ``.jsonl`` and ``.xml`` files (JATS, PubMed), each also ``.gz`` or
@@ -167,27 +167,23 @@ def _fill(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, each folder's own before those inside it, by name.
+    """All files below a folder that are not hidden, each folder's own before those inside it, by name.
 
-    Folders that are not gone into, as links, hidden or not to be opened, come out like files.
+    Folders that are not gone into, as links or not to be opened, come out like files.
     """
     closed: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
-        folders.sort()
-        left_out = [name for name in folders if name[0] == "." or Path(place, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in left_out]
-        for name in sorted(names + left_out):
-            yield Path(place, name)
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in links)
+        yield from (Path(place, name) for name in sorted(names + links) if name[0] != ".")
     yield from closed
 
 
 def _outcomes(path: Path) -> Iterator[Outcome]:
-    if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
-        yield Skipped(None, "unreadable", "a folder that cannot be opened")
-    elif path.is_symlink():
+    if path.is_symlink():
         yield Skipped(None, "a link", "links are not followed: copy the file")
-    elif path.name.startswith("."):
-        yield Skipped(None, "hidden", "its name begins with a dot")
+    elif path.is_dir():
+        yield Skipped(None, "unreadable", "a folder that cannot be opened")
     else:
         yield from read_papers(path)
 

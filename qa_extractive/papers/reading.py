@@ -56,7 +56,8 @@ def read_papers(path: Path) -> Iterator[Outcome]:
     except NoPaperError as error:
         yield Skipped(None, error.kind, error.reason + (" (what came before it was taken)" if found else ""))
     except (DataError, OSError) as error:
-        yield Skipped(None, "unreadable", " ".join(str(error).split()))
+        reason = " ".join(str(error).split()).removeprefix(str(path)).lstrip(" ,:")
+        yield Skipped(None, "unreadable", reason)
     else:
         if not found:
             yield Skipped(None, "no paper", "nothing in it is a paper")
