@@ -249,7 +249,7 @@ VARIANTS: dict[str, Variant] = {
     REFERENCE: Variant("fused graph, nothing quantized", make_fp32),
     SHIPPED: Variant("as export_onnx.py makes it by default", make_shipped),
     "int4": Variant(
-        f"as export_onnx.py --quantize int4: all products MatMulNBits of 4 bits, a scale for {PRODUCT_BLOCK}, "
+        f"as export_onnx.py --quantize int4: products as MatMulNBits of 4 bits, a scale for {PRODUCT_BLOCK}, "
         "word embeddings as shipped",
         make_exported_int4,
     ),

@@ -243,9 +243,7 @@ def test_a_question_too_long_is_one_clear_error(bert: tuple[Predictor, Reader]) 
     assert not isinstance(caught.value, DataError)
 
 
-def test_special_tokens_in_a_text_are_text(
-    bert: tuple[Predictor, Reader], tiny_qa_checkpoint: Path
-) -> None:
+def test_special_tokens_in_a_text_are_text(bert: tuple[Predictor, Reader], tiny_qa_checkpoint: Path) -> None:
     context = "drug [SEP] placebo"
     (window,) = bert[0].windower.windows([Question(QUESTION, context)])
     separator = window.token_ids[-1]

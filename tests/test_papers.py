@@ -24,13 +24,15 @@ JATS = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE article PUBLIC "-//NLM//DTD JATS (Z39.96) v1.2//EN" "https://example.org/JATS-archivearticle1.dtd">
 <article xmlns:xlink="http://www.w3.org/1999/xlink" article-type="research-article">
  <front>
-  <journal-meta><journal-title-group><journal-title>Journal of Salt</journal-title></journal-title-group></journal-meta>
+  <journal-meta><journal-title-group><journal-title>Journal of Salt</journal-title></journal-title-group>
+  </journal-meta>
   <article-meta>
    <article-id pub-id-type="pmid">123</article-id><article-id pub-id-type="doi">10.1/abc</article-id>
    <title-group><article-title>Salt <italic>and</italic>
      pressure<fn id="f"><p>Not the title</p></fn></article-title></title-group>
    <contrib-group>
-    <contrib contrib-type="author"><name><surname>Curie</surname><given-names>Marie</given-names></name></contrib>
+    <contrib contrib-type="author"><name><surname>Curie</surname><given-names>Marie</given-names></name>
+    </contrib>
     <contrib contrib-type="author"><collab>The Salt Group</collab></contrib>
     <contrib contrib-type="editor"><name><surname>Editor</surname></name></contrib>
    </contrib-group>
@@ -38,8 +40,10 @@ JATS = """<?xml version="1.0" encoding="UTF-8"?>
    <pub-date pub-type="epub"><day>3</day><month>12</month><year>2020</year></pub-date>
    <abstract abstract-type="graphical"><p>A picture.</p></abstract>
    <abstract>
-    <sec><title>Background</title><p>Cells at 10<sup>9</sup>/L were counted<sup><xref ref-type="bibr">1</xref></sup>.</p></sec>
-    <sec><title>Results:</title><p>CO<sub>2</sub> fell (p&lt;0.05) by &alpha;&#8201;=&#8201;0.1.</p><p>More.</p></sec>
+    <sec><title>Background</title>
+     <p>Cells at 10<sup>9</sup>/L were counted<sup><xref ref-type="bibr">1</xref></sup>.</p></sec>
+    <sec><title>Results:</title>
+     <p>CO<sub>2</sub> fell (p&lt;0.05) by &alpha;&#8201;=&#8201;0.1.</p><p>More.</p></sec>
    </abstract>
   </article-meta>
  </front>
@@ -48,7 +52,8 @@ JATS = """<?xml version="1.0" encoding="UTF-8"?>
   <sec><label>1</label><title>Methods</title>
    <p>We measured.</p>
    <fig><caption><p>Left out</p></caption></fig>
-   <sec><title>Participants</title><p>212 adults <inline-formula><tex-math>\\usepackage</tex-math></inline-formula>took part.</p>
+   <sec><title>Participants</title>
+    <p>212 adults <inline-formula><tex-math>\\usepackage</tex-math></inline-formula>took part.</p>
     <list><list-item><p>first</p></list-item><list-item><p>second</p></list-item></list></sec>
   </sec>
   <sec><title>Results</title><table-wrap><table><tr><td>9</td></tr></table></table-wrap><p>It fell.</p></sec>
@@ -67,8 +72,9 @@ PUBMED = """<?xml version="1.0"?>
   <AbstractText Label="UNLABELLED">It did.</AbstractText><AbstractText>Really.</AbstractText></Abstract>
   <AuthorList><Author><LastName>Roe</LastName><ForeName>Jane A</ForeName></Author>
   <Author><CollectiveName>A Group</CollectiveName></Author></AuthorList></Article></MedlineCitation>
- <PubmedData><ReferenceList><Reference><ArticleIdList><ArticleId IdType="doi">10.9/other</ArticleId></ArticleIdList>
- </Reference></ReferenceList><ArticleIdList><ArticleId IdType="doi">10.5/own</ArticleId></ArticleIdList></PubmedData>
+ <PubmedData><ReferenceList><Reference>
+  <ArticleIdList><ArticleId IdType="doi">10.9/other</ArticleId></ArticleIdList></Reference></ReferenceList>
+  <ArticleIdList><ArticleId IdType="doi">10.5/own</ArticleId></ArticleIdList></PubmedData>
 </PubmedArticle>
 <PubmedArticle><MedlineCitation><PMID>78</PMID><Article><ArticleTitle>No abstract</ArticleTitle></Article>
 </MedlineCitation></PubmedArticle>
@@ -96,9 +102,7 @@ def test_jats(tmp_path: Path) -> None:
     assert number == 1
     assert paper == Paper(
         title="Salt and pressure",
-        abstract=(
-            "Background: Cells at 10^9/L were counted. Results: CO2 fell (p<0.05) by α = 0.1. More."
-        ),
+        abstract=("Background: Cells at 10^9/L were counted. Results: CO2 fell (p<0.05) by α = 0.1. More."),
         sections=(
             Section("", "Before any section."),
             Section("Methods", "We measured."),
@@ -114,7 +118,9 @@ def test_jats(tmp_path: Path) -> None:
 
 
 def test_prefixes_change_nothing(tmp_path: Path) -> None:
-    plain = '<article><front><article-meta><abstract><p>It fell.</p></abstract></article-meta></front></article>'
+    plain = (
+        "<article><front><article-meta><abstract><p>It fell.</p></abstract></article-meta></front></article>"
+    )
     prefixed = plain.replace("</", "<!/").replace("<", "<j:").replace("<j:!/", "</j:")
     other = prefixed.replace("<j:article>", '<j:article xmlns:j="http://example.org/jats">', 1)
     papers = [outcomes(tmp_path / f"{i}.xml", text) for i, text in enumerate((plain, other))]
@@ -154,7 +160,13 @@ def test_text(tmp_path: Path, text: str, title: str, abstract: str) -> None:
     ("record", "expected"),
     [
         (
-            {"Title": "T", "Abstract": "A  b", "PMID": 12, "DOI": "https://doi.org/10.1/x", "Year": "2019-03"},
+            {
+                "Title": "T",
+                "Abstract": "A  b",
+                "PMID": 12,
+                "DOI": "https://doi.org/10.1/x",
+                "Year": "2019-03",
+            },
             Paper("T", "A b", pmid="12", doi="10.1/x", year=2019),
         ),
         (
@@ -166,14 +178,21 @@ def test_text(tmp_path: Path, text: str, title: str, abstract: str) -> None:
             Paper("T", "Results: It fell.", (Section("Intro", "Once."),), authors=("Ada Lovelace",)),
         ),
         (
-            {"sections": {"Methods": "We did.", "Results": ["It", "fell."]}, "journal": "J", "date": 20200101},
+            {
+                "sections": {"Methods": "We did.", "Results": ["It", "fell."]},
+                "journal": "J",
+                "date": 20200101,
+            },
             Paper(sections=(Section("Methods", "We did."), Section("Results", "It fell.")), journal="J"),
         ),
         (
             {"context": ["One.", "Two."], "authors": "A. Roe; B. Doe", "venue": "V"},
             Paper(abstract="One. Two.", journal="V", authors=("A. Roe", "B. Doe")),
         ),
-        ({"summary": "S", "authors": ["X", {"name": "Y"}, 3, None]}, Paper(abstract="S", authors=("X", "Y", "3"))),
+        (
+            {"summary": "S", "authors": ["X", {"name": "Y"}, 3, None]},
+            Paper(abstract="S", authors=("X", "Y", "3")),
+        ),
     ],
 )
 def test_json(record: dict[str, Any], expected: Paper) -> None:
@@ -324,7 +343,7 @@ def folder(tmp_path: Path) -> Path:
     (made / "sub" / ".git").mkdir(parents=True)
     (made / "b.xml").write_text(JATS, encoding="utf-8")
     (made / "a.xml").write_text(PUBMED)
-    (made / "sub" / "c.txt").write_text("A title\n\nIt fell, \"by\" 5.")
+    (made / "sub" / "c.txt").write_text('A title\n\nIt fell, "by" 5.')
     (made / "sub" / "d.jsonl").write_text('{"abstract": "One."}\nnot json\n')
     (made / "sub" / "e.pdf").write_bytes(b"%PDF")
     (made / "sub" / "f.xml").write_text("<html/>")

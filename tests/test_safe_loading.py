@@ -92,7 +92,11 @@ def test_safetensors_are_taken_where_both_are_there(
 def test_code_in_a_checkpoint_is_not_run(tiny_qa_checkpoint: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_qa_checkpoint, tmp_path / "remote")
     marker = tmp_path / "was here"
-    names = {"AutoConfig": "evil.Config", "AutoModelForQuestionAnswering": "evil.Model", "AutoModel": "evil.Model"}
+    names = {
+        "AutoConfig": "evil.Config",
+        "AutoModelForQuestionAnswering": "evil.Model",
+        "AutoModel": "evil.Model",
+    }
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "evil", "auto_map": names}))
     (folder / "evil.py").write_text(f"open({str(marker)!r}, 'w')\n")

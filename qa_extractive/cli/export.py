@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
     )
     parser.add_argument(
-        "--embedding-bits", type=int, choices=(4, 8), help="of the word embeddings of int8 and int4 (default: 4)"
+        "--embedding-bits",
+        type=int,
+        choices=(4, 8),
+        help="of the word embeddings of int8 and int4 (default: 4)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 

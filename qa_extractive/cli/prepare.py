@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``prepare``."""
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="with .txt, .json, .jsonl, .xml (JATS, PubMed); also .gz, .zst"
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="with .txt, .json, .jsonl, .xml (JATS, PubMed); also .gz, .zst",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="F", help="CSV, TSV, JSONL or Parquet file to write"

@@ -88,7 +88,7 @@ def _refusals(path: Path) -> Iterator[None]:
     """Name the archive, and say in one line what is wrong with it."""
     try:
         yield
-    except _Refusal as error:
+    except _RefusedError as error:
         raise ModelError(f"{path} is refused: {error}") from None
     except (EOFError, tarfile.ReadError) as error:
         is_short = isinstance(error, EOFError) or "data" in str(error)
@@ -103,7 +103,7 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ModelError(f"{where} cannot be read or written: {error.strerror or error}") from None
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """What is wrong with an archive."""
 
 
@@ -157,7 +157,7 @@ class _Capped:
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER_BYTES:
-            raise _Refusal(f"it asks for a header of {size:,} bytes")
+            raise _RefusedError(f"it asks for a header of {size:,} bytes")
         content = self._stream.read(size)
         self._check(self.tell())
         return content
@@ -171,7 +171,7 @@ class _Capped:
 
     def _check(self, position: int) -> None:
         if position > self.limit:
-            raise _Refusal("it holds more than its manifest says")
+            raise _RefusedError("it holds more than its manifest says")
 
 
 class _Unpacking:
@@ -183,7 +183,7 @@ class _Unpacking:
         self._most_bytes = most_bytes
 
     def run(self) -> Manifest:
-        """Write the files of the manifest; _Refusal, or an error of the stream, at the first wrong thing."""
+        """Write the files of the manifest; _RefusedError, or an error of the stream, at the first wrong thing."""
         with tarfile.open(fileobj=self._stream, mode="r:") as archive:  # type: ignore[call-overload]
             manifest = self._manifest(archive)
             written: set[str] = set()
@@ -193,7 +193,7 @@ class _Unpacking:
                 self._write(archive, member, manifest)
             missing = sorted(set(manifest.files) - written)
             if missing:
-                raise _Refusal(f"it lacks {missing[0]}, which its manifest names")
+                raise _RefusedError(f"it lacks {missing[0]}, which its manifest names")
         while self._stream.read(_PIECE_BYTES):  # to its end, where gzip keeps a checksum
             pass
         return manifest
@@ -201,15 +201,17 @@ class _Unpacking:
     def _manifest(self, archive: tarfile.TarFile) -> Manifest:
         first = archive.next()
         if first is None or first.name != MANIFEST_FILE or _kind(first) != "file":
-            raise _Refusal(f"it does not begin with {MANIFEST_FILE}: pack it with export_onnx.py --pack")
+            raise _RefusedError(f"it does not begin with {MANIFEST_FILE}: pack it with export_onnx.py --pack")
         if first.size > _MAX_MANIFEST_BYTES:
-            raise _Refusal(f"its {MANIFEST_FILE} has {first.size:,} bytes")
+            raise _RefusedError(f"its {MANIFEST_FILE} has {first.size:,} bytes")
         try:
             manifest = Manifest.from_json(_content(archive, first).read())
         except ModelError as error:
-            raise _Refusal(str(error)) from None
+            raise _RefusedError(str(error)) from None
         if manifest.n_bytes > self._most_bytes:
-            raise _Refusal(f"it would unpack to {manifest.n_bytes:,} bytes, over {MAX_RATIO} times its size")
+            raise _RefusedError(
+                f"it would unpack to {manifest.n_bytes:,} bytes, over {MAX_RATIO} times its size"
+            )
         framing = 2 * tarfile.BLOCKSIZE * (MAX_FILES + 2) + _RECORD_BYTES
         self._stream.limit = self._stream.tell() + manifest.n_bytes + framing
         return manifest
@@ -218,17 +220,17 @@ class _Unpacking:
         name = shown(member.name)
         kind = _kind(member)
         if kind != "file":
-            raise _Refusal(f"{name} is a {kind}")
+            raise _RefusedError(f"{name} is a {kind}")
         try:
             check_name(member.name)
         except ModelError as error:
-            raise _Refusal(str(error)) from None
+            raise _RefusedError(str(error)) from None
         if member.name in written:
-            raise _Refusal(f"{name} is there twice")
+            raise _RefusedError(f"{name} is there twice")
         if member.name not in manifest.files:
-            raise _Refusal(f"{name} is not in its manifest")
+            raise _RefusedError(f"{name} is not in its manifest")
         if member.size != manifest.files[member.name].n_bytes:
-            raise _Refusal(f"{name} has not the size that its manifest gives")
+            raise _RefusedError(f"{name} has not the size that its manifest gives")
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, manifest: Manifest) -> None:
         safe = _data_filter(member, self._folder)
@@ -239,7 +241,7 @@ class _Unpacking:
                 digest.update(piece)
                 file.write(piece)
         if digest.hexdigest() != manifest.files[member.name].sha256:
-            raise _Refusal(f"the SHA-256 of {shown(member.name)} is not the one its manifest gives")
+            raise _RefusedError(f"the SHA-256 of {shown(member.name)} is not the one its manifest gives")
 
 
 def _kind(member: tarfile.TarInfo) -> str:
@@ -257,12 +259,12 @@ def _kind(member: tarfile.TarInfo) -> str:
 def _data_filter(member: tarfile.TarInfo, folder: Path) -> tarfile.TarInfo:
     """The member as tarfile's own filter lets it pass."""
     if not hasattr(tarfile, "data_filter"):
-        raise _Refusal("this Python's tarfile has no data filter: use 3.10.12, 3.11.4 or newer")
+        raise _RefusedError("this Python's tarfile has no data filter: use 3.10.12, 3.11.4 or newer")
     return tarfile.data_filter(member, str(folder))
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     content = archive.extractfile(member)
     if content is None:
-        raise _Refusal(f"{shown(member.name)} has no content")
+        raise _RefusedError(f"{shown(member.name)} has no content")
     return content

@@ -10,9 +10,21 @@ from qa_extractive.papers.safe_xml import Element
 
 # What is no running text, or repeats as TeX what stands beside it.
 _LEFT_OUT = frozenset(
-    ("tex-math", "table", "table-wrap", "fig", "fig-group", "graphic", "media", "supplementary-material", "fn")
+    (
+        "tex-math",
+        "table",
+        "table-wrap",
+        "fig",
+        "fig-group",
+        "graphic",
+        "media",
+        "supplementary-material",
+        "fn",
+    )
 )
-_BLOCKS = frozenset(("p", "title", "list", "list-item", "sec", "disp-formula", "disp-quote", "break", "label"))
+_BLOCKS = frozenset(
+    ("p", "title", "list", "list-item", "sec", "disp-formula", "disp-quote", "break", "label")
+)
 _EXPONENT = re.compile(r"[-+\u2212]?\d+")
 
 
@@ -41,6 +53,8 @@ def _pieces(element: Element) -> Iterator[str]:
 
 def _raised(element: Element, text: str, before: str) -> str:
     """A superscript: nothing where it cites, ``^9`` where it is an exponent."""
-    if element.children("xref") and not any(c.strip(" ,;\u2013-") for c in element.content if isinstance(c, str)):
+    if element.children("xref") and not any(
+        c.strip(" ,;\u2013-") for c in element.content if isinstance(c, str)
+    ):
         return ""
     return f"^{text}" if before.isalnum() and _EXPONENT.fullmatch(text) else text

@@ -72,7 +72,7 @@ def prepare(
     """Write the papers of a folder and of those inside it as a table.
 
     Columns: ``title, abstract, sections, pmid, doi, year, journal, authors, file, record``; sections and
-    authors are lists (JSON in a CSV), ``file`` is the path below the folder, ``record`` the number in the file.
+    authors are lists (JSON in a CSV), ``file`` is the path below the folder, ``record`` the number in it.
     Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:

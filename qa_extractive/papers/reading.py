@@ -40,7 +40,7 @@ Outcome = tuple[int, Paper] | Skipped
 
 
 def read_papers(path: Path) -> Iterator[Outcome]:
-    """The papers of a file by their number in it, from 1, and what was skipped; raises nothing for a bad file."""
+    """The papers of a file by their number in it, from 1, and what was skipped; a bad file raises nothing."""
     read = _READERS.get(_suffix(path))
     if read is None:
         yield Skipped(None, "another format", f"its name ends in none of {KNOWN_NAMES}")

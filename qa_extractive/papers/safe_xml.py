@@ -158,7 +158,7 @@ class _Reader:
         if text.startswith("&"):
             meaning = html.entities.html5.get(text[1:])
             if meaning is None:
-                raise NoPaperError(BROKEN, f"{ascii(text[:40])} has no meaning without its DTD")
+                raise NoPaperError(BROKEN, f"{text[:40]!a} has no meaning without its DTD")
             self._text(meaning)
 
     def _grow(self, weight: int) -> None:
