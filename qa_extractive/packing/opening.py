@@ -183,7 +183,7 @@ class _Unpacking:
         self._most_bytes = most_bytes
 
     def run(self) -> Manifest:
-        """Write the files of the manifest; _RefusedError, or an error of the stream, at the first wrong thing."""
+        """Write the files of the manifest, up to the first wrong thing, which is an error."""
         with tarfile.open(fileobj=self._stream, mode="r:") as archive:  # type: ignore[call-overload]
             manifest = self._manifest(archive)
             written: set[str] = set()
@@ -201,7 +201,7 @@ class _Unpacking:
     def _manifest(self, archive: tarfile.TarFile) -> Manifest:
         first = archive.next()
         if first is None or first.name != MANIFEST_FILE or _kind(first) != "file":
-            raise _RefusedError(f"it does not begin with {MANIFEST_FILE}: pack it with export_onnx.py --pack")
+            raise _RefusedError(f"it does not begin with {MANIFEST_FILE}: no packed model")
         if first.size > _MAX_MANIFEST_BYTES:
             raise _RefusedError(f"its {MANIFEST_FILE} has {first.size:,} bytes")
         try:
