@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html.entities
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 from xml.parsers import expat
@@ -52,7 +52,7 @@ class Element:
         return element
 
 
-def elements(stream: BinaryIO, tags: Collection[str]) -> Iterator[Element]:
+def elements(stream: BinaryIO, tags: Collection[str]) -> Generator[Element, None, None]:
     """The outermost elements of these names, each as soon as it ends; nothing else is kept.
 
     Args:
