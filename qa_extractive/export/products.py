@@ -32,9 +32,16 @@ def unfuse_attention(model: onnx.ModelProto) -> None:
     ``Attention`` holds its weights itself, where no quantizer of blocks reaches them.
     """
     graph = model.graph
+    widths = {tensor.name: tensor.dims[-1] // 3 for tensor in graph.initializer if tensor.dims}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        nodes.extend(_apart(node) if node.op_type == "Attention" and _is_plain(node) else [node])
+        width = widths.get(node.input[1]) if node.op_type == "Attention" and _is_plain(node) else None
+        if width is None:
+            nodes.append(node)
+            continue
+        sizes = numpy_helper.from_array(np.full(3, width, dtype=np.int64), f"{node.output[0]}_widths")
+        graph.initializer.append(sizes)
+        nodes.extend(_apart(node, sizes.name))
     del graph.node[:]
     graph.node.extend(nodes)
 
@@ -121,7 +128,7 @@ def _is_plain(node: onnx.NodeProto) -> bool:
     return len(node.input) >= 3 and not any(node.input[4:]) and {a.name for a in node.attribute} <= known
 
 
-def _apart(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _apart(node: onnx.NodeProto, widths: str) -> list[onnx.NodeProto]:
     hidden, weight, bias, *mask = node.input
     name = node.name or node.output[0]
     parts = [f"{name}_{part}" for part in ("query", "key", "value")]
@@ -131,7 +138,7 @@ def _apart(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     attention.attribute.extend(node.attribute)
     return [
         helper.make_node("MatMul", [hidden, weight], [f"{name}_projected"], f"{name}_MatMul"),
-        helper.make_node("Split", [f"{name}_projected"], parts, f"{name}_Split", axis=-1),
+        helper.make_node("Split", [f"{name}_projected", widths], parts, f"{name}_Split", axis=-1),
         attention,
     ]
 

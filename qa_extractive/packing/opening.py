@@ -63,7 +63,7 @@ def open_model(model: str | Path, cache: str | Path | None = None) -> OpenedMode
         return OpenedModel(path, path.name)
     if not path.is_file():
         raise ModelError(
-            f"model {path} is no folder and no file: give what export_onnx.py wrote; "
+            f"model {path} is no folder: give one written by export_onnx.py, or the file it packed; "
             "Predictor.from_pretrained takes Hugging Face names"
         )
     with _refusals(path), path.open("rb") as stream:
