@@ -30,6 +30,11 @@ from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor  # noqa: E402
 from qa_extractive.records import Question  # noqa: E402
 
+# The pipeline makes arrays of torch's tensors in a way that numpy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
 ROOT = Path(__file__).resolve().parents[1]
 QUESTION = "what was the effect of the drug"
 WORDS = (
