@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,21 +123,6 @@ def test_question_answering_checkpoint(tiny_qa_checkpoint: Path, tmp_path: Path)
     assert reading.answerability_logit is None
     answer = predictor.answer_batch(QUESTIONS)[0]
     assert answer.answerable == answer.score == pytest.approx(1 / (1 + np.exp(-reading.margin)))
-
-
-@pytest.mark.parametrize(
-    ("model_type", "config"),
-    [("roberta", {"max_position_embeddings": 130, "type_vocab_size": 1}), ("distilbert", {}), ("albert", {})],
-)
-def test_other_architectures(
-    make_qa_checkpoint: Callable[..., Path], tmp_path: Path, model_type: str, config: dict[str, Any]
-) -> None:
-    report = export(make_qa_checkpoint(model_type, **config), tmp_path / "qa", n_threads=1)
-    assert (report.encoder_type, report.max_logit_diff < 1e-4) == (model_type, True)
-    assert all(
-        a.text in q.context
-        for q, a in zip(QUESTIONS, Predictor(tmp_path / "qa").answer_batch(QUESTIONS), strict=True)
-    )
 
 
 def test_root_logger_is_left_alone(
