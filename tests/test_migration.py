@@ -55,9 +55,9 @@ Reader = Callable[..., Any]
 def pair(folder: Path, cache: Path) -> tuple[Predictor, Reader]:
     """A checkpoint in fp32 that never abstains, and its pipeline with the same windows and lengths."""
     predictor = Predictor.from_pretrained(folder, quantize="none", cache=cache, threshold=0.0)
-    reader = transformers.pipeline(
-        "question-answering", model=str(folder), tokenizer=str(folder), device="cpu"
-    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.model_input_names = list(predictor.backend.input_names)  # a DistilBERT's has no segments
+    reader = transformers.pipeline("question-answering", model=str(folder), tokenizer=tokenizer, device="cpu")
     window, decoding = predictor.config.window, predictor.config.decode
 
     def read(question: str, context: str, **options: Any) -> Any:
