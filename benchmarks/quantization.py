@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -40,6 +40,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import CALIBRATION_FILE, Calibration
@@ -48,9 +49,10 @@ from qa_extractive.dataset.loading import load_examples
 from qa_extractive.decoding import Reading, decode
 from qa_extractive.errors import ExportError
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.export.embeddings import block_quantize, quantize_embeddings
+from qa_extractive.export.embeddings import quantize_embeddings
 from qa_extractive.export.exporting import OPSET
 from qa_extractive.export.graph import quantization_of, write_fp32, write_model
+from qa_extractive.export.products import PRODUCT_BLOCK, to_matmul_nbits, unfuse_attention
 from qa_extractive.metrics import answerability_auroc, best_token_f1, bootstrap_statistic_interval
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
 from qa_extractive.predictor import Predictor
@@ -67,7 +69,6 @@ _MAX_CALIBRATING = 32
 _EMBEDDINGS = ("Gather", "EmbedLayerNormalization")
 _ALL_OPS = quantization_of("int8", reduce_range=False).quantized_ops
 _BLOCK, _COARSE_BLOCK = 32, 64
-_INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
 
 Feed = dict[str, npt.NDArray[np.int64]]
 
@@ -110,6 +111,30 @@ def make_fp32(source: Source, target: Path) -> None:
 def make_shipped(source: Source, target: Path) -> None:
     """As ``export_onnx.py`` does."""
     write_model(source.fp32, target.parent, quantization_of("int8", reduce_range=False))
+
+
+def make_exported_int4(source: Source, target: Path) -> None:
+    """As ``export_onnx.py --quantize int4`` does."""
+    write_model(source.fp32, target.parent, quantization_of("int4"))
+
+
+def make_int4_fine(source: Source, target: Path) -> None:
+    """The same with more scales."""
+    graph = source.graph()
+    unfuse_attention(graph)
+    to_matmul_nbits(graph, block_size=_BLOCK)
+    quantize_embeddings(graph, block_size=_BLOCK)
+    onnx.save(graph, str(target))
+
+
+def make_exported_fp16(source: Source, target: Path) -> None:
+    """As ``export_onnx.py --quantize fp16`` does."""
+    write_model(source.fp32, target.parent, quantization_of("fp16"))
+
+
+def make_fp16_whole(source: Source, target: Path) -> None:
+    """What passes between the nodes too, by onnxruntime's converter."""
+    onnx.save(convert_float_to_float16(source.graph(), keep_io_types=True), str(target))
 
 
 def make_int8(source: Source, target: Path) -> None:
@@ -176,28 +201,28 @@ def make_feed_forward_4bit(source: Source, target: Path) -> None:
     """Word embeddings and feed-forward weights of 4 bits."""
     graph = source.graph()
     names = [name for layer in layers(graph) for name in layer.feed_forward]
-    to_matmul_nbits(graph, names, bits=4, block_size=_COARSE_BLOCK)
+    to_matmul_nbits(graph, block_size=_COARSE_BLOCK, only=frozenset(names).__contains__)
     _with_embeddings(graph, target, bits=4)
 
 
 def make_feed_forward_blocks(source: Source, target: Path) -> None:
     """As below, the feed-forward layers only."""
     graph = source.graph()
-    to_matmul_nbits(graph, [name for layer in layers(graph) for name in layer.feed_forward], bits=8)
+    _to_8bit_blocks(graph, [name for layer in layers(graph) for name in layer.feed_forward])
     dynamic(graph, target)
 
 
 def make_weights_only_8bit(source: Source, target: Path) -> None:
     """Products as ``MatMulNBits``: scales in blocks, of weights and of what they are multiplied with."""
     graph = source.graph()
-    to_matmul_nbits(graph, [name for layer in layers(graph) for name in layer.products], bits=8)
+    _to_8bit_blocks(graph, [name for layer in layers(graph) for name in layer.products])
     dynamic(graph, target)
 
 
 def make_embeddings_rows_weights_only(source: Source, target: Path) -> None:
     """Scales of rows and blocks for everything but the fused projections and the heads."""
     graph = source.graph()
-    to_matmul_nbits(graph, [name for layer in layers(graph) for name in layer.products], bits=8)
+    _to_8bit_blocks(graph, [name for layer in layers(graph) for name in layer.products])
     _with_embeddings(graph, target, bits=8)
 
 
@@ -223,6 +248,14 @@ _STATIC = (
 VARIANTS: dict[str, Variant] = {
     REFERENCE: Variant("fused graph, nothing quantized", make_fp32),
     SHIPPED: Variant("as export_onnx.py makes it by default", make_shipped),
+    "int4": Variant(
+        f"as export_onnx.py --quantize int4: products as MatMulNBits of 4 bits, a scale for {PRODUCT_BLOCK}, "
+        "word embeddings as shipped",
+        make_exported_int4,
+    ),
+    f"int4_blocks_of_{_BLOCK}": Variant(f"as int4, a scale for {_BLOCK}", make_int4_fine),
+    "fp16": Variant("as export_onnx.py --quantize fp16: float16 weights, fp32 sums", make_exported_fp16),
+    "fp16_whole": Variant("the whole graph by onnxruntime's float16 converter", make_fp16_whole),
     "int8": Variant("dynamic int8, weights per channel, one scale for each embedding table", make_int8),
     "int8_reduce_range": Variant("as int8, weights of 7 bits", make_reduce_range),
     "int8_per_tensor": Variant("as int8, weights with one scale each", make_per_tensor),
@@ -288,6 +321,10 @@ def _without(ops: Collection[str]) -> list[str]:
     return [op for op in _ALL_OPS if op not in ops]
 
 
+def _to_8bit_blocks(graph: onnx.ModelProto, names: Collection[str]) -> None:
+    to_matmul_nbits(graph, bits=8, block_size=_BLOCK, only=frozenset(names).__contains__)
+
+
 def _with_embeddings(graph: onnx.ModelProto, target: Path, *, bits: int) -> None:
     """The linears as ``int8``, the embedding tables by ``quantize_embeddings``."""
     dynamic(graph, target, ops=_without(_EMBEDDINGS))
@@ -351,35 +388,6 @@ def same_length(feeds: Sequence[Feed]) -> list[Feed]:
 
 def _length(feed: Feed) -> int:
     return int(feed["input_ids"].size)
-
-
-def to_matmul_nbits(
-    model: onnx.ModelProto, names: Collection[str], *, bits: int, block_size: int = _BLOCK
-) -> None:
-    """Make products of a graph ``MatMulNBits``, with int8 activations, in place.
-
-    onnxruntime's own quantizer for them needs a package that the [train] extra lacks.
-    """
-    graph = model.graph
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [each for each in graph.node if each.name in names]:
-        tensor = weights[node.input[1]]
-        values = np.asarray(numpy_helper.to_array(tensor), dtype=np.float32)
-        n_inputs, n_outputs = values.shape
-        padded = np.pad(values.T, ((0, 0), (0, -n_inputs % block_size)))
-        codes, scales = block_quantize(padded, bits=bits, block_size=block_size)
-        packed = (codes.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
-        packed = packed.reshape(n_outputs, -1, block_size)
-        if bits == 4:
-            packed = packed[..., ::2] | packed[..., 1::2] << 4
-        added = {f"{tensor.name}_blocks": packed, f"{tensor.name}_block_scales": scales.astype(np.float32)}
-        graph.initializer.remove(tensor)
-        graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in added.items())
-        node.op_type, node.domain = "MatMulNBits", "com.microsoft"
-        node.input[:] = [node.input[0], *added]
-        settings = {"K": n_inputs, "N": n_outputs, "bits": bits, "block_size": block_size}
-        for name, value in {**settings, "accuracy_level": _INT8_ACTIVATIONS}.items():
-            node.attribute.append(helper.make_attribute(name, value))
 
 
 @dataclass(frozen=True, slots=True)

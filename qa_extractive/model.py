@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import ModelError
 from qa_extractive.windows import Window
 
+_ALLOW_PICKLE_HINT = (
+    "convert its weights to safetensors, or allow reading them from .bin files if you trust where they come "
+    "from (--allow-pickle; still as weights only)"
+)
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
 IGNORE = -1
 ABSENT = -1e4
@@ -97,14 +102,23 @@ class SpanReader(PreTrainedModel):
             nn.init.zeros_(module.bias)
 
     @classmethod
-    def from_encoder(cls, base: str | Path, **config: Any) -> SpanReader:
-        """Trained encoder, fresh heads. ``base`` is a folder or a hub id of a plain encoder."""
+    def from_encoder(cls, base: str | Path, *, allow_pickle: bool = False, **config: Any) -> SpanReader:
+        """Trained encoder, fresh heads.
+
+        Args:
+            base: Folder or hub id of a plain encoder.
+            allow_pickle: As of ``safe_loading``.
+            config: Further settings of ``SpanReaderConfig``.
+
+        Raises:
+            ModelError: The encoder cannot be had, or is of a type that is not supported.
+        """
         try:
             encoder = AutoModel.from_pretrained(
-                str(base), use_safetensors=True, trust_remote_code=False, attn_implementation="eager"
+                str(base), attn_implementation="eager", **safe_loading(allow_pickle)
             )
-        except (OSError, ValueError) as error:
-            raise ModelError(f"base {base}: {str(error).splitlines()[0]}") from None
+        except (OSError, ValueError, UnpicklingError) as error:
+            raise ModelError(f"base {base}: {loading_reason(error, allow_pickle)}") from None
         model = cls(SpanReaderConfig(encoder=encoder.config.to_dict(), **config))
         missing = model.encoder.load_state_dict(encoder.float().state_dict(), strict=False).missing_keys
         if missing:
@@ -161,6 +175,27 @@ class SpanReader(PreTrainedModel):
         return SpanReaderOutput(
             loss=loss, start_logits=start, end_logits=end, answerability_logit=answerability
         )
+
+
+def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:
+    """Arguments of ``from_pretrained`` with which no code of a checkpoint is run.
+
+    Args:
+        allow_pickle: Whether weights that are not there as safetensors may be read from ``.bin`` files,
+            by torch's reader of plain tensors (``weights_only``).
+    """
+    return {
+        "trust_remote_code": False,
+        "use_safetensors": None if allow_pickle else True,
+        "weights_only": True,
+    }
+
+
+def loading_reason(error: Exception, allow_pickle: bool) -> str:
+    """Why ``from_pretrained`` failed, on one line, and what to do where only pickled weights are there."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    is_pickled = "safetensors" in reason and not allow_pickle
+    return f"{reason.rstrip('.')}: {_ALLOW_PICKLE_HINT}" if is_pickled else reason
 
 
 def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> str:

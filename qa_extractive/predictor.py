@@ -21,6 +21,8 @@ from qa_extractive.dataset.columns import ColumnNames
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
+from qa_extractive.packing.cache import cache_folder
+from qa_extractive.packing.opening import OpenedModel, open_model
 from qa_extractive.records import Answer, Question, Span
 from qa_extractive.sentences import sentence_at
 from qa_extractive.threads import available_cpus
@@ -66,7 +68,8 @@ class Predictor:
         """Load a model.
 
         Args:
-            model: Folder written by ``export_onnx.py``; None for the embedded model.
+            model: Folder written by ``export_onnx.py``, or the file it packed (unpacked once, into
+                $QA_EXTRACTIVE_CACHE or ~/.cache/qa_extractive); None for the embedded model.
             threshold: Abstain below this answerable probability, in [0, 1]; None for the model's own.
                 0 never abstains, except on a context that holds no token.
             top_k: Candidates of each answer, at least 1.
@@ -76,10 +79,10 @@ class Predictor:
             n_threads: Windows run at once; None for the CPUs this process may use.
 
         Raises:
-            ModelError: The folder is no exported model, or an argument is out of its range.
+            ModelError: It is no exported model, a packed one is refused, or an argument is out of its range.
         """
-        self.folder = _model_folder(model)
-        self.model_name = self.folder.name
+        opened = _opened(model)
+        self.folder, self.model_name = opened.folder, opened.name
         self.top_k = checked_count(top_k, "top_k")
         _check_effort(effort)
         self.config = ReaderConfig.load(self.folder)
@@ -91,7 +94,13 @@ class Predictor:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, *, quantize: str = "int8", cache: str | Path | None = None, **settings: Any
+        cls,
+        name: str | Path,
+        *,
+        quantize: str = "int8",
+        cache: str | Path | None = None,
+        allow_pickle: bool = False,
+        **settings: Any,
     ) -> Predictor:
         """A predictor from any question-answering checkpoint, exported once. Needs the [train] extra.
 
@@ -103,18 +112,19 @@ class Predictor:
 
         Args:
             name: Hub id or local folder of a Hugging Face question-answering checkpoint or of one
-                written by ``train.py``; the folder of an exported model is used as it is.
-            quantize: "int8" or "none".
+                written by ``train.py``; an exported model, folder or packed, is used as it is.
+            quantize: "int8", "int4", "fp16" or "none".
             cache: Folder of exported models; None for $QA_EXTRACTIVE_CACHE or ~/.cache/qa_extractive.
+            allow_pickle: Whether weights may be read from ``.bin`` files where there is no safetensors.
             settings: Keyword arguments of ``Predictor``.
 
         Raises:
             ModelError: The extra is missing, or the checkpoint cannot be had.
             ExportError: The export failed.
         """
-        from qa_extractive.export.cache import cache_folder, exported
+        from qa_extractive.export.cache import exported
 
-        folder = exported(str(name), quantize, cache_folder(cache))
+        folder = exported(str(name), quantize, cache_folder(cache), allow_pickle=allow_pickle)
         predictor = cls(folder, **settings)
         predictor.model_name = str(name)
         return predictor
@@ -356,26 +366,20 @@ def _check_effort(effort: str) -> None:
 
 
 def _folder_digest(folder: Path) -> str:
-    """A digest of the names and contents of the files of a folder."""
+    """A digest of the names and contents of the files of a folder, hidden ones left out."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(each for each in folder.iterdir() if each.is_file()):
+    for path in sorted(each for each in folder.iterdir() if each.is_file() and each.name[0] != "."):
         content = path.read_bytes()
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _model_folder(model: str | Path | None) -> Path:
+def _opened(model: str | Path | None) -> OpenedModel:
     if model is None:
         if not (DEFAULT_MODEL / MODEL_FILE).is_file():
             raise ModelError(f"no embedded model at {DEFAULT_MODEL}: install qa-extractive again")
-        return DEFAULT_MODEL
+        return OpenedModel(DEFAULT_MODEL, DEFAULT_MODEL.name)
     if not isinstance(model, (str, Path)):
-        raise ModelError(f"model must be a folder or None, not {type(model).__name__}")
-    folder = Path(model)
-    if not folder.is_dir():
-        raise ModelError(
-            f"model {folder} is no folder: give one written by export_onnx.py; "
-            "Predictor.from_pretrained takes Hugging Face names"
-        )
-    return folder
+        raise ModelError(f"model must be a folder, a file or None, not {type(model).__name__}")
+    return open_model(model)

@@ -114,6 +114,24 @@ def tiny_deberta_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def make_reader_checkpoint(
+    tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Makes the folder of a SpanReader, as train.py writes it, with an encoder of some architecture."""
+    pytest.importorskip("torch")
+    from transformers import AutoConfig
+
+    def make(model_type: str, **config: Any) -> Path:
+        encoder_config = AutoConfig.for_model(model_type, **_sizes(tiny_tokenizer) | config)
+        folder = tmp_path_factory.mktemp(f"tiny_reader_{model_type}")
+        with warnings.catch_warnings():  # DeBERTa uses torch.jit.script, which torch 2.13 deprecates
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _save_reader(encoder_config, tiny_tokenizer, folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_qa_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes the folder of a plain Hugging Face question-answering checkpoint of an architecture."""
     torch = pytest.importorskip("torch")
@@ -123,7 +141,9 @@ def make_qa_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFac
         torch.manual_seed(17)
         folder = tmp_path_factory.mktemp(f"tiny_qa_{model_type}")
         sizes = _sizes(tiny_tokenizer) | config
-        model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(model_type, **sizes))
+        with warnings.catch_warnings():  # DeBERTa uses torch.jit.script, which torch 2.13 deprecates
+            warnings.simplefilter("ignore", DeprecationWarning)
+            model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(model_type, **sizes))
         _roughen(model).save_pretrained(folder)
         _save_hub_tokenizer(tiny_tokenizer, folder)
         return folder

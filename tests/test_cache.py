@@ -36,7 +36,7 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names that were exported, by an exporter that needs no torch."""
     made: list[str] = []
 
-    def export(name: str, output: Path, *, quantize: str) -> None:
+    def export(name: str, output: Path, *, quantize: str, allow_pickle: bool) -> None:
         made.append(f"{name} {quantize}")
         output.mkdir(parents=True)
         (output / "model.onnx").write_bytes(b"")

@@ -27,6 +27,7 @@ from qa_extractive.export.embeddings import (
     pack_nibbles,
     quantize_embeddings,
 )
+from qa_extractive.export.products import to_matmul_nbits
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example, Question, Span
@@ -165,7 +166,8 @@ def test_layers_and_heads(script: Any, tiny_fp32: Path) -> None:
 @pytest.mark.parametrize(("bits", "tolerance"), [(8, 0.5), (4, 8.0)])
 def test_matmul_nbits(script: Any, tiny_fp32: Path, tmp_path: Path, bits: int, tolerance: float) -> None:
     graph = onnx.load(str(tiny_fp32 / "model.onnx"))
-    script.to_matmul_nbits(graph, [n for layer in script.layers(graph) for n in layer.products], bits=bits)
+    names = [name for layer in script.layers(graph) for name in layer.products]
+    to_matmul_nbits(graph, bits=bits, block_size=32, only=names.__contains__)
     folder = with_graph(tiny_fp32, graph, tmp_path / "model")
     assert 0 < script.largest_difference(logits(folder), logits(tiny_fp32)) < tolerance
 

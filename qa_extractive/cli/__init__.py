@@ -17,6 +17,7 @@ _COMMANDS = {
     "export": "export a trained model to quantized ONNX",
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
+    "prepare": "make a table of a folder of papers",
 }
 
 

@@ -19,8 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder written by train.py, or folder or hub id of a QA checkpoint",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="D2", help="folder to write")
+    parser.add_argument("--pack", type=Path, metavar="F", help="also write the model as one file, F.tar.gz")
     parser.add_argument(
-        "--quantize", choices=("int8", "none"), default="int8", help="weights (default: %(default)s)"
+        "--quantize",
+        choices=("int8", "int4", "fp16", "none"),
+        default="int8",
+        help="weights (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="read weights from .bin files where there is no safetensors; only from sources you trust",
     )
     parser.add_argument(
         "--calibrate",
@@ -33,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
     )
     parser.add_argument(
-        "--embedding-bits", type=int, choices=(4, 8), help="of int8's word embeddings (default: 4)"
+        "--embedding-bits",
+        type=int,
+        choices=(4, 8),
+        help="of the word embeddings of int8 and int4 (default: 4)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
@@ -42,8 +54,11 @@ def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     from qa_extractive.export.exporting import export
     from qa_extractive.export.graph import EMBEDDING_BITS
+    from qa_extractive.packing.packing import check_target, pack
 
     examples = None
+    if options.pack:
+        check_target(options.pack)
     if options.calibrate:
         from qa_extractive.alignment.aligning import align_examples
         from qa_extractive.dataset.loading import load_examples
@@ -60,8 +75,13 @@ def run(options: argparse.Namespace) -> int:
         reduce_range=options.reduce_range,
         embedding_bits=options.embedding_bits or EMBEDDING_BITS,
         n_threads=options.threads,
+        allow_pickle=options.allow_pickle,
     )
     _print(report, options.output)
+    if options.pack:
+        packed = pack(options.output, options.pack)
+        print(f"packed: {packed}, {packed.stat().st_size / 1e6:.1f} MB")
+    print(f"next: python infer.py --batch data/inference_data.csv --model {options.pack or options.output}")
     return 0
 
 
@@ -77,4 +97,3 @@ def _print(report: ExportReport, output: Path) -> None:
     if report.fp32_f1 is not None and report.model_f1 is not None:
         print(f"F1 without abstaining: fp32 {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
     print(f"calibration: {report.calibrated_on}")
-    print(f"next: python infer.py --batch data/inference_data.csv --model {output}")

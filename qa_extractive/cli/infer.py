@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     mode.add_argument("--question", metavar="Q", help="one question; needs --context")
     model = parser.add_argument_group("model")
-    model.add_argument("--model", default="default", metavar="M", help="exported folder or hf:ID")
+    model.add_argument(
+        "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
+    )
     model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
     model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
     model.add_argument("--top-k", type=int, metavar="K", help="also give the K best candidates")

@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-texts", action="store_true", help="write questions and answers to the log")
     model = parser.add_argument_group("model")
-    model.add_argument("--model", default="default", metavar="M", help="exported folder or hf:ID")
+    model.add_argument(
+        "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
+    )
     model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
     model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
     model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")

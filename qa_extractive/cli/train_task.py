@@ -152,10 +152,10 @@ def _say(line: str) -> None:
 
 
 def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> TaskSettings:
+    from qa_extractive.packing.opening import unpacked
     from qa_extractive.task.gate import Gate
     from qa_extractive.task.labelling import LabellingSettings
     from qa_extractive.task.outcome import TaskSettings
-    from qa_extractive.task.packing import model_path
 
     labelling = {
         name: getattr(options, name) for name in ("n_contexts", "n_questions", "min_score", "min_agreement")
@@ -166,11 +166,11 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
     }
     if options.seed is not None:
         further["seed"] = labelling["seed"] = options.seed
-    base = model_path(options.init or options.base)
+    base = unpacked(options.init or options.base)
     return TaskSettings(
         base=base,
         keeps_base=options.init is not None,
-        teacher=tuple(map(model_path, options.teacher)),
+        teacher=tuple(map(unpacked, options.teacher)),
         overrides=overrides,
         labelling=LabellingSettings(**_given(labelling)),
         gate=Gate(options.min_f1, options.tolerance),
@@ -181,12 +181,12 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
 
 def _other(options: argparse.Namespace, base: str) -> str | None:
     """The model that the gate compares with: the one named, or that of ``--init``."""
-    from qa_extractive.task.packing import model_path
+    from qa_extractive.packing.opening import unpacked
 
     name: str | None = options.no_worse_than or options.init
     if name is None or name == _NONE:
         return None
-    return base if name == options.init else model_path(name)
+    return base if name == options.init else unpacked(name)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

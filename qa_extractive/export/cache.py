@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import time
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from qa_extractive.errors import ModelError
 from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.packing.cache import make_folder, slug
+from qa_extractive.packing.opening import open_model
 
-CACHE_VARIABLE = "QA_EXTRACTIVE_CACHE"
 MEMO_FILE = "hashes.json"
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -32,27 +32,23 @@ _MEMO_AGE_NS = 2_000_000_000
 _Memo = dict[str, tuple[int, int, int, str]]  # path -> bytes, mtime and ctime in ns, SHA-256
 
 
-def cache_folder(cache: str | Path | None) -> Path:
-    """The folder of exported models: the one given, else $QA_EXTRACTIVE_CACHE or ~/.cache/qa_extractive."""
-    given = cache or os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else Path.home() / ".cache" / "qa_extractive"
-
-
-def exported(name: str, quantize: str, cache: Path) -> Path:
+def exported(name: str, quantize: str, cache: Path, *, allow_pickle: bool = False) -> Path:
     """The folder of the exported model, exported first unless the cache has it.
 
     Args:
-        name: Hub id or local folder of a checkpoint; the folder of an exported model is returned as it is.
-        quantize: "int8" or "none".
+        name: Hub id or local folder of a checkpoint; the folder of an exported model is returned as it
+            is, and a packed one unpacked.
+        quantize: As of ``export``.
         cache: Folder of exported models.
+        allow_pickle: As of ``export``; what the cache has was loaded before.
 
     Raises:
         ModelError: The [train] extra is missing, or the checkpoint or the cache cannot be had.
         ExportError: The export failed.
     """
     source = Path(name)
-    if (source / MODEL_FILE).is_file():
-        return source
+    if (source / MODEL_FILE).is_file() or source.is_file():
+        return open_model(source, cache).folder
     folder = _place(name, quantize, cache)
     if not (folder / MODEL_FILE).is_file():
         try:
@@ -61,8 +57,8 @@ def exported(name: str, quantize: str, cache: Path) -> Path:
             raise ModelError(
                 f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"
             ) from None
-        _make_folder(cache)
-        export(name, folder, quantize=quantize)
+        make_folder(cache)
+        export(name, folder, quantize=quantize, allow_pickle=allow_pickle)
     return folder
 
 
@@ -102,23 +98,10 @@ def _place(name: str, quantize: str, cache: Path) -> Path:
     if name and source.is_dir():
         key = f"{content_hash(source, cache / MEMO_FILE)}-{quantize}"
         made = (each for each in sorted(cache.glob(f"*-{key}")) if (each / MODEL_FILE).is_file())
-        return next(made, cache / f"{_slug(source.resolve().name)}-{key}")
+        return next(made, cache / f"{slug(source.resolve().name)}-{key}")
     if not _HUB_ID.fullmatch(name):
         raise ModelError(f"{name} is neither a folder nor a Hugging Face model id such as owner/name")
-    return cache / f"{_slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{quantize}"
-
-
-def _make_folder(cache: Path) -> None:
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ModelError(
-            f"{cache} cannot be made a folder: {error.strerror}; set {CACHE_VARIABLE} to one"
-        ) from None
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[-60:]
+    return cache / f"{slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{quantize}"
 
 
 def _file_hash(path: Path, known: _Memo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -19,9 +20,10 @@ from transformers import (
 from qa_extractive.calibration import CALIBRATION_FILE, Calibration, uncalibrated
 from qa_extractive.config import ReaderConfig, WindowConfig, read_json
 from qa_extractive.errors import ModelError
-from qa_extractive.model import SpanReader, SpanReaderConfig
+from qa_extractive.model import SpanReader, SpanReaderConfig, loading_reason, safe_loading
 from qa_extractive.windows import TOKENIZER_FILE
 
+_ADAPTER_FILE = "adapter_config.json"
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet")
 
 
@@ -53,8 +55,13 @@ class Checkpoint:
         return str(self.encoder_config.model_type)
 
 
-def load_checkpoint(name: str) -> Checkpoint:
+def load_checkpoint(name: str, *, allow_pickle: bool = False) -> Checkpoint:
     """A checkpoint by its folder or hub id; no code of its own is run.
+
+    Args:
+        name: Folder or hub id.
+        allow_pickle: Whether weights may be read from ``.bin`` files (``safe_loading``); what
+            ``train.py`` writes is safetensors always.
 
     Raises:
         ModelError: It is missing, broken, no question-answering model or has no fast tokenizer.
@@ -62,7 +69,7 @@ def load_checkpoint(name: str) -> Checkpoint:
     folder = Path(name) if Path(name).is_dir() else None
     if folder and read_json(folder / "config.json").get("model_type") == SpanReaderConfig.model_type:
         return _load_reader(folder)
-    return _load_question_answering(name, folder)
+    return _load_question_answering(name, folder, allow_pickle)
 
 
 def _load_reader(folder: Path) -> Checkpoint:
@@ -92,8 +99,10 @@ def _own_tokenizer(folder: Path) -> Tokenizer:
         raise ModelError(f"{path} cannot be read: {error}") from None
 
 
-def _load_question_answering(name: str, folder: Path | None) -> Checkpoint:
-    model = _question_answering_model(name)
+def _load_question_answering(name: str, folder: Path | None, allow_pickle: bool) -> Checkpoint:
+    if folder and (folder / _ADAPTER_FILE).is_file():  # it would bring in another model and other weights
+        raise ModelError(f"{folder} is an adapter: merge it into its model and give that")
+    model = _question_answering_model(name, allow_pickle)
     tokenizer = fast_tokenizer(name)
     return Checkpoint(
         name=folder.resolve().name if folder else name,
@@ -106,16 +115,15 @@ def _load_question_answering(name: str, folder: Path | None) -> Checkpoint:
     )
 
 
-def _question_answering_model(name: str) -> PreTrainedModel:
+def _question_answering_model(name: str, allow_pickle: bool) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         model, report = AutoModelForQuestionAnswering.from_pretrained(
-            name, config=config, trust_remote_code=False, output_loading_info=True
+            name, config=config, output_loading_info=True, **safe_loading(allow_pickle)
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"{name} cannot be loaded as a question-answering model: {_first_line(error)}"
-        ) from None
+    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
+        reason = loading_reason(error, allow_pickle)
+        raise ModelError(f"{name} cannot be loaded as a question-answering model: {reason}") from None
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])[0]
         raise ModelError(f"{name} is no question-answering checkpoint: it lacks {missing}; train it first")

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 CALIBRATION_EXAMPLES_FILE = "calibration_examples.jsonl.gz"
 OPSET = 17
 
-_COPIED = ("train.json", "README.md")
+_COPIED = ("train.json", "training_report.json", "README.md")
 _PACKAGES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers")
 
 
@@ -47,6 +47,7 @@ def export(
     embedding_bits: int = EMBEDDING_BITS,
     opset: int = OPSET,
     n_threads: int | None = None,
+    allow_pickle: bool = False,
 ) -> ExportReport:
     """Export a checkpoint into a folder for ``Predictor``; a failed export leaves nothing behind.
 
@@ -54,16 +55,17 @@ def export(
         model_folder: Folder written by ``train.py``, or folder or hub id of a Hugging Face
             question-answering checkpoint.
         output: Folder to write; an earlier export there is replaced.
-        quantize: "int8" or "none".
+        quantize: "int8", "int4", "fp16" or "none"; ``graph.write_model`` says what each is.
         check: Examples to compare the exported model with fp32 on (500 of them, evenly spaced); None
             for those of ``calibrate``.
         calibrate: Examples the model was not trained on, to fit the calibration to the exported
             model's logits; None for those that ``train.py`` left in the folder. Without any, the
             checkpoint's own calibration is kept, or the plain logistic of the margin.
         reduce_range: Keep quantized weights to 7 bits, for CPUs without VNNI; measure it.
-        embedding_bits: Of int8's word embeddings: 4, or 8.
+        embedding_bits: Of the word embeddings of int8 and int4: 4, or 8.
         opset: Version of the ONNX operator set.
         n_threads: Windows run at once while checking and calibrating; None for all CPUs.
+        allow_pickle: As of ``load_checkpoint``.
 
     Raises:
         ModelError: The checkpoint cannot be read.
@@ -71,14 +73,14 @@ def export(
     """
     quantization = quantization_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
     with atomic_folder(Path(output), marker=EXPORT_FILE) as folder:
-        checkpoint = load_checkpoint(str(model_folder))
+        checkpoint = load_checkpoint(str(model_folder), allow_pickle=allow_pickle)
         calibrate = _own_examples(checkpoint) if calibrate is None else calibrate
         check = calibrate if check is None else check
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
         write_model(fp32, folder, quantization)
-        agreement = compare_answers(fp32, folder if quantize == "int8" else fp32, check, n_threads)
+        agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
         report = ExportReport(
             model=checkpoint.name,

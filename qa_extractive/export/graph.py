@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,15 @@ from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.errors import ExportError
 from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
+from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.windows import TOKENIZER_FILE
 
 _LINEARS = ("MatMul", "Attention")
-_QUANTIZED_OPS = (*_LINEARS, "Gather", "EmbedLayerNormalization")
+_TABLES = ("Gather", "EmbedLayerNormalization")
+_QUANTIZED_OPS = (*_LINEARS, *_TABLES)
 EMBEDDING_BITS = 4
 _FUSED_WHOLE = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
 _CPU = {
@@ -40,7 +42,13 @@ _CPU = {
         "int8 weights by channel, uint8 activations quantized in each run: exact integer sums with VNNI or "
         "its like; without it (AVX2) two products of full range may saturate 16 bits unless reduce_range"
     ),
+    "int4": (
+        "int4 weights by block, int8 activations quantized by block in each run: any CPU, fast with AVX2 or "
+        "better; heads' last products fp32"
+    ),
+    "fp16": "float16 weights, cast to fp32 once when loaded: any CPU that onnxruntime runs on",
 }
+_BITS_UNQUANTIZED = {"none": 32, "fp16": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +65,19 @@ class Quantization:
 def quantization_of(
     quantize: str, *, reduce_range: bool = False, embedding_bits: int = EMBEDDING_BITS
 ) -> Quantization:
-    """The quantization named "int8", or "none", whose weights have no range to reduce.
+    """The quantization named "int8", "int4", "fp16" or "none"; only int8 has a range to reduce.
 
     Raises:
-        ExportError: The name is neither, or the bits are neither 4 nor 8.
+        ExportError: The name is none of them, or the bits are neither 4 nor 8.
     """
     if quantize not in _CPU:
-        raise ExportError(f"quantize must be int8 or none, got {quantize!r}")
+        raise ExportError(f"quantize must be int8, int4, fp16 or none, got {quantize!r}")
     if embedding_bits not in (4, 8):
         raise ExportError(f"embeddings are quantized to 4 or 8 bits, not {embedding_bits}")
-    if quantize == "none":
-        return Quantization(quantize, False, 32, (), _CPU[quantize])
-    return Quantization(quantize, reduce_range, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
+    if quantize in _BITS_UNQUANTIZED:
+        return Quantization(quantize, False, _BITS_UNQUANTIZED[quantize], (), _CPU[quantize])
+    reduced = reduce_range and quantize == "int8"
+    return Quantization(quantize, reduced, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
 
 
 def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
@@ -150,32 +159,54 @@ def _finish(path: Path, vocab_size: int) -> None:
 
 
 def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
-    """Write ``model.onnx`` into a folder: the fused fp32 graph of another, quantized or as it is.
+    """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
-    Embedding tables that are fused with their normalisation get scales of their own rows or blocks
-    (``quantize_embeddings``); those of other graphs one scale and 8 bits.
+    - int8: products with weights by channel and activations quantized in each run;
+    - int4: products with weights in blocks, those of attention too;
+    - fp16: large weights of 16 bits, computed with in fp32.
+
+    With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
+    rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits.
     """
     target = folder / MODEL_FILE
     if quantization.quantize == "none":
         shutil.copyfile(fp32 / MODEL_FILE, target)
         return
     graph = onnx.load(str(fp32 / MODEL_FILE))
-    add_pre_process_metadata(graph)  # it is fused already: no need to warn
+    if quantization.quantize == "fp16":
+        to_half(graph)
+        onnx.save(graph, str(target))
+        return
     apart = can_quantize_embeddings(graph)
+    dynamic = () if apart else _TABLES
+    if quantization.quantize == "int4":
+        unfuse_attention(graph)
+        to_matmul_nbits(graph)
+    else:
+        dynamic = (*_LINEARS, *dynamic)
+    if dynamic:
+        graph = _quantized_dynamically(graph, target, dynamic, reduce_range=quantization.reduce_range)
+    if apart:
+        quantize_embeddings(graph, bits=quantization.embedding_bits)
+    onnx.save(graph, str(target))
+
+
+def _quantized_dynamically(
+    graph: onnx.ModelProto, target: Path, ops: Sequence[str], *, reduce_range: bool
+) -> onnx.ModelProto:
+    """The graph after onnxruntime's quantizer, which writes a file in between."""
+    add_pre_process_metadata(graph)  # it is fused already: no need to warn
     with _quiet_root_logger():
         quantize_dynamic(
             graph,
             target,
-            op_types_to_quantize=list(_LINEARS if apart else quantization.quantized_ops),
+            op_types_to_quantize=list(ops),
             per_channel=True,
-            reduce_range=quantization.reduce_range,
+            reduce_range=reduce_range,
             weight_type=QuantType.QInt8,
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )
-    if apart:
-        quantized = onnx.load(str(target))
-        quantize_embeddings(quantized, bits=quantization.embedding_bits)
-        onnx.save(quantized, str(target))
+    return onnx.load(str(target))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from qa_extractive.config import READER_FILE, read_json
 from qa_extractive.errors import ModelError
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize
+from qa_extractive.export.products import block_products
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
@@ -98,7 +99,7 @@ def _portable(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def rebuild(onnx_folder: str | Path, output_folder: str | Path) -> Path:
-    """Write a torch checkpoint from an exported BERT reader, its int8 weights dequantized.
+    """Write a torch checkpoint from an exported BERT reader, its quantized weights dequantized.
 
     Args:
         onnx_folder: Folder written by ``export_onnx.py``.
@@ -152,7 +153,8 @@ def _initializers(path: Path) -> dict[str, Array]:
         graph = onnx.load(str(path)).graph
     except Exception as error:  # missing file, or protobuf's own errors
         raise ModelError(f"{path} cannot be read: {error}") from None
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return tensors | dict(block_products(graph))
 
 
 def _read(place: WeightPlace, tensors: Mapping[str, Array]) -> npt.NDArray[np.float32]:

@@ -17,7 +17,7 @@ class ExportReport:
         model: The checkpoint exported: the name of its folder or its hub id.
         encoder_type: Its ``model_type``.
         opset: Version of the ONNX operator set.
-        quantize: "int8" or "none".
+        quantize: "int8", "int4", "fp16" or "none".
         reduce_range: Whether weights keep to 7 bits.
         embedding_bits: Of the word embeddings.
         quantized_ops: Kinds of nodes quantized.

@@ -42,7 +42,7 @@ def open_text(path: Path, *, newline: str = "\n") -> Iterator[TextIO]:
         newline: What ends a line: ``"\n"``, or ``""`` for any of ``\n``, ``\r`` and ``\r\n``. Line
             ends are kept as they are.
     """
-    with _reading(path):
+    with reading(path):
         with open_bytes(path) as stream:
             encoding = _encoding(path, stream.read(_HEAD_BYTES))
         with open_bytes(path) as stream, TextIOWrapper(stream, encoding=encoding, newline=newline) as text:
@@ -84,7 +84,8 @@ def os_reason(error: OSError) -> str:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a DataError that names it and the remedy."""
     try:
         yield
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from qa_extractive.evaluation.chat_endpoint import EndpointSettings
 from qa_extractive.evaluation.comparing import compare
 from qa_extractive.evaluation.systems import DEFAULT, System, open_system
 from qa_extractive.export.exporting import export
+from qa_extractive.packing.packing import pack
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
 from qa_extractive.task.card import add_to_card
@@ -27,7 +28,6 @@ from qa_extractive.task.labelling import (
     rehearsal_questions,
 )
 from qa_extractive.task.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
-from qa_extractive.task.packing import ARCHIVE_SUFFIX, pack_model
 from qa_extractive.task.report import write_outcome
 from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
 from qa_extractive.task.students import (
@@ -44,7 +44,7 @@ from qa_extractive.training.distillation import Distillation
 from qa_extractive.training.run import LOG_FILE, load_tokenizer
 from qa_extractive.windows import Windower
 
-MODEL, CHECKPOINT, ARCHIVE = "model", "checkpoint", f"model{ARCHIVE_SUFFIX}"
+MODEL, CHECKPOINT, ARCHIVE = "model", "checkpoint", "model.tar.gz"
 LABELLED_FILE = "unlabelled_rows.jsonl.gz"
 _WORK = "work"
 _REHEARSED, _LEAST_ROWS = 3, 10  # rehearsed questions for each labelled row, counted as at least so many
@@ -304,7 +304,7 @@ class _Run:
         shutil.move(folders[name], self.output / MODEL)
         shutil.move(outcome.students[name].folder, self.output / CHECKPOINT)
         add_to_card(self.output / MODEL, outcome)
-        pack_model(self.output / MODEL, self.output / ARCHIVE)
+        pack(self.output / MODEL, self.output / ARCHIVE)
 
 
 def _named(n_rows: int, n_labelled: int) -> str:

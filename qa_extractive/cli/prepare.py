@@ -1,0 +1,57 @@
+"""``prepare``: a folder of papers in, a table of them out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, replace_line
+
+if TYPE_CHECKING:
+    from qa_extractive.papers.preparing import Preparation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``prepare``."""
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="with .txt, .json, .jsonl, .xml (JATS, PubMed); also .gz, .zst",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="F", help="CSV, TSV, JSONL or Parquet file to write"
+    )
+    parser.add_argument("--errors", type=Path, metavar="F", help="list what was skipped here, with reasons")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare; 0 on success."""
+    from qa_extractive.papers.preparing import prepare
+
+    watch = _show_progress if sys.stderr.isatty() else None
+    done = prepare(
+        options.folder, options.output, errors=options.errors, overwrite=options.overwrite, on_file=watch
+    )
+    with closed_pipe_is_fine():
+        _print(done, options)
+    return 0
+
+
+def _show_progress(done: Preparation) -> None:
+    replace_line(f"{done.n_files:,} files, {done.n_papers:,} papers")
+
+
+def _print(done: Preparation, options: argparse.Namespace) -> None:
+    print(f"papers   {done.n_papers:,} of {done.n_files:,} files")
+    print(f"skipped  {sum(kind.n for kind in done.skipped.values()):,}")
+    for name, kind in done.skipped.items():
+        print(f"  {kind.n:,} {name}")
+        for where, reason in kind.first:
+            print(fitted("    ", f"{where}: {reason}"))
+        if kind.n > len(kind.first):
+            print(f"    ... {f'see {options.errors}' if options.errors else 'list them with --errors F'}")
+    print(f"table    {options.output}")

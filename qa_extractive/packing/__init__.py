@@ -1,0 +1,1 @@
+"""An exported model as one file, ``model.tar.gz``: written, checked, opened. Serving code: no torch."""
