@@ -30,6 +30,7 @@ LAYERS = (
     "calibration",
     "model",
     "threads",
+    "scheduling",
     "onnx_backend",
     "answering",
     "predictor",

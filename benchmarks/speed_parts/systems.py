@@ -228,42 +228,42 @@ def _padded(
     source: Path, tokenizer: Any, forward: Callable[[Any], Any]
 ) -> Callable[[Sequence[Asked]], Spans]:
     """Windows by transformers' tokenizer, in padded batches of 20; spans by our decoder."""
+
+    def answer(asked: Sequence[Asked]) -> Spans:
+        windows, logits = [], []
+        for begin in range(0, len(asked), _BATCH):
+            part = asked[begin : begin + _BATCH]
+            encoded = tokenizer(
+                [each.question for each in part],
+                [each.context for each in part],
+                truncation="only_second",
+                max_length=_MAX_TOKENS,
+                stride=_STRIDE_TOKENS,
+                return_overflowing_tokens=True,
+                padding=True,
+                return_tensors="pt",
+            )
+            indexes = encoded.pop("overflow_to_sample_mapping").tolist()
+            for first in range(0, len(indexes), _BATCH):
+                outputs = forward({k: v[first : first + _BATCH] for k, v in encoded.items()})
+                starts, ends = outputs.start_logits.numpy(), outputs.end_logits.numpy()
+                logits += [_logits(start, end) for start, end in zip(starts, ends, strict=True)]
+            windows += [
+                _padded_window(begin + i, each) for i, each in zip(indexes, encoded.encodings, strict=True)
+            ]
+        return _decoded(source, asked, windows, logits)
+
+    return answer
+
+
+def _padded_window(index: int, encoding: Any) -> Any:
     import numpy as np
 
     from qa_extractive.windows import Window
 
-    def answer(asked: Sequence[Asked]) -> Spans:
-        encoded = tokenizer(
-            [each.question for each in asked],
-            [each.context for each in asked],
-            truncation="only_second",
-            max_length=_MAX_TOKENS,
-            stride=_STRIDE_TOKENS,
-            return_overflowing_tokens=True,
-        )
-        windows, logits = [], []
-        for begin in range(0, len(encoded["input_ids"]), _BATCH):
-            part = {
-                name: encoded[name][begin : begin + _BATCH]
-                for name in ("input_ids", "attention_mask", "token_type_ids")
-            }
-            outputs = forward(tokenizer.pad(part, return_tensors="pt"))
-            starts, ends = outputs.start_logits.numpy(), outputs.end_logits.numpy()
-            logits += [_logits(start, end) for start, end in zip(starts, ends, strict=True)]
-        for encoding, index in zip(encoded.encodings, encoded["overflow_to_sample_mapping"], strict=True):
-            context = np.flatnonzero([each == 1 for each in encoding.sequence_ids])
-            windows.append(
-                Window(
-                    index,
-                    np.array(encoding.ids),
-                    np.array(encoding.type_ids),
-                    int(context[0]),
-                    np.array(encoding.offsets)[context],
-                )
-            )
-        return _decoded(source, asked, windows, logits)
-
-    return answer
+    context = np.flatnonzero([each == 1 for each in encoding.sequence_ids])
+    ids, types, offsets = (np.array(each) for each in (encoding.ids, encoding.type_ids, encoding.offsets))
+    return Window(index, ids, types, int(context[0]), offsets[context])
 
 
 def _unpadded(source: Path, run: Callable[[Sequence[Any]], list[Any]]) -> Callable[[Sequence[Asked]], Spans]:
