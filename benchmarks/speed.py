@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/speed.json"
 PAGE, PLOT = ROOT / "docs/SPEED.md", ROOT / "docs/speed.svg"
 COMMAND = "python benchmarks/speed.py"
-N_STARTS, N_OVERHEADS = 5, 3
+N_OVERHEADS = 3
 PACKAGES = (
     "onnxruntime",
     "tokenizers",
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log.warning(
             "the CPUs are %.0f %% busy with something else: the figures will not be comparable", 100 * busy
         )
-    fresh = fresh_starts(DEFAULT_MODEL, make("abstracts", -100), N_STARTS)
+    fresh = fresh_starts(DEFAULT_MODEL, make("abstracts", -100), options.starts)
     rows = [row for row in ROWS if row.title in options.rows]
     blocks = [Block(name, n) for n in sorted(options.threads, reverse=True) for name in options.inputs]
     with ExitStack() as stack:
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _make_models(folder)
         workers = _started(stack, rows, folder)
         measured = Measured()
-        loaded = _loaded(measured, rows, workers, options.threads)
+        _load(rows, workers, max(options.threads))
         limits = stack.enter_context(_closing(Worker("speed_parts.limits", "Limits", DEFAULT_MODEL)))
         limits.ready()
         ways = {n: {kind: limits.call("choose", kind, n)[1] for kind in KINDS} for n in options.threads}
@@ -113,14 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         def rates(n_threads: int) -> dict[str, float]:
             return {kind: limits.call("rate", kind, n_threads)[1] for kind in KINDS}
 
-        choose_settings(measured, loaded, options.threads, answer)
+        choose_settings(measured, rows, options.threads, answer)
         _forget_the_rest(measured, workers)
         overhead = [_overhead(workers[OURS], block) for block in blocks] if OURS in workers else []
         left_s = 60 * options.minutes - (time.perf_counter() - began)
         run_rounds(
             measured,
             blocks,
-            lambda block, i: run_round(measured, loaded, block, i, options.cap_s, answer, rates),
+            lambda block, i: run_round(measured, rows, block, i, options.cap_s, answer, rates),
             budget_s=left_s,
             least_rounds=options.least_rounds,
         )
@@ -150,10 +150,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     titles = [row.title for row in ROWS]
     parser.add_argument("--minutes", type=float, default=8.0, help="for everything")
-    parser.add_argument("--least-rounds", type=int, default=2, help="of each input, even if they take longer")
+    parser.add_argument("--least-rounds", type=int, default=1, help="of each input, even if they take longer")
     parser.add_argument(
         "--cap-s", type=float, default=2.0, help="of a turn; ours may take four times as long"
     )
+    parser.add_argument("--starts", type=int, default=5, help="of fresh processes of ours")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--inputs", nargs="+", choices=list(INPUTS), default=list(INPUTS))
     parser.add_argument("--rows", nargs="+", choices=titles, default=titles)
@@ -161,8 +162,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if OURS not in options.rows:
         parser.error(f"--rows needs {OURS!r}: ratios are over it")
-    if min(options.threads) < 1 or options.minutes <= 0 or options.cap_s <= 0 or options.least_rounds < 1:
-        parser.error("--threads, --minutes, --cap-s and --least-rounds must be positive")
+    if min(*options.threads, options.minutes, options.cap_s, options.least_rounds, options.starts) <= 0:
+        parser.error("--threads, --minutes, --cap-s, --least-rounds and --starts must be positive")
     return options
 
 
@@ -195,28 +196,15 @@ def _started(stack: ExitStack, rows: Sequence[Row], folder: Path) -> dict[str, W
     return workers
 
 
-def _loaded(
-    measured: Measured, rows: Sequence[Row], workers: dict[str, Worker], threads: Sequence[int]
-) -> list[Row]:
-    """Every setting loaded, the processes side by side; the rows with those settings that could be."""
+def _load(rows: Sequence[Row], workers: dict[str, Worker], n_threads: int) -> None:
+    """Have every process import what it needs, side by side; what fails will do so again when it is tried."""
 
-    def load(row: Row) -> Row:
-        able = []
-        for setting in row.settings:
-            try:
-                for n_threads in threads:
-                    workers[row.title].call("load", setting, n_threads)
-                able.append(setting)
-            except WorkerError as error:
-                measured.errors[f"{row.title}: {setting}" if len(row.settings) > 1 else row.title] = str(
-                    error
-                )
-                log.warning("%s, %s: %s", row.title, setting, error)
-        log.info("loaded %s", row.title)
-        return row._replace(settings=tuple(able))
+    def load(row: Row) -> None:
+        with suppress(WorkerError):
+            workers[row.title].call("load", row.settings[0], n_threads)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [row for row in pool.map(load, rows) if row.settings]
+        list(pool.map(load, rows))
 
 
 def _forget_the_rest(measured: Measured, workers: dict[str, Worker]) -> None:

@@ -168,7 +168,7 @@ def _largest(values: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.intp]:
 def _non_overlapping(context: str, ranked: Iterable[Candidate], top_k: int) -> tuple[Candidate, ...]:
     kept: list[Candidate] = []
     for candidate in ranked:
-        # Most overlap as they are, and widening makes no span smaller, nor does a kept one end in white space.
+        # Most overlap as they are: widening shrinks none, and no kept one ends in white space.
         if _overlaps_any(kept, candidate.start, candidate.end):
             continue
         start, end = whole_words(context, candidate.start, candidate.end)

@@ -84,7 +84,7 @@ def _calibrating(source: Path) -> Any:
     from qa_extractive.records import Question
     from qa_extractive.windows import Windower
 
-    asked = [Question(*each) for each in texts.make("abstracts", -2)[:_N_CALIBRATING]]
+    asked = [Question(*each) for each in texts.make("abstracts", -50)[:_N_CALIBRATING]]
     windows = Windower.load(source, ReaderConfig.load(source).window).windows(asked)
     feeds: Iterator[dict[str, Any]] = iter(
         {

@@ -30,9 +30,10 @@ class System:
         self._loaded: dict[tuple[str, int], Callable[[Sequence[Asked]], Spans]] = {}
 
     def load(self, setting: str, n_threads: int) -> None:
-        """Make a setting ready."""
+        """Make a setting ready, if it is not."""
         use_cpus(n_threads)
-        self._loaded[setting, n_threads] = self.open(setting, n_threads)
+        if (setting, n_threads) not in self._loaded:
+            self._loaded[setting, n_threads] = self.open(setting, n_threads)
 
     def keep(self, settings: Sequence[str], n_threads: int) -> None:
         """Forget the other settings of that number of threads."""
@@ -40,8 +41,8 @@ class System:
             del self._loaded[key]
 
     def answer(self, setting: str, n_threads: int, asked: Sequence[Asked]) -> tuple[float, Spans]:
-        """Seconds it took, and the best spans."""
-        use_cpus(n_threads)
+        """Seconds it took, loading left out, and the best spans."""
+        self.load(setting, n_threads)
         answer = self._loaded[setting, n_threads]
         began = time.perf_counter()
         spans = answer(asked)
