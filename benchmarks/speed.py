@@ -213,7 +213,8 @@ def _forget_the_rest(measured: Measured, workers: dict[str, Worker]) -> None:
     for (title, n_threads, _), setting in measured.settings.items():
         kept.setdefault((title, n_threads), []).append(setting)
     for (title, n_threads), settings in kept.items():
-        workers[title].call("keep", settings, n_threads)
+        with suppress(WorkerError):  # it will fail again when it is asked, and be said to
+            workers[title].call("keep", settings, n_threads)
 
 
 def _overhead(ours: Worker, block: Block) -> dict[str, Any]:

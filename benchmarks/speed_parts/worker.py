@@ -24,7 +24,7 @@ class WorkerError(Exception):
 class Worker:
     """Calls methods of an object that lives in another process."""
 
-    def __init__(self, module: str, kind: str, *arguments: Any, timeout_s: float = 600.0) -> None:
+    def __init__(self, module: str, kind: str, *arguments: Any, timeout_s: float = 300.0) -> None:
         """Start the process; it imports and builds the object at once, while this one goes on.
 
         Args:
