@@ -5,7 +5,6 @@ Serving code: numpy and onnxruntime, no torch.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 import weakref
@@ -38,7 +37,8 @@ class OnnxBackend:
     cuts a product up for its threads does not change a bit of it (``tests/test_invariance.py``), so the
     logits of a window depend neither on its neighbours nor on the number of threads.
     Safe to call from several threads at once; pickled as its folder. A process may fork while no call
-    is running.
+    is running; the child is to end with ``os._exit``, as those of multiprocessing do, since onnxruntime
+    (seen in 1.31.1) hangs at the normal exit of a process forked after it was imported.
     """
 
     def __init__(self, folder: str | Path, n_threads: int | None = None) -> None:
@@ -132,8 +132,8 @@ def checked_count(value: object, name: str) -> int:
 class _Sessions:
     """The graph opened for a number of threads a run, when it is first run on so many.
 
-    A session for more than one has threads of its own, which wait between runs. They do not live on
-    in a forked process; there the session is opened again.
+    A session for more than one has threads of its own, which wait between runs. They would not live on
+    in a forked process, so it is closed before a fork and opened again when it is next needed.
     """
 
     def __init__(self, path: Path, n_threads: int) -> None:
@@ -150,22 +150,22 @@ class _Sessions:
                 self._opened[n_threads] = _open_session(self._path, n_threads)
             return self._opened[n_threads]
 
-    def abandon_threads(self) -> None:
-        """Forget the sessions that have threads; ending them would wait for threads that are gone."""
-        for n_threads in [n for n in self._opened if n > 1]:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened.pop(n_threads)))
+    def close_threads(self) -> None:
+        """Close the sessions that have threads."""
+        with self._lock:
+            self._opened = {n: session for n, session in self._opened.items() if n == 1}
 
 
 _ALL_SESSIONS: weakref.WeakSet[_Sessions] = weakref.WeakSet()
 
 
-def _abandon_all_threads() -> None:
+def _close_all_threads() -> None:
     for sessions in list(_ALL_SESSIONS):
-        sessions.abandon_threads()
+        sessions.close_threads()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_all_threads)
+    os.register_at_fork(before=_close_all_threads)
 
 
 def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
