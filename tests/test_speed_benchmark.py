@@ -38,7 +38,7 @@ def test_texts_have_the_lengths_they_should_and_are_never_met_twice(name: str) -
 
 
 def test_a_share_is_of_whole_batches_or_of_the_one_text() -> None:
-    assert len(texts.make("corpus", 1, 0.05)) == 60
+    assert len(texts.make("corpus", 1, 0.06)) == 60
     assert len(texts.make("corpus", 1, 0.001)) == 20
     paper = texts.make("paper", 1, 0.1)
     assert [len(each.context.split()) for each in paper] == [2000]
