@@ -6,7 +6,6 @@ answer = Predictor().answer(question, abstract)
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.errors import DataError, ExportError, ModelError, QAError
@@ -15,10 +14,7 @@ from qa_extractive.records import Answer, Example, Question, Span
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
 
-try:
-    __version__ = version("qa-extractive")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+source"
+    __version__: str
 
 __all__ = [
     "Answer",
@@ -35,9 +31,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``Predictor`` on first use, so that importing the records costs no runtime."""
+    """On first use: ``Predictor``, so that importing the records costs no runtime, and the version."""
     if name == "Predictor":
         from qa_extractive.predictor import Predictor
 
         return Predictor
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("qa-extractive")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0+source"

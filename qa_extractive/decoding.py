@@ -168,13 +168,20 @@ def _largest(values: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.intp]:
 def _non_overlapping(context: str, ranked: Iterable[Candidate], top_k: int) -> tuple[Candidate, ...]:
     kept: list[Candidate] = []
     for candidate in ranked:
+        # Most overlap as they are: widening shrinks none, and no kept one ends in white space.
+        if _overlaps_any(kept, candidate.start, candidate.end):
+            continue
         start, end = whole_words(context, candidate.start, candidate.end)
-        if start >= end or any(start < k.end and k.start < end for k in kept):
+        if start >= end or _overlaps_any(kept, start, end):
             continue
         kept.append(Candidate(candidate.span_logit, start, end))
         if len(kept) == top_k:
             break
     return tuple(kept)
+
+
+def _overlaps_any(kept: Sequence[Candidate], start: int, end: int) -> bool:
+    return any(start < each.end and each.start < end for each in kept)
 
 
 def whole_words(context: str, start: int, end: int) -> tuple[int, int]:

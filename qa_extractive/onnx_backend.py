@@ -5,8 +5,12 @@ Serving code: numpy and onnxruntime, no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import ModelError
+from qa_extractive.scheduling import Plan, longest_first, plan_runs
 from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Window
 
@@ -28,9 +33,12 @@ _INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, 
 class OnnxBackend:
     """Runs ``model.onnx`` of a folder: one window a run, the cores shared out over the runs.
 
-    No padding, so the logits of a window never depend on its neighbours or on the number of threads.
-    Safe to call from several threads at once; pickled as its folder. The session and the backend
-    hold no threads between calls, so a process may fork while no call is running.
+    A window that would leave cores idle runs on all of them. There is no padding, and how onnxruntime
+    cuts a product up for its threads does not change a bit of it (``tests/test_invariance.py``), so the
+    logits of a window depend neither on its neighbours nor on the number of threads.
+    Safe to call from several threads at once; pickled as its folder. A process may fork while no call
+    is running; the child is to end with ``os._exit``, as those of multiprocessing do, since onnxruntime
+    (seen in 1.31.1) hangs at the normal exit of a process forked after it was imported.
     """
 
     def __init__(self, folder: str | Path, n_threads: int | None = None) -> None:
@@ -38,17 +46,20 @@ class OnnxBackend:
 
         Args:
             folder: Folder that holds ``model.onnx``.
-            n_threads: Windows run at once; None for the CPUs this process may use.
+            n_threads: Threads that run it; None for the CPUs this process may use.
 
         Raises:
             ModelError: The file is missing, broken or no reader, or ``n_threads`` is not positive.
         """
         self.folder = Path(folder)
         self.n_threads = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
-        self._session = _open_session(self.folder / MODEL_FILE)
-        self._inputs = {each.name: _integer_type(each, self.folder) for each in self._session.get_inputs()}
-        self._outputs = _output_names(self._session, self.folder)
-        self._vocab_size = _vocab_size(self._session)
+        self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads)
+        session = self._sessions.get(self.n_threads)
+        self._inputs = {each.name: _integer_type(each, self.folder) for each in session.get_inputs()}
+        self._outputs = _output_names(session, self.folder)
+        self._vocab_size = _vocab_size(session)
+        self._lock = threading.Lock()
+        self._n_calls = 0
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -57,15 +68,34 @@ class OnnxBackend:
 
     def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
         """The logits of each window, in order; the longest run first, so that no core waits long."""
-        n_workers = min(self.n_threads, len(windows))
-        if n_workers <= 1:
-            return [self._run_one(window) for window in windows]
-        order = sorted(range(len(windows)), key=lambda i: -windows[i].n_tokens)
-        with ThreadPoolExecutor(n_workers, thread_name_prefix="qa-onnx") as pool:
-            results = dict(zip(order, pool.map(self._run_one, (windows[i] for i in order)), strict=True))
-        return [results[i] for i in range(len(windows))]
+        lengths = [window.n_tokens for window in windows]
+        with self._counted() as is_alone:
+            plan = plan_runs(lengths, self.n_threads) if is_alone else Plan((), longest_first(lengths))
+            found = {i: self._run_one(windows[i], self.n_threads) for i in plan.together}
+            found |= self._run_apart(windows, plan.apart)
+        return [found[i] for i in range(len(windows))]
 
-    def _run_one(self, window: Window) -> WindowLogits:
+    @contextmanager
+    def _counted(self) -> Iterator[bool]:
+        """Whether no other call is running: those that run at once share the cores already."""
+        with self._lock:
+            self._n_calls += 1
+            is_alone = self._n_calls == 1
+        try:
+            yield is_alone
+        finally:
+            with self._lock:
+                self._n_calls -= 1
+
+    def _run_apart(self, windows: Sequence[Window], order: Sequence[int]) -> dict[int, WindowLogits]:
+        """The logits of some windows by their positions, on a thread each."""
+        n_workers = min(self.n_threads, len(order))
+        if n_workers <= 1:
+            return {i: self._run_one(windows[i], 1) for i in order}
+        with ThreadPoolExecutor(n_workers, thread_name_prefix="qa-onnx") as pool:
+            return dict(zip(order, pool.map(lambda i: self._run_one(windows[i], 1), order), strict=True))
+
+    def _run_one(self, window: Window, n_threads: int) -> WindowLogits:
         highest = int(window.token_ids.max(initial=0))
         if self._vocab_size is not None and highest >= self._vocab_size:  # not every lookup checks it
             raise ModelError(
@@ -73,7 +103,7 @@ class OnnxBackend:
                 f"number {highest}: the tokenizer is another model's"
             )
         try:
-            values = self._session.run(self._outputs, self._feed(window))
+            values = self._sessions.get(n_threads).run(self._outputs, self._feed(window))
         except Exception as error:  # onnxruntime's errors share no base class
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
             raise ModelError(f"{what}: {_first_line(error)}") from error
@@ -99,14 +129,54 @@ def checked_count(value: object, name: str) -> int:
     raise ModelError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
-def _open_session(path: Path) -> ort.InferenceSession:
+class _Sessions:
+    """The graph opened for a number of threads a run, when it is first run on so many.
+
+    A session for more than one has threads of its own, which wait between runs. They would not live on
+    in a forked process, so it is closed before a fork and opened again when it is next needed.
+    """
+
+    def __init__(self, path: Path, n_threads: int) -> None:
+        """Open the graph for so many threads a run; ModelError if it cannot be."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._opened = {n_threads: _open_session(path, n_threads)}
+        _ALL_SESSIONS.add(self)
+
+    def get(self, n_threads: int) -> ort.InferenceSession:
+        """The session for so many threads a run."""
+        with self._lock:
+            if n_threads not in self._opened:
+                self._opened[n_threads] = _open_session(self._path, n_threads)
+            return self._opened[n_threads]
+
+    def close_threads(self) -> None:
+        """Close the sessions that have threads."""
+        with self._lock:
+            self._opened = {n: session for n, session in self._opened.items() if n == 1}
+
+
+_ALL_SESSIONS: weakref.WeakSet[_Sessions] = weakref.WeakSet()
+
+
+def _close_all_threads() -> None:
+    for sessions in list(_ALL_SESSIONS):
+        sessions.close_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_all_threads)
+
+
+def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
     if not path.is_file():
         raise ModelError(f"{path} is missing: export the checkpoint with export_onnx.py and give that folder")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # the cores are others' between runs
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class

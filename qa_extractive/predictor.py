@@ -17,7 +17,6 @@ import numpy as np
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
 from qa_extractive.config import DecodeConfig, ReaderConfig
-from qa_extractive.dataset.columns import ColumnNames
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
@@ -200,6 +199,7 @@ class Predictor:
             DataError: It is no frame, or a column is missing or there twice.
         """
         from qa_extractive.answering.frame import answer_frame
+        from qa_extractive.dataset.columns import ColumnNames
 
         names = ColumnNames(question_column, context_column, title_column)
         return answer_frame(self, frame, names, with_candidates=with_candidates)

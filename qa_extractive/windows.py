@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,18 @@ class Window:
 class Windower:
     """Cuts questions into windows. Safe to use from several threads at once."""
 
-    def __init__(self, tokenizer: Tokenizer, config: WindowConfig) -> None:
-        """Take a tokenizer (its truncation and padding are replaced) and the window settings."""
+    def __init__(self, tokenizer: Tokenizer, config: WindowConfig, *, is_own: bool = False) -> None:
+        """Take a tokenizer (its truncation and padding are replaced) and the window settings.
+
+        Args:
+            tokenizer: It is copied, which takes some 30 ms.
+            config: Sizes.
+            is_own: Whether nothing else uses the tokenizer, so that it need not be copied.
+        """
         self.config = config
-        self._plain = Tokenizer.from_str(tokenizer.to_str())
-        self._plain.no_truncation()
-        self._plain.no_padding()
-        self._pairs = Tokenizer.from_str(self._plain.to_str())
+        self._pairs = tokenizer if is_own else Tokenizer.from_str(tokenizer.to_str())
+        self._plain = _sharing(self._pairs)
+        self._pairs.no_padding()
         self._pairs.enable_truncation(
             config.max_tokens, stride=config.stride_tokens, strategy="only_second", direction="right"
         )
@@ -90,7 +96,7 @@ class Windower:
         if not path.is_file():
             raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
         try:
-            return cls(Tokenizer.from_file(str(path)), config)
+            return cls(Tokenizer.from_file(str(path)), config, is_own=True)
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelError(f"{path} cannot be read: {error}") from None
 
@@ -145,6 +151,19 @@ class Windower:
         return text[: encoding.offsets[self.config.max_title_tokens][0]].rstrip()
 
 
+def _sharing(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer that cuts texts into the same tokens, whole, and shares the vocabulary of the other."""
+    plain = Tokenizer(tokenizer.model)
+    if tokenizer.normalizer is not None:
+        plain.normalizer = tokenizer.normalizer
+    if tokenizer.pre_tokenizer is not None:
+        plain.pre_tokenizer = tokenizer.pre_tokenizer
+    added = [token for _, token in sorted(tokenizer.get_added_tokens_decoder().items())]
+    plain.add_special_tokens([token for token in added if token.special])
+    plain.add_tokens([token for token in added if not token.special])
+    return plain
+
+
 def _is_short(text: str, max_tokens: int) -> bool:
     """Whether it is sure, without counting, that a text has at most ``max_tokens`` tokens.
 
@@ -161,15 +180,16 @@ def _encodable(text: str) -> str:
 
 def _windows(index: int, encoding: Encoding) -> Iterator[Window]:
     for piece in [encoding, *encoding.overflowing]:
-        sequence = np.array([-1 if s is None else s for s in piece.sequence_ids], dtype=np.int64)
-        context = np.flatnonzero(sequence == 1)
-        first = int(context[0]) if len(context) else len(sequence)
+        sequence = piece.sequence_ids
+        n_context = sequence.count(1)
+        first = sequence.index(1) if n_context else len(sequence)
+        flat = chain.from_iterable(piece.offsets[first : first + n_context])
         yield Window(
             question_index=index,
             token_ids=np.array(piece.ids, dtype=np.int64),
             type_ids=np.array(piece.type_ids, dtype=np.int64),
             first=first,
-            offsets=np.array(piece.offsets, dtype=np.int64).reshape(-1, 2)[context],
+            offsets=np.fromiter(flat, np.int64, 2 * n_context).reshape(-1, 2),
         )
 
 

@@ -1,7 +1,7 @@
 """Not a test: answers a Parquet file with a local Spark, as docs/SCALE.md shows it.
 
-Arguments: the model's folder, the file, the file of JSON lines to write, the threshold. In a process of its own,
-because Spark leaves its Java gateway behind.
+Arguments: the model's folder, the file, the file of JSON lines to write, the threshold. In a process of its
+own, because Spark leaves its Java gateway behind.
 """
 
 import json

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.config import DecodeConfig
-from qa_extractive.decoding import EMPTY_READING, Candidate, Reading, decode, whole_words
+from qa_extractive.decoding import (
+    EMPTY_READING,
+    Candidate,
+    Reading,
+    _non_overlapping,
+    decode,
+    whole_words,
+)
 from qa_extractive.records import Question
 from qa_extractive.windows import Window
 
@@ -103,6 +110,26 @@ def test_top_k_counts_spans_that_differ_after_widening() -> None:
     context, offsets = "mortality fell", [(0, 4), (4, 9), (10, 14)]
     reading = _read(context, [_window(offsets)], [_logits([5, 4, 3], [5, 4, 3])], top_k=2, n_best=3)
     assert [context[c.start : c.end] for c in reading.candidates] == ["mortality", "fell"]
+
+
+@SEEDED
+@given(
+    context=st.text("ab 1.,\u0301\n", min_size=1, max_size=30),
+    pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=25),
+    top_k=st.integers(1, 6),
+)
+def test_what_overlaps_before_widening_overlaps_after(
+    context: str, pairs: list[tuple[int, int]], top_k: int
+) -> None:
+    """Spans that begin or end in white space too: what is skipped early would be skipped anyway."""
+    places = [sorted((min(a, len(context)), min(b, len(context)))) for a, b in pairs]
+    ranked = [Candidate(-float(i), start, end) for i, (start, end) in enumerate(places)]
+    kept: list[Candidate] = []
+    for each in ranked:
+        start, end = whole_words(context, each.start, each.end)
+        if start < end and not any(start < k.end and k.start < end for k in kept):
+            kept.append(Candidate(each.span_logit, start, end))
+    assert _non_overlapping(context, ranked, top_k) == tuple(kept[:top_k])
 
 
 def test_windows_merge_by_the_weakest_null_and_the_strongest_head() -> None:

@@ -96,7 +96,9 @@ def test_padding_changes_nothing_in_fp32(tiny_fp32: Path, tiny_checkpoint: Path)
     backend = OnnxBackend(tiny_fp32)
     windows = windows_of(tiny_checkpoint)[:3]
     padded = {name: values.numpy() for name, values in pad_windows(windows).items()}
-    start, end, head = backend._session.run(["start_logits", "end_logits", "answerability_logit"], padded)
+    start, end, head = backend._sessions.get(1).run(
+        ["start_logits", "end_logits", "answerability_logit"], padded
+    )
     lengths = enumerate(w.n_tokens for w in windows)
     batch = [WindowLogits(start[i, :n], end[i, :n], float(head[i])) for i, n in lengths]
     assert largest_difference(batch, backend.run(windows)) < 1e-4

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import pickle
 import shutil
 import subprocess
@@ -403,6 +404,7 @@ def test_serving_imports_no_torch(tiny_export: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_goes_on_answering(tiny_export: Path) -> None:
     code = f"""
 import os, signal
@@ -410,11 +412,14 @@ from qa_extractive import Predictor, Question
 predictor = Predictor({str(tiny_export)!r}, n_threads=2)
 asked = [Question("what", "the drug reduced mortality " * n) for n in (1, 9, 99)]
 answers = predictor.answer_batch(asked)
+assert predictor.answer_batch(asked[:1]) == answers[:1]  # on both threads
 child = os.fork()
 if not child:
     signal.alarm(60)
-    os._exit(0 if predictor.answer_batch(asked) == answers else 1)
+    asked_alone = [predictor.answer_batch([each])[0] for each in asked]
+    os._exit(0 if predictor.answer_batch(asked) == answers == asked_alone else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert predictor.answer_batch(asked[:1]) == answers[:1]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

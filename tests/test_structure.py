@@ -31,6 +31,7 @@ LAYERS = (
     "calibration",
     "model",
     "threads",
+    "scheduling",
     "onnx_backend",
     "packing",
     "answering",

@@ -62,7 +62,7 @@ def packed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         shutil.copytree(folder, target)
         return target
 
-    monkeypatch.setattr(running, "pack_model", pack)
+    monkeypatch.setattr(running, "pack", pack)
     return made
 
 

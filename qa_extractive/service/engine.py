@@ -133,8 +133,9 @@ class Engine:
         )
 
     def warm(self) -> None:
-        """Answer once on every core, so that the first caller does not wait for memory to be had."""
+        """Answer once on each core and once on all, so that the first caller waits for no memory."""
         self.predictor.answer_batch([_WARM_UP] * self.predictor.n_threads)
+        self.predictor.answer_batch([_WARM_UP])
 
     async def start(self) -> None:
         """Begin to take requests."""
