@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from qa_extractive.backend import WindowLogits
@@ -199,8 +199,8 @@ def loading_reason(error: Exception, allow_pickle: bool) -> str:
 
 
 def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> str:
-    """DeBERTa's disentangled attention has the eager form only."""
-    if encoder_config.model_type in ("deberta", "deberta-v2"):
+    """Some encoders, DeBERTa with its disentangled attention for one, have the eager form only."""
+    if not getattr(MODEL_MAPPING[type(encoder_config)], "_supports_sdpa", False):
         return "eager"
     return getattr(config, "_attn_implementation", None) or "sdpa"
 

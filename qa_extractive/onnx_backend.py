@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -133,21 +133,24 @@ class _Sessions:
     """The graph opened for a number of threads a run, when it is first run on so many.
 
     A session for more than one has threads of its own, which wait between runs. They would not live on
-    in a forked process, so it is closed before a fork and opened again when it is next needed.
+    in a forked process, so it is closed before a fork and opened again when it is next needed. The file
+    is kept open: all sessions are of the same graph, even where the folder has been replaced or removed.
     """
 
     def __init__(self, path: Path, n_threads: int) -> None:
         """Open the graph for so many threads a run; ModelError if it cannot be."""
         self._path = path
         self._lock = threading.Lock()
-        self._opened = {n_threads: _open_session(path, n_threads)}
+        self._opened = {n_threads: _open_session(path, path, n_threads)}
+        self._file = path.open("rb")
+        weakref.finalize(self, self._file.close)
         _ALL_SESSIONS.add(self)
 
     def get(self, n_threads: int) -> ort.InferenceSession:
         """The session for so many threads a run."""
         with self._lock:
             if n_threads not in self._opened:
-                self._opened[n_threads] = _open_session(self._path, n_threads)
+                self._opened[n_threads] = _open_session(self._path, _content(self._file), n_threads)
             return self._opened[n_threads]
 
     def close_threads(self) -> None:
@@ -168,8 +171,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_close_all_threads)
 
 
-def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
-    if not path.is_file():
+def _content(file: BinaryIO) -> bytes:
+    if hasattr(os, "pread"):  # forked processes share the position
+        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+    file.seek(0)
+    return file.read()
+
+
+def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.InferenceSession:
+    """A session of a file, or of the bytes that were read from it; errors name the file."""
+    if isinstance(graph, Path) and not path.is_file():
         raise ModelError(f"{path} is missing: export the checkpoint with export_onnx.py and give that folder")
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads
@@ -178,7 +189,9 @@ def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
     options.add_session_config_entry("session.force_spinning_stop", "1")  # the cores are others' between runs
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            str(graph) if isinstance(graph, Path) else graph, options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelError(f"{path} cannot be loaded, export the model again: {_first_line(error)}") from None
 

@@ -74,7 +74,7 @@ def test_attention_apart_is_attention(tiny_fp32: Path, windows: list[Window], tm
     expected = fused.run(windows)
     assert np.abs(flat(backend.run(windows)) - flat(expected)).max() < 1e-4
     padded = {name: values.numpy() for name, values in pad_windows(windows).items()}
-    start = backend._session.run(["start_logits"], padded)[0]
+    start = backend._sessions.get(1).run(["start_logits"], padded)[0]
     for row, logits in zip(start, expected, strict=True):
         assert np.abs(row[: len(logits.start)] - logits.start).max() < 1e-4
 
