@@ -152,6 +152,10 @@ def test_later_stages_change_what_they_name_and_hold_out_the_same(tmp_path: Path
         TrainConfig(seed=6, epochs=2, split_seed=5),
         TrainConfig(seed=5, epochs=1, split_seed=5),
     )
+    assert not recipe.average_stages
+    assert _load(tmp_path, {**values, "average_stages": True}).average_stages
+    with pytest.raises(DataError, match="average_stages must be true or false, got 'yes'"):
+        _load(tmp_path, {**values, "average_stages": "yes"})
     values["later_stages"] = [{"split_seed": 6}]
     with pytest.raises(DataError, match="all stages must share one split_seed"):
         _load(tmp_path, values)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.model import SpanReader  # noqa: E402
 from qa_extractive.records import Example, Question, Span  # noqa: E402
 from qa_extractive.training import span_trainer  # noqa: E402
+from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, FRESH_EXAMPLES_FILE, load_base, train  # noqa: E402
 
 # Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
@@ -320,6 +322,48 @@ def test_a_recipe_of_two_stages_goes_from_one_to_the_next(
     (tmp_path / "whole" / "training_report.json").unlink()
     assert main([*command, whole, "--base", str(tiny_encoder), "--resume"]) == 0, "the first is not run again"
     assert main([*command, second, "--from-stage", "3"]) == 2
+
+
+def test_a_recipe_may_average_its_stages(
+    tiny_encoder: Path,
+    examples: list[Example],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from qa_extractive.training.corpora import READERS
+
+    monkeypatch.setitem(READERS, "squad", lambda path, rng: list(examples))
+    recipe = {
+        "sources": [{"reader": "squad", "path": "x.json"}],
+        "train": {"max_steps": 2, "batch_size": 4, "n_dev": 10, "n_calibration": 20, "learning_rate": 1e-2},
+        "later_stages": [{"seed": 18, "max_steps": 3}],
+        "average_stages": True,
+    }
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    output = tmp_path / "model"
+    command = ["train", "--recipe", str(tmp_path / "recipe.json"), "--data-root", str(tmp_path)]
+    command += ["--base", str(tiny_encoder), "--output", str(output)]
+    assert main([*command, "--from-stage", "2"]) == 2
+    assert f"put the model of an earlier one into {output / 'stage-1'}" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "the mean of 2 stages" in capsys.readouterr().out
+    first, second, mean = (_weights(f) for f in (output / "stage-1", output / "stage-2", output))
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+    for name, weight in mean.items():
+        assert torch.allclose(weight, (first[name] + second[name]) / 2, atol=1e-7)
+    report = json.loads((output / "training_report.json").read_text())
+    assert (report["n_averaged"], report["n_steps"]) == (2, 3)
+    assert (output / "calibration.json").is_file()
+    assert (output / "fresh_examples.jsonl.gz").is_file()
+
+
+def test_weights_of_other_shapes_have_no_mean(
+    tiny_encoder: Path, make_reader_checkpoint: Callable[..., Path]
+) -> None:
+    folders = [make_reader_checkpoint("bert", intermediate_size=size) for size in (32, 64)]
+    with pytest.raises(DataError, match="differ in their weights"):
+        mean_weights(folders, TrainConfig())
 
 
 def test_bad_records_are_reported_and_strict_stops(

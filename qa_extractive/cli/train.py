@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.training.report import REPORT_FILE
+from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
     from qa_extractive.alignment.aligning import AlignmentReport
@@ -111,14 +111,36 @@ def _run_recipe(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     n_stages, base = len(recipe.stages), options.base
     if not 1 <= options.from_stage <= n_stages:
         raise DataError(f"--from-stage {options.from_stage}: {options.recipe} has {n_stages} stages")
-    for number in range(options.from_stage, n_stages + 1):
+    folders = [options.output / f"stage-{number}" for number in range(1, n_stages + 1)]
+    if recipe.average_stages:
+        _require_models(folders[: options.from_stage - 1])
+    else:
+        folders[-1] = options.output
+    for number, output in list(enumerate(folders, 1))[options.from_stage - 1 :]:
         config = dataclasses.replace(recipe.stages[number - 1], **overrides)
-        output = options.output if number == n_stages else options.output / f"stage-{number}"
         if n_stages > 1:
             print(f"stage {number} of {n_stages}")
         if not (options.resume and (output / REPORT_FILE).is_file()):
             _train(recipe.examples(Path(root), config.seed), config, base, output, options)
         base = str(output)
+    if recipe.average_stages:
+        from qa_extractive.training.averaging import average
+
+        _say_report(
+            options.output,
+            average(
+                folders,
+                recipe.examples(Path(root), recipe.stages[-1].seed),
+                output=options.output,
+                config=dataclasses.replace(recipe.stages[-1], **overrides),
+            ),
+        )
+
+
+def _require_models(folders: list[Path]) -> None:
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"the recipe averages its stages: put the model of an earlier one into {folder}")
 
 
 def _train(
@@ -126,8 +148,14 @@ def _train(
 ) -> None:
     from qa_extractive.training.run import train
 
-    report = train(examples, base=base, output=output, config=config, resume=options.resume)
-    print(f"{output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
+    _say_report(output, train(examples, base=base, output=output, config=config, resume=options.resume))
+
+
+def _say_report(output: Path, report: TrainReport) -> None:
+    if report.n_averaged > 1:
+        print(f"{output}: the mean of {report.n_averaged} stages")
+    else:
+        print(f"{output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
     if report.dev_f1 is not None:
         print(f"development F1 {report.dev_f1:.3f} on {report.n_dev} examples of held-out documents")
 

@@ -67,11 +67,13 @@ class Recipe:
         sources: The data; every stage reads it anew, with wordings and orders of its own seed.
         stages: Settings of the runs, each of which starts from the model of the one before. All hold out
             the same documents.
+        average_stages: Whether the mean of the weights of all stages is the model, instead of the last one.
     """
 
     about: str
     sources: tuple[Source, ...]
     stages: tuple[TrainConfig, ...]
+    average_stages: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -90,7 +92,10 @@ class Recipe:
                 raise DataError(
                     f"{path}: all stages must share one split_seed, or one trains on what another held out"
                 )
-            return cls(values.get("about", ""), sources, (first, *later))
+            average_stages = values.get("average_stages", False)
+            if not isinstance(average_stages, bool):
+                raise DataError(f"{path}: average_stages must be true or false, got {average_stages!r}")
+            return cls(values.get("about", ""), sources, (first, *later), average_stages)
         except FileNotFoundError:
             raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
         except (json.JSONDecodeError, KeyError, TypeError, ModelError) as error:

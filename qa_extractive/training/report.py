@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from qa_extractive.errors import DataError
+
 REPORT_FILE = "training_report.json"
 
 
@@ -26,6 +28,7 @@ class TrainReport:
         n_calibration: Calibration examples.
         n_fresh: Examples kept for a last measurement.
         threads: CPU threads of torch.
+        n_averaged: Stages whose weights were averaged; the other figures are those of the last one.
     """
 
     base: str
@@ -40,6 +43,16 @@ class TrainReport:
     n_calibration: int
     n_fresh: int
     threads: int
+    n_averaged: int = 1
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainReport:
+        """Read ``training_report.json``; DataError where there is none that can be read."""
+        path = folder / REPORT_FILE
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is no report of a training run: {error}") from None
 
     def save(self, folder: Path) -> None:
         """Write ``training_report.json`` into a folder."""

@@ -73,7 +73,7 @@ def train(
     model, tokenizer = load_base(base, config)
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
-    mixture = mix(_readable(examples, windower), config)
+    mixture = prepare(examples, windower, config)
     taught = _rehearsed(distillation, windower)
     learned = [*mixture.train, *taught]
     windows = label_windows(Windower(tokenizer, _training_window(reader.window, config)), learned)
@@ -91,7 +91,8 @@ def train(
         )
     result = trainer.train(resume_from_checkpoint=last_checkpoint(output) if resume else None)
     report = _report(base, mixture, trainer, len(windows), result.training_loss)
-    _save(output, trainer, tokenizer, reader, mixture, base_calibration(base))
+    save_model(output, trainer.model, tokenizer, reader, windower, mixture, base_calibration(base))
+    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
     report.save(output)
     write_card(output, report, config)
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
@@ -104,6 +105,11 @@ def _rehearsed(distillation: Distillation | None, windower: Windower) -> list[Ex
         return []
     unlabelled = [dataclasses.replace(e, spans=(), answerable=None) for e in distillation.rehearsal]
     return [example for example in unlabelled if windower.accepts(example.question)]
+
+
+def prepare(examples: Sequence[Example], windower: Windower, config: TrainConfig) -> Mixture:
+    """What is trained on and what is held out, of the examples that fit a window."""
+    return mix(_readable(examples, windower), config)
 
 
 def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
@@ -211,7 +217,7 @@ def _report(base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, l
         n_steps=trainer.state.global_step,
         minutes=round(trainer.progress.elapsed_seconds / 60, 2),
         final_loss=round(loss, 5),
-        dev_f1=_dev_f1(trainer, mixture),
+        dev_f1=scored(trainer.model, trainer.windower, mixture),
         n_dev=len(mixture.dev),
         n_calibration=len(mixture.calibration),
         n_fresh=len(mixture.fresh),
@@ -219,25 +225,28 @@ def _report(base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, l
     )
 
 
-def _dev_f1(trainer: SpanTrainer, mixture: Mixture) -> float | None:
+def scored(model: SpanReader, windower: Windower, mixture: Mixture) -> float | None:
+    """The development score, in [0, 1]; None without development examples."""
     if not mixture.dev:
         return None
-    return round(development_f1(read(trainer.model, trainer.windower, mixture.dev), mixture.dev), 5)
+    return round(development_f1(read(model, windower, mixture.dev), mixture.dev), 5)
 
 
-def _save(
+def save_model(
     output: Path,
-    trainer: SpanTrainer,
+    model: SpanReader,
     tokenizer: Tokenizer,
     reader: ReaderConfig,
+    windower: Windower,
     mixture: Mixture,
-    fallback: Calibration | None,
+    fallback: Calibration | None = None,
 ) -> None:
-    trainer.model.save_pretrained(output)
-    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
+    """Write a checkpoint with its calibration and the examples held out for it and for nothing."""
+    output.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
-    calibrate_torch(trainer.model, trainer.windower, mixture.calibration, fallback).save(output)
+    calibrate_torch(model, windower, mixture.calibration, fallback).save(output)
     examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
     examples_to_jsonl(output / FRESH_EXAMPLES_FILE, mixture.fresh)
 
