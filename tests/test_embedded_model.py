@@ -98,7 +98,7 @@ def test_the_demonstration_scores_stay_near_the_published_ones(
     best = [best_token_f1(a.candidates[0].text, r) for _, a, r in demonstration if r]
     assert auroc is not None
     assert auroc >= 0.87  # published: 0.923
-    assert statistics.mean(best) >= 0.50  # published: 0.542; another CPU rounds int8 otherwise
+    assert statistics.mean(best) >= 0.50  # published: 0.543; another CPU rounds int8 otherwise
 
 
 @pytest.mark.slow
@@ -114,12 +114,12 @@ def test_squad_scores_reach_their_floors(predictor: Predictor) -> None:
         [a.candidates[0].text for a in answers], [e.references for e in first], version="1.1"
     )
     assert forced.f1 is not None
-    assert forced.f1 >= 0.805
+    assert forced.f1 >= 0.815
     second = load_examples(root / "dev-v2.0.json.gz").examples
     answers = predictor.answer_batch([e.question for e in second])
     scores = squad_scores([a.text for a in answers], [e.references for e in second])
     auroc = answerability_auroc([a.answerable for a in answers], [bool(e.answerable) for e in second])
     assert scores.has_ans_f1 is not None and scores.no_ans_f1 is not None and auroc is not None  # noqa: PT018
     assert scores.has_ans_f1 >= 0.64
-    assert scores.no_ans_f1 >= 0.65
-    assert auroc >= 0.79
+    assert scores.no_ans_f1 >= 0.68
+    assert auroc >= 0.80
