@@ -9,7 +9,7 @@ from typing import NamedTuple
 # Tokens at which attention, whose work grows with their square, takes as long as all the rest: it took
 # 41 % of the time of windows of 380 tokens.
 _EVEN_TOKENS = 550
-_SHARED_GAIN = 0.7  # of n times the speed; 2 cores run one window of 519 tokens 1.38 times as fast as one does
+_SHARED_GAIN = 0.7  # of n times the speed: 2 cores run a window of 519 tokens 1.38 times as fast as one
 _MAX_WINDOWS_A_THREAD = 4  # more of them leave cores idle for too short a time to be worth a plan
 
 
