@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -322,6 +323,26 @@ def test_a_recipe_of_two_stages_goes_from_one_to_the_next(
     (tmp_path / "whole" / "training_report.json").unlink()
     assert main([*command, whole, "--base", str(tiny_encoder), "--resume"]) == 0, "the first is not run again"
     assert main([*command, second, "--from-stage", "3"]) == 2
+
+
+def test_a_base_may_be_a_pickle_if_allowed_or_a_packed_model(
+    wordy_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.torch import load_file
+
+    monkeypatch.setenv("QA_EXTRACTIVE_CACHE", str(tmp_path / "cache"))
+    pickled = tmp_path / "pickled"
+    shutil.copytree(wordy_encoder, pickled)
+    torch.save(load_file(pickled / "model.safetensors"), pickled / "pytorch_model.bin")
+    (pickled / "model.safetensors").unlink()
+    options = ["train", "--data", str(DATA), "--max-steps", "1", "--n-dev", "0", "--output"]
+    assert main([*options, str(tmp_path / "a"), "--base", str(pickled)]) == 2
+    assert "--allow-pickle" in capsys.readouterr().err
+    assert main([*options, str(tmp_path / "b"), "--base", str(pickled), "--allow-pickle"]) == 0
+    packed = str(tmp_path / "tiny.tar.gz")
+    exported = ["--output", str(tmp_path / "b-onnx"), "--quantize", "none"]
+    assert main(["export", "--model", str(tmp_path / "b"), *exported, "--pack", packed]) == 0
+    assert main([*options, str(tmp_path / "c"), "--base", packed]) == 0
 
 
 def test_a_recipe_may_average_its_stages(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
+from qa_extractive.packing.opening import unpacked
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
@@ -62,7 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--base",
         default="default",
         metavar="M",
-        help="what to start from: a folder, a hub id, or 'default', the embedded model",
+        help="what to start from: a folder, a packed model, a hub id, or 'default', the embedded model",
+    )
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="read weights of --base that lie in .bin files, as tensors only",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of the checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
@@ -87,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
         raise DataError(
             "there is nothing to train on: give --data, --recipe, --task, or --init and --unlabelled"
         )
+    options.base = unpacked(options.base)
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
     if options.recipe is None and options.from_stage != 1:
         raise DataError("--from-stage is a recipe's: give --recipe")
@@ -148,7 +155,8 @@ def _train(
 ) -> None:
     from qa_extractive.training.run import train
 
-    _say_report(output, train(examples, base=base, output=output, config=config, resume=options.resume))
+    settings = {"resume": options.resume, "allow_pickle": options.allow_pickle}
+    _say_report(output, train(examples, base=base, output=output, config=config, **settings))
 
 
 def _say_report(output: Path, report: TrainReport) -> None:

@@ -53,6 +53,7 @@ def train(
     output: Path,
     config: TrainConfig,
     resume: bool = False,
+    allow_pickle: bool = False,
     distillation: Distillation | None = None,
 ) -> TrainReport:
     """Train on labelled examples and write a calibrated checkpoint folder.
@@ -63,6 +64,7 @@ def train(
         output: Folder to write; its ``checkpoints`` subfolder makes the run resumable.
         config: The settings.
         resume: Continue from the last checkpoint in ``output``, if there is one.
+        allow_pickle: Whether a plain encoder's weights may lie in a pickle; see ``model.safe_loading``.
         distillation: A teacher to learn from beside the labels; None for none.
 
     Raises:
@@ -70,7 +72,7 @@ def train(
         ModelError: The base cannot be used.
     """
     _claim(output, config, base, resume)
-    model, tokenizer = load_base(base, config)
+    model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = prepare(examples, windower, config)
@@ -141,13 +143,14 @@ def _claim(output: Path, config: TrainConfig, base: str, resume: bool) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def load_base(base: str, config: TrainConfig) -> tuple[SpanReader, Tokenizer]:
+def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> tuple[SpanReader, Tokenizer]:
     """The model to start from and its tokenizer; ModelError if either cannot be had.
 
     Args:
         base: "default" for the embedded model, dequantized; the folder of an exported model, the same;
             the folder of a checkpoint of ``train.py``; or a folder or hub id of a plain encoder.
         config: The dropout, the loss weight and the seed of the fresh heads.
+        allow_pickle: Whether a plain encoder's weights may lie in a pickle; see ``model.safe_loading``.
     """
     torch.manual_seed(config.seed)
     folder = DEFAULT_MODEL if base == "default" else Path(base)
@@ -156,7 +159,7 @@ def load_base(base: str, config: TrainConfig) -> tuple[SpanReader, Tokenizer]:
     elif _is_reader(folder):
         model = SpanReader.from_pretrained(folder, use_safetensors=True, attn_implementation="sdpa")
     else:
-        model = SpanReader.from_encoder(base)
+        model = SpanReader.from_encoder(base, allow_pickle=allow_pickle)
     model.config.answerability_weight = config.answerability_weight
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16
