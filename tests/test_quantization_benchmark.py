@@ -24,8 +24,9 @@ from qa_extractive.errors import ExportError
 from qa_extractive.export.embeddings import (
     block_quantize,
     dequantize,
-    pack_nibbles,
+    pack_halves,
     quantize_embeddings,
+    unpack_halves,
 )
 from qa_extractive.export.products import to_matmul_nbits
 from qa_extractive.onnx_backend import OnnxBackend
@@ -149,8 +150,11 @@ def test_blocks_are_near_their_values() -> None:
     assert errors[8] < 0.02 < errors[4] < 0.5
 
 
-def test_nibbles_are_packed_low_first() -> None:
-    assert pack_nibbles(np.array([[1, -1, -8]], dtype=np.int8)) == bytes([0xF1, 0x18])
+def test_halves_of_a_row_share_bytes() -> None:
+    codes = np.array([[1, -1, -8]], dtype=np.int8)
+    packed = pack_halves(codes, 4)
+    assert packed.tolist() == [[0x09, 0x87]]  # 1 with -8 and -1 with the filling
+    assert unpack_halves(packed)[:, :3].tolist() == codes.tolist()
 
 
 def test_layers_and_heads(script: Any, tiny_fp32: Path) -> None:

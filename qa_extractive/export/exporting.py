@@ -20,7 +20,13 @@ from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
 from qa_extractive.export.graph import EMBEDDING_BITS, quantization_of, write_fp32, write_model
-from qa_extractive.export.parity import compare_answers, measure_parity, readable
+from qa_extractive.export.parity import (
+    compare_answers,
+    example_windows,
+    measure_parity,
+    random_windows,
+    readable,
+)
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
@@ -31,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 CALIBRATION_EXAMPLES_FILE = "calibration_examples.jsonl.gz"
 OPSET = 17
+_N_OBSERVED = 100  # examples whose activations are looked at
 
 _COPIED = ("train.json", "training_report.json", "README.md")
 _PACKAGES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers")
@@ -79,7 +86,8 @@ def export(
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
-        write_model(fp32, folder, quantization)
+        observed = example_windows(checkpoint, check, _N_OBSERVED) or random_windows(checkpoint)
+        write_model(fp32, folder, quantization, observed)
         agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
         report = ExportReport(

@@ -25,11 +25,13 @@ from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.errors import ExportError
 from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
+from qa_extractive.export.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
+from qa_extractive.export.smoothing import activation_peaks, smooth_outliers
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
-from qa_extractive.windows import TOKENIZER_FILE
+from qa_extractive.windows import TOKENIZER_FILE, Window
 
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")
@@ -158,7 +160,9 @@ def _finish(path: Path, vocab_size: int) -> None:
     graph.save_model_to_file(str(path))
 
 
-def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
+def write_model(
+    fp32: Path, folder: Path, quantization: Quantization, observed: Sequence[Window] = ()
+) -> None:
     """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
     - int8: products with weights by channel and activations quantized in each run;
@@ -166,15 +170,21 @@ def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
     - fp16: large weights of 16 bits, computed with in fp32.
 
     With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
-    rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits.
+    rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
+    kernels (``use_quick_kernels``).
+
+    Args:
+        fp32: Folder of the fused fp32 graph.
+        folder: Where to write.
+        quantization: How.
+        observed: Windows in which int8 looks for outliers of activations, to smooth them; none if empty.
     """
     target = folder / MODEL_FILE
-    if quantization.quantize == "none":
-        shutil.copyfile(fp32 / MODEL_FILE, target)
-        return
     graph = onnx.load(str(fp32 / MODEL_FILE))
-    if quantization.quantize == "fp16":
-        to_half(graph)
+    if quantization.quantize in _BITS_UNQUANTIZED:
+        if quantization.quantize == "fp16":
+            to_half(graph)
+        use_quick_kernels(graph, approximate_gelu=False)
         onnx.save(graph, str(target))
         return
     apart = can_quantize_embeddings(graph)
@@ -183,11 +193,14 @@ def write_model(fp32: Path, folder: Path, quantization: Quantization) -> None:
         unfuse_attention(graph)
         to_matmul_nbits(graph)
     else:
+        smooth_outliers(graph, activation_peaks(fp32 / MODEL_FILE, observed))
         dynamic = (*_LINEARS, *dynamic)
     if dynamic:
         graph = _quantized_dynamically(graph, target, dynamic, reduce_range=quantization.reduce_range)
     if apart:
         quantize_embeddings(graph, bits=quantization.embedding_bits)
+    use_quick_kernels(graph, approximate_gelu=True)
+    drop_mask(graph)
     onnx.save(graph, str(target))
 
 

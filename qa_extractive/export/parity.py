@@ -59,12 +59,17 @@ def measure_parity(
 
 def _parity_windows(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Window]:
     """Random windows of all lengths, and the first of some examples."""
+    return random_windows(checkpoint) + example_windows(checkpoint, examples, _N_REAL)[: 2 * _N_REAL]
+
+
+def example_windows(checkpoint: Checkpoint, examples: Sequence[Example], n: int) -> list[Window]:
+    """The windows of at most ``n`` examples, evenly spaced."""
     real = Windower(checkpoint.tokenizer, checkpoint.reader.window)
-    questions = [e.question for e in _spread(examples, _N_REAL) if real.accepts(e.question)]
-    return _random_windows(checkpoint) + real.windows(questions)[: 2 * _N_REAL]
+    return real.windows([e.question for e in _spread(examples, n) if real.accepts(e.question)])
 
 
-def _random_windows(checkpoint: Checkpoint) -> list[Window]:
+def random_windows(checkpoint: Checkpoint) -> list[Window]:
+    """Windows of tokens drawn at random, from the shortest to the longest; the same on every call."""
     random = np.random.default_rng(_SEED)
     longest = checkpoint.reader.window.max_tokens
     lengths = np.unique(np.geomspace(3, longest, _N_RANDOM).astype(int))

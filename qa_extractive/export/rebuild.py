@@ -25,8 +25,9 @@ from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.config import READER_FILE, read_json
 from qa_extractive.errors import ModelError
 from qa_extractive.export.atomic_folder import atomic_folder
-from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize
+from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize, unpack_halves
 from qa_extractive.export.products import block_products
+from qa_extractive.export.smoothing import SMOOTHING
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
@@ -159,6 +160,9 @@ def _initializers(path: Path) -> dict[str, Array]:
 
 def _read(place: WeightPlace, tensors: Mapping[str, Array]) -> npt.NDArray[np.float32]:
     values = _dequantized(place.initializer, tensors)
+    smoothing = tensors.get(place.initializer + SMOOTHING)
+    if smoothing is not None:
+        values = values * smoothing[:, None]
     if place.last:
         values = values[..., place.first : place.last]
     return (values.T if place.transposed else values).copy()
@@ -173,6 +177,8 @@ def _dequantized(name: str, tensors: Mapping[str, Array]) -> npt.NDArray[np.floa
         return np.asarray(tensors[name], dtype=np.float32)
     scale = tensors[f"{name}_scale"]
     if scale.ndim == 2:
+        if quantized.dtype == np.uint8:
+            return dequantize(unpack_halves(quantized), scale, BLOCK_SIZE)
         block = quantized.shape[1] if scale.shape[1] == 1 else BLOCK_SIZE
         return dequantize(quantized.astype(np.int8), scale, block)
     zero = tensors.get(f"{name}_zero_point", np.zeros((), dtype=np.int32))
