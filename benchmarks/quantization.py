@@ -79,7 +79,7 @@ class Source:
 
     Attributes:
         fp32: Folder of the fused fp32 graph.
-        calibrating: Inputs for static quantization, one window each.
+        calibrating: Inputs, one window each, for static quantization and to see outliers in.
     """
 
     fp32: Path
@@ -110,7 +110,12 @@ def make_fp32(source: Source, target: Path) -> None:
 
 def make_shipped(source: Source, target: Path) -> None:
     """As ``export_onnx.py`` does."""
-    write_model(source.fp32, target.parent, quantization_of("int8", reduce_range=False))
+    write_model(source.fp32, target.parent, quantization_of("int8"), source.calibrating)
+
+
+def make_unsmoothed(source: Source, target: Path) -> None:
+    """As ``export_onnx.py`` does, outliers of activations left as they are."""
+    write_model(source.fp32, target.parent, quantization_of("int8"))
 
 
 def make_exported_int4(source: Source, target: Path) -> None:
@@ -248,6 +253,7 @@ _STATIC = (
 VARIANTS: dict[str, Variant] = {
     REFERENCE: Variant("fused graph, nothing quantized", make_fp32),
     SHIPPED: Variant("as export_onnx.py makes it by default", make_shipped),
+    "unsmoothed": Variant("as shipped, outliers of activations left as they are", make_unsmoothed),
     "int4": Variant(
         f"as export_onnx.py --quantize int4: products as MatMulNBits of 4 bits, a scale for {PRODUCT_BLOCK}, "
         "word embeddings as shipped",

@@ -186,7 +186,8 @@ def test_every_variant_is_made(script: Any, tiny_checkpoint: Path, check_file: P
     assert [row["mb"] for row in result["rows"]] == sorted(row["mb"] for row in result["rows"])
     assert (result["n_scored"], result["n_calibrating"]) == (16, 4)
     assert rows["fp32"]["f1_interval"] == [0.0, 0.0]
-    assert (rows["fp32"]["same_span"], rows["fp32"]["max_logit_difference"]) == (1.0, 0.0)
+    assert rows["fp32"]["same_span"] == 1.0
+    assert rows["fp32"]["max_logit_difference"] < 1e-5  # other nodes than the reference's, the same sums
     assert rows["shipped"]["time_ratio"] == 1.0
     assert rows["int8"]["max_logit_difference"] > 0.0
     assert all(row["batch_s"] > 0.0 and 0.0 <= row["auroc"] <= 1.0 for row in rows.values())

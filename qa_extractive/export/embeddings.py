@@ -154,7 +154,7 @@ def _nibbles(name: str, values: Floats, ids: str, block_size: int) -> Iterator[P
     n_padded = n_blocks * block_size
     yield numpy_helper.from_array(pack_halves(codes, n_padded), f"{name}_quantized")
     yield numpy_helper.from_array(scales, f"{name}_scale")
-    constants = {
+    constants: dict[str, npt.NDArray[Any]] = {
         "four": np.array(4, dtype=np.uint8),
         "eight": np.array(8, dtype=np.float32),
         "block_shape": np.array([0, 0, n_blocks, block_size], dtype=np.int64),
@@ -198,7 +198,8 @@ def pack_halves(codes: Codes, n_columns: int) -> npt.NDArray[np.uint8]:
     """
     padded = np.pad(codes, ((0, 0), (0, n_columns - codes.shape[1])))
     unsigned = (padded.astype(np.int16) + 8).astype(np.uint8)
-    return unsigned[:, : n_columns // 2] | unsigned[:, n_columns // 2 :] << 4
+    low, high = unsigned[:, : n_columns // 2], unsigned[:, n_columns // 2 :]
+    return (low | high << 4).astype(np.uint8)
 
 
 def unpack_halves(packed: npt.NDArray[np.uint8]) -> Codes:

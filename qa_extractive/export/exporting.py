@@ -28,6 +28,8 @@ from qa_extractive.export.parity import (
     readable,
 )
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
+from qa_extractive.export.smoothing import Inputs
+from qa_extractive.model import pad_windows
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example
@@ -86,8 +88,7 @@ def export(
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
-        observed = example_windows(checkpoint, check, _N_OBSERVED) or random_windows(checkpoint)
-        write_model(fp32, folder, quantization, observed)
+        write_model(fp32, folder, quantization, _observed(checkpoint, check))
         agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
         report = ExportReport(
@@ -151,6 +152,12 @@ def _write_serving_files(checkpoint: Checkpoint, folder: Path) -> None:
     for name in _COPIED:
         if checkpoint.folder and (checkpoint.folder / name).is_file():
             shutil.copyfile(checkpoint.folder / name, folder / name)
+
+
+def _observed(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Inputs]:
+    """Inputs of the model, a window each, to look at its activations."""
+    windows = example_windows(checkpoint, examples, _N_OBSERVED) or random_windows(checkpoint)
+    return [{name: values.numpy() for name, values in pad_windows([w]).items()} for w in windows]
 
 
 def _calibrate(

@@ -28,10 +28,10 @@ from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_em
 from qa_extractive.export.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
-from qa_extractive.export.smoothing import activation_peaks, smooth_outliers
+from qa_extractive.export.smoothing import Inputs, activation_peaks, smooth_outliers
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
-from qa_extractive.windows import TOKENIZER_FILE, Window
+from qa_extractive.windows import TOKENIZER_FILE
 
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")
@@ -161,7 +161,7 @@ def _finish(path: Path, vocab_size: int) -> None:
 
 
 def write_model(
-    fp32: Path, folder: Path, quantization: Quantization, observed: Sequence[Window] = ()
+    fp32: Path, folder: Path, quantization: Quantization, observed: Sequence[Inputs] = ()
 ) -> None:
     """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
@@ -177,7 +177,8 @@ def write_model(
         fp32: Folder of the fused fp32 graph.
         folder: Where to write.
         quantization: How.
-        observed: Windows in which int8 looks for outliers of activations, to smooth them; none if empty.
+        observed: Inputs, a window each, in which int8 looks for outliers of activations, to smooth them; none
+            if empty.
     """
     target = folder / MODEL_FILE
     graph = onnx.load(str(fp32 / MODEL_FILE))

@@ -18,8 +18,8 @@ _MASK_OF_QATTENTION = 5
 def use_quick_kernels(model: onnx.ModelProto, *, approximate_gelu: bool) -> None:
     """Take normalisations and activations that were fused with sums apart again, in place.
 
-    - ``SkipLayerNormalization`` becomes sums and ``LayerNormalization``, which onnxruntime (1.31) does not
-      fuse again when it opens the graph;
+    - ``SkipLayerNormalization`` becomes sums and ``LayerNormalization``; ``OnnxBackend`` opens the graph
+      without the optimizer that might fuse them again;
     - ``BiasGelu`` becomes a sum and ``Gelu``: the sum then goes into the product before it.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,42 +17,40 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from qa_extractive.model import pad_windows
-from qa_extractive.windows import Window
-
 SMOOTHING = "_smoothing"
 """Ends the name of what multiplies a product's input; begins with the name of its weights."""
 
 _ORDINARY = 0.97  # share of a product's channels whose peaks count as ordinary
 _LEAST_GAIN = 1.5  # of the scale, below which another node is not worth its time
 
+Inputs = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float32]
 
 
-def activation_peaks(path: Path, windows: Sequence[Window]) -> dict[str, Floats]:
+def activation_peaks(path: Path, inputs: Sequence[Inputs]) -> dict[str, Floats]:
     """The largest absolute value of each channel that goes into a product with constant weights.
 
     Args:
         path: A graph whose products are ``MatMul`` in fp32.
-        windows: What it reads, one window a run.
+        inputs: What it reads, by name, a window each.
 
     Returns:
-        By the name of the weights, shape (n_inputs,); empty without windows.
+        By the name of the weights, shape (n_inputs,); empty without inputs.
     """
     graph = onnx.load(str(path))
-    inputs = {weights: node.input[0] for weights, node in _products(graph).items()}
+    read = {weights: node.input[0] for weights, node in _products(graph).items()}
     del graph.graph.output[:]
-    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(set(inputs.values())))
+    graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(set(read.values())))
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     known = {each.name for each in session.get_inputs()}
     peaks: dict[str, Floats] = {}
-    for window in windows:
-        feed = {name: values.numpy() for name, values in pad_windows([window]).items() if name in known}
+    for each in inputs:
+        feed = {name: values for name, values in each.items() if name in known}
         for name, values in zip(names, session.run(names, feed), strict=True):
             found = np.abs(values.reshape(-1, values.shape[-1])).max(axis=0)
             peaks[name] = np.maximum(peaks[name], found) if name in peaks else found
-    return {weights: peaks[name] for weights, name in inputs.items() if name in peaks}
+    return {weights: peaks[name] for weights, name in read.items() if name in peaks}
 
 
 def smooth_outliers(model: onnx.ModelProto, peaks: Mapping[str, Floats]) -> None:
