@@ -54,20 +54,15 @@ class DecodeConfig:
     Attributes:
         max_answer_tokens: The longest span, in tokens.
         n_best: Start and end positions considered in each window.
-        crossing_penalty: What a span loses of its logit for each end of a sentence inside it, three at most:
-            start and end are read apart, and may belong to different answers.
     """
 
     max_answer_tokens: int = 120
     n_best: int = 20
-    crossing_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ModelError unless the first two are positive and the penalty is not negative."""
+        """Raise ModelError unless both are positive."""
         if self.max_answer_tokens < 1 or self.n_best < 1:
             raise ModelError("max_answer_tokens and n_best must be positive")
-        if not 0 <= self.crossing_penalty < float("inf"):
-            raise ModelError(f"crossing_penalty must not be negative, got {self.crossing_penalty}")
 
 
 @dataclass(frozen=True, slots=True)

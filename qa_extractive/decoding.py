@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,11 @@ import numpy.typing as npt
 from qa_extractive.backend import WindowLogits
 from qa_extractive.config import DecodeConfig
 from qa_extractive.records import Question
-from qa_extractive.sentences import split_sentences
 from qa_extractive.windows import Window
 
 _MAX_GAP = 20.0
 _MAX_WIDENING = 64
 _MAX_MARKS = 8
-_MOST_CROSSED = 3
 _JOINER = "\u200d"
 # Thai and Lao; Burmese; Khmer; Chinese and Japanese; Hangul
 _WIDE = (
@@ -122,26 +120,12 @@ def _merge(
     candidates = [c for w, s in zip(windows, logits, strict=True) for c in _window_candidates(w, s, config)]
     if not candidates:
         return EMPTY_READING
-    if config.crossing_penalty:
-        candidates = _penalised(context, candidates, config.crossing_penalty)
     heads = [s.answerability for s in logits if s.answerability is not None]
     return Reading(
         candidates=_non_overlapping(context, sorted(candidates, key=_rank), top_k),
         null_logit=min(float(s.start[0]) + float(s.end[0]) for s in logits),
         answerability_logit=max(heads) if heads else None,
     )
-
-
-def _penalised(context: str, candidates: list[Candidate], penalty: float) -> list[Candidate]:
-    """The candidates, those that reach over the end of a sentence with a lower logit."""
-    ends = np.array([sentence.end for sentence in split_sentences(context)])
-    crossed = np.searchsorted(ends, [c.end for c in candidates]) - np.searchsorted(
-        ends, [c.start for c in candidates], side="right"
-    )
-    return [
-        replace(c, span_logit=c.span_logit - penalty * min(int(n), _MOST_CROSSED)) if n > 0 else c
-        for c, n in zip(candidates, crossed, strict=True)
-    ]
 
 
 def _rank(candidate: Candidate) -> tuple[float, int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 import unicodedata
 from itertools import pairwise
@@ -20,11 +19,9 @@ from qa_extractive.decoding import (
     Candidate,
     Reading,
     _non_overlapping,
-    _penalised,
     decode,
     whole_words,
 )
-from qa_extractive.errors import ModelError
 from qa_extractive.records import Question
 from qa_extractive.windows import Window
 
@@ -288,39 +285,3 @@ def test_a_word_of_a_million_characters_stays_as_it_is_and_takes_no_time() -> No
     assert whole_words("e" + "\u0301" * 1_000_000, 500_000, 500_010) == (500_000, 500_010)
     assert time.perf_counter() - began < 1.0
     assert whole_words("a" * 60, 20, 30) == (0, 60)
-
-
-def test_a_span_pays_for_each_sentence_end_inside_it() -> None:
-    """Start and end of two answers in two sentences: without the penalty they make one span."""
-    context = "The rate was 5 here. Later it was 9 there."
-    words = [(m.start(), m.end()) for m in re.finditer(r"\w+|\.", context)]
-    at = {word: i for i, word in enumerate(context[a:b] for a, b in words)}
-    start, end = [0.0] * len(words), [0.0] * len(words)
-    start[at["5"]], start[at["9"]] = 4.0, 3.8
-    end[at["5"]], end[at["9"]] = 3.8, 4.0
-    logits = [_logits(start, end)]
-
-    def best(penalty: float) -> tuple[str, float]:
-        config = DecodeConfig(crossing_penalty=penalty)
-        reading = decode([Question("what?", context)], [_window(words)], logits, config)[0]
-        chosen = reading.candidates[0]
-        return context[chosen.start : chosen.end], chosen.span_logit
-
-    assert best(0.0) == ("5 here. Later it was 9", pytest.approx(8.0))
-    assert best(0.1) == ("5 here. Later it was 9", pytest.approx(7.9))
-    assert best(0.5) == ("5", pytest.approx(7.8))
-
-
-def test_at_most_three_ends_are_paid_for() -> None:
-    context = "One. Two. Three. Four. Five. Six."
-    whole = Candidate(9.0, 0, len(context))
-    inside = Candidate(9.0, 0, len("One. Two."))
-    at_end = Candidate(9.0, 0, len("One."))
-    found = _penalised(context, [whole, inside, at_end], 1.0)
-    assert [each.span_logit for each in found] == [6.0, 8.0, 9.0]
-
-
-@pytest.mark.parametrize("penalty", [-0.1, math.nan, math.inf])
-def test_a_penalty_is_a_number_from_zero(penalty: float) -> None:
-    with pytest.raises(ModelError, match="crossing_penalty must not be negative"):
-        DecodeConfig(crossing_penalty=penalty)

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from qa_extractive.calibration import CALIBRATION_FILE, Calibration
 from qa_extractive.calibration_fit import fit
-from qa_extractive.config import DecodeConfig, ReaderConfig, TrainConfig, WindowConfig, read_json
+from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
 from qa_extractive.dataset.loading import examples_to_jsonl
 from qa_extractive.errors import DataError
 from qa_extractive.export.checkpoint import fast_tokenizer, window_for
@@ -43,7 +43,6 @@ TRAIN_FILE = "train.json"
 LOG_FILE = "training_log.json"
 CALIBRATION_EXAMPLES_FILE = "calibration_examples.jsonl.gz"
 FRESH_EXAMPLES_FILE = "fresh_examples.jsonl.gz"
-_CROSSING_PENALTY = 0.5  # docs/MODEL.md has what it gives
 _WEIGHT_FILES = ("model.safetensors", "model.onnx")
 
 
@@ -74,8 +73,7 @@ def train(
     """
     _claim(output, config, base, resume)
     model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
-    decode = DecodeConfig(crossing_penalty=_CROSSING_PENALTY)
-    reader = ReaderConfig(window=window_for(model.encoder.config), decode=decode)
+    reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = prepare(examples, windower, config)
     taught = _rehearsed(distillation, windower)
