@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive.cli.train_models import add_models_arguments, run_models_file
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a task folder: train.csv, test.csv, perhaps unstructured.csv",
     )
+    add_models_arguments(data)
     parser.add_argument(
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
@@ -87,12 +89,12 @@ def run(options: argparse.Namespace) -> int:
     """Train; 0 on success, else as ``train_task`` says."""
     given = {name: getattr(options, name) for name in _SETTINGS}
     overrides = {name: value for name, value in given.items() if value is not None}
+    if options.config is not None:
+        return run_models_file(options, overrides)
     if is_task(options):
         return run_task(options, overrides)
     if options.data is None and options.recipe is None:
-        raise DataError(
-            "there is nothing to train on: give --data, --recipe, --task, or --init and --unlabelled"
-        )
+        raise DataError("there is nothing to train on: give --data, --recipe, --task, --config or --init")
     options.base = unpacked(options.base)
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
     if options.recipe is None and options.from_stage != 1:
