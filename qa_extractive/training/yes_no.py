@@ -177,4 +177,5 @@ def fine_tune(
     trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=())
     trainer.train()
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    model.cpu()
     return int(trainer.state.global_step)

@@ -175,7 +175,7 @@ def _train(
     began = time.monotonic()
     if settings.train_encoder:
         kept, apart = held_out(examples, round(_CALIBRATION_SHARE * len(examples)), settings.seed + 1)
-        _require_both(apart)
+        _require_both(_labels(apart))
         n_steps = fine_tune(model, windower, kept, output, config)
         logits, labels = row_logits(model.answerability_head, encode(model, windower, apart)), _labels(apart)
         calibration = _calibration(logits, labels, f"{len(apart)} held-out rows")
@@ -186,6 +186,7 @@ def _train(
         fitted = fit_head(model.answerability_head, encoded, labels, folds, seed=settings.seed)
         model.answerability_head.load_state_dict(fitted.head.state_dict())
         seen = ~np.isnan(fitted.logits)
+        _require_both(labels[seen])
         calibration = _calibration(
             fitted.logits[seen], labels[seen], f"{int(seen.sum())} rows in {len(folds)} folds"
         )
@@ -215,11 +216,11 @@ def _labels(examples: Sequence[Example]) -> Any:
     return np.array([bool(example.answerable) for example in examples], dtype=np.bool_)
 
 
-def _require_both(apart: Sequence[Example]) -> None:
-    if len({example.answerable for example in apart}) < 2:
+def _require_both(labels: Any) -> None:
+    if labels.all() or not labels.any():
         raise DataError(
-            f"the {len(apart)} rows held out to calibrate are of one kind: give more rows, or leave "
-            "--train-encoder out, which needs none held out"
+            f"the {len(labels)} rows that the probability is fitted on are of one kind: give more texts of "
+            "either kind"
         )
 
 
