@@ -85,8 +85,8 @@ def test_what_cannot_be_used_is_left_out_and_said(table: Path, tmp_path: Path) -
     said = [str(problem) for problem in rows.problems]
     assert len(said) == 3
     assert any("label is 'perhaps': write" in line for line in said)
-    assert any("it has no label" in line for line in said)
-    assert any("its text is empty" in line for line in said)
+    assert any("row 42: it has no label" in line for line in said)
+    assert any("row 43: its text is empty" in line for line in said)
     assert rows.warnings[0] == "5 rows left out: their texts are texts of test rows"
     assert "rows of one kind" in rows.warnings[-1]
 
@@ -128,6 +128,10 @@ def test_a_task_folder_of_labels_is_known_by_its_columns(tmp_path: Path) -> None
     assert not holds_labels(tmp_path)
     (tmp_path / "train.csv").write_text(_table(range(20)), encoding="utf-8")
     assert holds_labels(tmp_path)
+    (tmp_path / "train.parquet").write_text("no table")
+    (tmp_path / "train.csv").rename(tmp_path / "kept")
+    assert not holds_labels(tmp_path), "what reads it says what is wrong with it"
+    (tmp_path / "kept").rename(tmp_path / "train.csv")
     with pytest.raises(DataError, match=r"test.csv is missing"):
         read_triage(tmp_path)
     (tmp_path / "test.csv").write_text(_table(range(20, 30)), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from qa_extractive.dataset.columns import ColumnNames
@@ -109,7 +110,10 @@ def holds_labels(folder: Path) -> bool:
     table = table_of(folder, "train")
     if table is None:
         return False
-    columns = {column.strip().casefold() for column in read_rows(table).columns}
+    try:
+        columns = {column.strip().casefold() for column in read_rows(table).columns}
+    except DataError:  # whoever reads the folder says so
+        return False
     return "label" in columns and not columns & {"answer", "answers"}
 
 
@@ -120,10 +124,12 @@ def _load(
     for path in paths:
         loaded = load_examples(path, names=replace(names, answerable=_label_column(path, label)))
         problems += loaded.problems
-        for number, example in enumerate(loaded.examples, start=1):
+        unread = {problem.row for problem in loaded.problems}
+        numbers = (number for number in count(1) if number not in unread)
+        for number, example in zip(numbers, loaded.examples, strict=False):
             reason = _unusable(example)
             if reason:
-                problems.append(Problem(path, number, f"{example.id}: {reason}"))
+                problems.append(Problem(path, number, reason))
             else:
                 found.append(replace(example, references=(), spans=()))
     return tuple(found)
