@@ -68,37 +68,42 @@ class WordCounts:
 def _fitted(
     texts: Sequence[str], labels: Bools, chosen: Sequence[int], folds: Sequence[Sequence[int]]
 ) -> Any:
-    losses = {strength: _loss(texts, labels, chosen, folds, strength) for strength in STRENGTHS}
-    best = min(losses, key=lambda strength: losses[strength])
-    return _model(best).fit([texts[i] for i in chosen], labels[list(chosen)])
-
-
-def _loss(
-    texts: Sequence[str],
-    labels: Bools,
-    chosen: Sequence[int],
-    folds: Sequence[Sequence[int]],
-    strength: float,
-) -> float:
-    """Summed cross-entropy of the folds whose other rows are of both kinds."""
-    total = 0.0
-    for fold in folds:
-        out = [i for i in chosen if i in set(fold)]
-        kept = [i for i in chosen if i not in set(fold)]
-        if out and all(_counts(labels[kept])):
-            model = _model(strength).fit([texts[i] for i in kept], labels[kept])
-            probs = model.predict_proba([texts[i] for i in out])[:, 1]
-            total -= float(np.log(np.where(labels[out], probs, 1.0 - probs)).sum())
-    return total
-
-
-def _model(strength: float) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
-    return make_pipeline(words, LogisticRegression(C=strength, max_iter=2000))
+    losses = _losses(texts, labels, chosen, folds)
+    best = min(losses, key=lambda strength: losses[strength])
+    model = make_pipeline(_words(), _regression(best))
+    return model.fit([texts[i] for i in chosen], labels[list(chosen)])
+
+
+def _losses(
+    texts: Sequence[str], labels: Bools, chosen: Sequence[int], folds: Sequence[Sequence[int]]
+) -> dict[float, float]:
+    """Summed cross-entropy of the folds whose other rows are of both kinds, for each strength."""
+    totals = dict.fromkeys(STRENGTHS, 0.0)
+    for fold in map(set, folds):
+        out, kept = [i for i in chosen if i in fold], [i for i in chosen if i not in fold]
+        if not (out and all(_counts(labels[kept]))):
+            continue
+        words = _words()
+        known = words.fit_transform([texts[i] for i in kept])
+        asked = words.transform([texts[i] for i in out])
+        for strength in STRENGTHS:
+            probs = _regression(strength).fit(known, labels[kept]).predict_proba(asked)[:, 1]
+            totals[strength] -= float(np.log(np.where(labels[out], probs, 1.0 - probs)).sum())
+    return totals
+
+
+def _words() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+
+
+def _regression(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=2000)
 
 
 def _counts(labels: Bools) -> tuple[int, int]:
