@@ -58,6 +58,32 @@ def fit(
     return _fit(features, answerable, f1, fitted_on)
 
 
+def fit_yes_no(logits: FloatArray, yes: BoolArray, *, fitted_on: str) -> Calibration:
+    """The calibration of a model whose answerability head says yes or no; of its spans nothing is known.
+
+    ``answerable`` is P(yes), by the head's logit alone, with the threshold at 0.5; the risk is the share of
+    noes among what is taken for a yes. ``score`` is the logistic of the span's margin, not calibrated.
+
+    Args:
+        logits: Of rows that the head was not trained on, (n,).
+        yes: Whether each is a yes, (n,); both kinds.
+        fitted_on: In words: which logits, which data.
+    """
+    features = logits[:, None]
+    fitted = logistic_of(features, yes)
+    probs = fitted.prob(features)
+    return replace(
+        uncalibrated(),
+        answerable=fitted,
+        threshold=0.5,
+        operating_point="yes where it is the more probable; answerable means yes",
+        n_examples=len(probs),
+        answerable_share=float(yes.mean()),
+        risk_table=risk_table(probs, yes),
+        fitted_on=f"{fitted_on}; score is the logistic of the span margin, not calibrated",
+    )
+
+
 def _too_few(n_examples: int, fitted_on: str, fallback: Calibration | None) -> Calibration:
     kept = uncalibrated() if fallback is None else fallback
     source = kept.fitted_on.rpartition(_KEPT)[2]
@@ -73,8 +99,8 @@ def _too_few(n_examples: int, fitted_on: str, fallback: Calibration | None) -> C
 
 def _fit(features: FloatArray, answerable: BoolArray, f1: FloatArray, fitted_on: str) -> Calibration:
     right = f1 >= RIGHT_F1
-    answerable_fit = _logistic(features, answerable)
-    right_fit = _logistic(features, right) if right.any() and not right.all() else answerable_fit
+    answerable_fit = logistic_of(features, answerable)
+    right_fit = logistic_of(features, right) if right.any() and not right.all() else answerable_fit
     probs = answerable_fit.prob(features)
     threshold = best_threshold(probs, answerable, f1)
     return Calibration(
@@ -97,7 +123,8 @@ def _f1(reading: Reading, example: Example) -> float:
     return best_token_f1(example.question.context[best.start : best.end], example.references)
 
 
-def _logistic(features: FloatArray, labels: BoolArray) -> Logistic:
+def logistic_of(features: FloatArray, labels: BoolArray) -> Logistic:
+    """A logistic regression of labels of both kinds, (n,), on features, (n, n_features)."""
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-9

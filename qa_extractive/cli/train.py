@@ -9,7 +9,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive.cli.train_models import add_models_arguments, run_models_file
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
+from qa_extractive.cli.train_triage import add_triage_arguments, is_triage, run_triage_command
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.packing.opening import unpacked
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a task folder: train.csv, test.csv, perhaps unstructured.csv",
     )
+    add_models_arguments(data)
     parser.add_argument(
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
@@ -81,17 +84,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in ("question", "context", "title", "answer", "id"):
         parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
     add_task_arguments(parser)
+    add_triage_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; 0 on success, else as ``train_task`` says."""
     given = {name: getattr(options, name) for name in _SETTINGS}
     overrides = {name: value for name, value in given.items() if value is not None}
+    if is_triage(options):
+        return run_triage_command(options, overrides)
+    if options.config is not None:
+        return run_models_file(options, overrides)
     if is_task(options):
         return run_task(options, overrides)
     if options.data is None and options.recipe is None:
         raise DataError(
-            "there is nothing to train on: give --data, --recipe, --task, or --init and --unlabelled"
+            "there is nothing to train on: give --data, --recipe, --task, --triage, --config or --init"
         )
     options.base = unpacked(options.base)
     logging.getLogger("qa_extractive").setLevel(logging.INFO)

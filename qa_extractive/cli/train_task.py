@@ -206,7 +206,7 @@ def _job(options: argparse.Namespace) -> Job:
 
     if options.task is not None:
         return read_task_folder(
-            options.task, _names(options), unlabelled=options.unlabelled, replay=options.replay
+            options.task, column_names(options), unlabelled=options.unlabelled, replay=options.replay
         )
     return read_files(
         options.data or (),
@@ -215,12 +215,13 @@ def _job(options: argparse.Namespace) -> Job:
         test=options.test,
         test_labels=options.test_labels,
         hold_out=options.hold_out,
-        names=_names(options),
+        names=column_names(options),
         warn=lambda message: print(f"warning: {message}", file=sys.stderr),
     )
 
 
-def _names(options: argparse.Namespace) -> ColumnNames:
+def column_names(options: argparse.Namespace) -> ColumnNames:
+    """The columns that options name."""
     from qa_extractive.dataset.columns import ColumnNames
 
     parts = ("question", "context", "title", "answer", "id")

@@ -164,7 +164,7 @@ def _saved_example(row: Row) -> Example:
 def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
     question = question_from_row(row, columns)
     answers = given_answers(_cell(row, columns.answer))
-    answerable = _truth(_cell(row, columns.answerable))
+    answerable = _truth(_cell(row, columns.answerable), columns.answerable)
     if answerable is None and columns.answer is not None:
         answerable = bool(answers)
     if answerable is False:
@@ -190,11 +190,11 @@ def _further(row: Row, used: frozenset[str]) -> dict[str, Any]:
     return {name: cell for name, cell in row.values.items() if name not in used and cell is not None}
 
 
-def _truth(cell: object) -> bool | None:
+def _truth(cell: object, column: str | None) -> bool | None:
     """What a cell of ``answerable`` says; None if it is empty."""
     text = "" if cell is None else str(cell).strip().lower()
     if text and text not in _TRUE + _FALSE:
-        raise DataError(f"answerable is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
+        raise DataError(f"{column} is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
     return text in _TRUE if text else None
 
 

@@ -1,0 +1,1 @@
+"""Rows of yes or no -> a model that sorts papers, and how it compares (docs/TASKS.md)."""
