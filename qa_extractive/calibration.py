@@ -7,6 +7,7 @@ model it is saved with, on examples that model was not trained on.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +21,7 @@ from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError
 
 CALIBRATION_FILE = "calibration.json"
+_N_FEATURES = 4  # of ``Reading.features``
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.
 RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
@@ -133,15 +135,29 @@ class Calibration:
             return cls(
                 answerable=_logistic(values.pop("answerable")),
                 right=_logistic(values.pop("right")),
-                risk_table=tuple(RiskPoint(**point) for point in values.pop("risk_table")),
+                threshold=_number(values.pop("threshold")),
+                risk_table=tuple(_risk_point(point) for point in values.pop("risk_table")),
                 **values,
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a calibration: {error}; export the model again") from None
 
 
 def _logistic(values: dict[str, Any]) -> Logistic:
-    return Logistic(weights=tuple(values["weights"]), bias=values["bias"])
+    weights = tuple(_number(each) for each in values["weights"])
+    if not 1 <= len(weights) <= _N_FEATURES:
+        raise ValueError(f"{len(weights)} weights, where there are {_N_FEATURES} features")
+    return Logistic(weights, bias=_number(values["bias"]))
+
+
+def _risk_point(values: dict[str, Any]) -> RiskPoint:
+    return RiskPoint(**{name: _number(value) for name, value in values.items()})
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"{value!r:.40} is no number")
+    return value
 
 
 def uncalibrated() -> Calibration:

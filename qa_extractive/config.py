@@ -17,6 +17,7 @@ from qa_extractive.errors import DataError, ModelError
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
+_MOST = 1_000_000  # of what a model's own file may ask for
 _COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience")
 
 
@@ -37,9 +38,10 @@ class WindowConfig:
     max_title_tokens: int = 48
 
     def __post_init__(self) -> None:
-        """Raise ModelError where a window would leave no room for context."""
+        """Raise ModelError for what is no count, or where a window would leave no room for context."""
+        _check_counts(self, max_tokens=1, stride_tokens=0, max_question_tokens=1, max_title_tokens=0)
         room = self.max_tokens - self.max_question_tokens - self.max_title_tokens - 8
-        if self.stride_tokens < 0 or room <= self.stride_tokens:
+        if room <= self.stride_tokens:
             raise ModelError(
                 f"max_tokens {self.max_tokens} leaves {room} tokens of context beside the longest "
                 f"question and title, which must exceed stride_tokens {self.stride_tokens}: "
@@ -61,8 +63,15 @@ class DecodeConfig:
 
     def __post_init__(self) -> None:
         """Raise ModelError unless both are positive."""
-        if self.max_answer_tokens < 1 or self.n_best < 1:
-            raise ModelError("max_answer_tokens and n_best must be positive")
+        _check_counts(self, max_answer_tokens=1, n_best=1)
+
+
+def _check_counts(config: WindowConfig | DecodeConfig, **lowest: int) -> None:
+    """Raise ModelError unless settings are whole numbers of at least these."""
+    for name, least in lowest.items():
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
+            raise ModelError(f"{name} must be a whole number from {least} to {_MOST:,}, got {value!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +196,19 @@ ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConf
 
 
 def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT:
-    """A config from parsed JSON; ModelError names the file and a setting that is not known."""
+    """A config from parsed JSON; ModelError names the file and a setting that is not known, or wrong."""
+    if not isinstance(values, dict):
+        raise ModelError(f"{where}: {values!r:.40} is no object of settings")
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ModelError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
     nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig}
+    parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
     try:
-        parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
         return cls(**parsed)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from None
     except TypeError as error:
         raise ModelError(f"{where}: a setting has a value of the wrong type: {error}") from None
 
@@ -206,7 +219,9 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number or a nesting without end
         raise ModelError(f"{path} is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds no JSON object")

@@ -6,6 +6,7 @@ Serving code: numpy and onnxruntime, no torch.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ MODEL_FILE = "model.onnx"
 VOCAB_SIZE = "vocab_size"  # key of the file's metadata
 
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
+# The key, in the file's bytes, of the path of a tensor that is kept in another file.
+_OTHER_FILE = b"location"
+
 _INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
@@ -104,12 +108,10 @@ class OnnxBackend:
                 f"number {highest}: the tokenizer is another model's"
             )
         try:
-            values = self._sessions.get(n_threads).run(self._outputs, self._feed(window))
+            return _logits(self._sessions.get(n_threads).run(self._outputs, self._feed(window)), window)
         except Exception as error:  # onnxruntime's errors share no base class
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
             raise ModelError(f"{what}: {_first_line(error)}") from error
-        answerability = float(values[2].reshape(-1)[0]) if len(values) > 2 else None
-        return WindowLogits(values[0][0], values[1][0], answerability)
 
     def _feed(self, window: Window) -> dict[str, npt.NDArray[Any]]:
         values = {
@@ -121,6 +123,32 @@ class OnnxBackend:
 
     def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int]]:
         return type(self), (self.folder, self.n_threads)
+
+
+def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
+    """What a run gave; ValueError unless it is a number for each token, and one for the window."""
+    shapes = [(1, window.n_tokens), (1, window.n_tokens), (1,)][: len(values)]
+    found = [value.reshape(shape) for value, shape in zip(values, shapes, strict=True)]
+    if not all(np.isfinite(value).all() for value in found):
+        raise ValueError("a logit is no number")
+    return WindowLogits(found[0][0], found[1][0], float(found[2][0]) if len(found) > 2 else None)
+
+
+def check_graph(path: Path) -> None:
+    """Raise ModelError where ``model.onnx`` is missing or would read other files, wherever they lie.
+
+    What ``export_onnx.py`` writes holds all of its weights.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is missing: export the checkpoint with export_onnx.py and give that folder"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    if _OTHER_FILE in content:
+        raise ModelError(f"{path} keeps weights in other files: export the model again with export_onnx.py")
 
 
 def checked_count(value: object, name: str) -> int:
@@ -181,12 +209,12 @@ def _content(file: BinaryIO) -> bytes:
 
 def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.InferenceSession:
     """A session of a file, or of the bytes that were read from it; errors name the file."""
-    if isinstance(graph, Path) and not path.is_file():
-        raise ModelError(f"{path} is missing: export the checkpoint with export_onnx.py and give that folder")
+    if isinstance(graph, Path):
+        check_graph(path)
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is in the exception, which says it once
     options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
     options.add_session_config_entry("session.force_spinning_stop", "1")  # the cores are others' between runs
     try:
@@ -203,7 +231,7 @@ def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.Infere
 def _vocab_size(session: ort.InferenceSession) -> int | None:
     """Rows of the word embeddings, as ``export_onnx.py`` notes them; None for other files."""
     noted = session.get_modelmeta().custom_metadata_map.get(VOCAB_SIZE, "")
-    return int(noted) if noted.isdecimal() else None
+    return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else None
 
 
 def _first_line(error: Exception) -> str:

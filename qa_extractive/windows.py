@@ -22,6 +22,7 @@ from qa_extractive.records import Example, Question, Span
 
 TOKENIZER_FILE = "tokenizer.json"
 _TITLE_MARK = " | "
+_RARE = "\N{CJK UNIFIED IDEOGRAPH-2A6A5}"  # hardly in a vocabulary: what is unknown must have a token too
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 IntArray = npt.NDArray[np.int64]
@@ -91,14 +92,18 @@ class Windower:
 
     @classmethod
     def load(cls, folder: Path, config: WindowConfig) -> Windower:
-        """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or broken."""
+        """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
         if not path.is_file():
             raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
         try:
-            return cls(Tokenizer.from_file(str(path)), config, is_own=True)
-        except Exception as error:  # tokenizers raises bare Exception
+            windower = cls(Tokenizer.from_file(str(path)), config, is_own=True)
+            windower._pairs.encode(_RARE, _RARE)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # tokenizers raises bare Exception, and its panics are not even that
             raise ModelError(f"{path} cannot be read: {error}") from None
+        return windower
 
     def windows(self, questions: Sequence[Question]) -> list[Window]:
         """The windows of each question, in order; a blank context has none.

@@ -20,6 +20,35 @@ TINY_WORDS = (
 ).split()
 
 
+_PADDED = {"max_position_embeddings": 130, "type_vocab_size": 1}  # the first two positions are the padding's
+_DEBERTA = {
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+}
+# What a tiny encoder of an architecture needs beside ``_sizes``. Embeddings narrower than the layers, where
+# an architecture can have them: with equal ones ELECTRA is a BERT.
+_SHAPES: dict[str, dict[str, Any]] = {
+    "albert": {"embedding_size": 16},
+    "camembert": _PADDED,
+    "convbert": {"embedding_size": 16},
+    "data2vec-text": _PADDED,
+    "deberta": _DEBERTA | {"max_relative_positions": 32},
+    "deberta-v2": _DEBERTA | {"position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True},
+    "distilbert": {"hidden_dim": 64},
+    "electra": {"embedding_size": 16},
+    "longformer": {"attention_window": 16, "max_position_embeddings": 130},
+    "mobilebert": {"embedding_size": 32, "intra_bottleneck_size": 32},
+    "mpnet": _PADDED,
+    "rembert": {"input_embedding_size": 16},
+    "roberta": _PADDED,
+    "roformer": {"embedding_size": 16},
+    "squeezebert": {"embedding_size": 32},
+    "xlm-roberta": _PADDED,
+}
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
     """A lower-casing WordPiece tokenizer with BERT's pair template."""
@@ -122,7 +151,8 @@ def make_reader_checkpoint(
     from transformers import AutoConfig
 
     def make(model_type: str, **config: Any) -> Path:
-        encoder_config = AutoConfig.for_model(model_type, **_sizes(tiny_tokenizer) | config)
+        sizes = _sizes(tiny_tokenizer) | _SHAPES.get(model_type, {}) | config
+        encoder_config = AutoConfig.for_model(model_type, **sizes)
         folder = tmp_path_factory.mktemp(f"tiny_reader_{model_type}")
         with warnings.catch_warnings():  # DeBERTa uses torch.jit.script, which torch 2.13 deprecates
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -140,7 +170,7 @@ def make_qa_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFac
     def make(model_type: str, **config: Any) -> Path:
         torch.manual_seed(17)
         folder = tmp_path_factory.mktemp(f"tiny_qa_{model_type}")
-        sizes = _sizes(tiny_tokenizer) | config
+        sizes = _sizes(tiny_tokenizer) | _SHAPES.get(model_type, {}) | config
         with warnings.catch_warnings():  # DeBERTa uses torch.jit.script, which torch 2.13 deprecates
             warnings.simplefilter("ignore", DeprecationWarning)
             model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(model_type, **sizes))

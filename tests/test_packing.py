@@ -29,11 +29,15 @@ from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 
 CONTEXT = "We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg (95% CI 2.1 to 4.5)."
 QUESTION = "By how much did systolic pressure fall?"
+_WORDS = {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}
+_PLAIN = {"weights": [0, 1], "bias": 0}
 FILES = {
     "model.onnx": b"weights",
-    "tokenizer.json": b"{}",
-    "reader.json": b"{}",
-    "calibration.json": b"{}",
+    "tokenizer.json": json.dumps({"version": "1.0", "model": _WORDS}).encode(),
+    "reader.json": json.dumps({"format_version": 1}).encode(),
+    "calibration.json": json.dumps(
+        {"answerable": _PLAIN, "right": _PLAIN, "threshold": 0.5, "risk_table": []}
+    ).encode(),
 }
 
 
@@ -134,10 +138,19 @@ def test_what_cannot_be_packed(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no model to pack: 'a b' is no plain file name"):
         pack(folder, tmp_path / "model.tar.gz")
     (folder / "a b").unlink()
+    (folder / "README.md").symlink_to(tmp_path / "runs")
+    pack(folder, tmp_path / "link to a folder.tar.gz")
+    (folder / "README.md").unlink()
+    (tmp_path / "secret").write_text("what must not be given away")
+    (folder / "README.md").symlink_to(tmp_path / "secret")
+    with pytest.raises(ModelError, match=r"is no model to pack: 'README.md' is a link"):
+        pack(folder, tmp_path / "model.tar.gz")
+    (folder / "README.md").unlink()
     (folder / "reader.json").unlink()
     with pytest.raises(ModelError, match=r"is no model to pack: it lacks reader\.json"):
         pack(folder, tmp_path / "model.tar.gz")
     assert not list(tmp_path.glob("*model.tar.gz*"))
+    assert not list(tmp_path.glob(".*model.tar.gz*"))
 
 
 def test_opening_needs_no_torch(packed_default: Path) -> None:
@@ -256,13 +269,43 @@ HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     ),
     "bomb of zeros": (
         lambda: [*entries(head=with_file("a", bytes(1 << 20))), file("a", bytes(1 << 20))],
-        "it would unpack to 1,048,589 bytes, over 100 times its size",
+        "bytes, over 100 times its size",
     ),
     "bomb in a header": (
         lambda: [file("a", b"", pax_headers={"comment": "x" * (3 << 20)}), *entries()],
         "it asks for a header of",
     ),
     "bomb after the end": (lambda: [*entries(), file("b", bytes(1 << 24))], "'b' is not in its manifest"),
+    "named twice but for case": (
+        lambda: [*entries(head=with_file("Model.onnx", b"x")), file("Model.onnx", b"x")],
+        "its manifest names a file twice",
+    ),
+    "named twice but for the Unicode form": (
+        lambda: [*entries(head=with_file("cafe\u0301", b"x")), file("caf\u00e9", b"x")],
+        "'cafe\\u0301' is no plain file name",
+    ),
+    "wide letters": (lambda: entries(head=with_file("\uff4dodel.onnx", b"")), "is no plain file name"),
+    "name that is a number": (lambda: entries(head=manifest(name=7)), "is not understood"),
+    "digest that is a list": (
+        lambda: entries(head=with_entry({"bytes": 1, "sha256": ["0" * 64]})),
+        "is not understood",
+    ),
+    "size without end": (
+        lambda: entries(head=manifest().replace(b'"bytes": 7', b'"bytes": 7' + b"0" * 5000)),
+        "is not understood",
+    ),
+    "contiguous": (
+        lambda: [*entries(without="model.onnx"), file("model.onnx", b"weights", type=tarfile.CONTTYPE)],
+        "'model.onnx' is a file of an unusual kind",
+    ),
+    "of no known type": (
+        lambda: [*entries(without="model.onnx"), file("model.onnx", b"weights", type=b"Z")],
+        "'model.onnx' is a file of an unusual kind",
+    ),
+    "part of another volume": (
+        lambda: [*entries(without="model.onnx"), file("model.onnx", b"weights", type=b"M")],
+        "'model.onnx' is a file of an unusual kind",
+    ),
     "extended header": (
         lambda: [*entries()[:1], file("model.onnx", FILES["model.onnx"], pax_headers={"path": "../x"})],
         "'../x' is a file of an unusual kind",
@@ -296,6 +339,53 @@ def refuse(path: Path, message: str, cache: Path) -> None:
     archives = cache / "archives"
     assert not archives.exists() or not list(archives.iterdir())
     assert sorted(set(path.parent.iterdir()) - {cache}) == before
+
+
+def raw(content: bytes, name: str = "a", **attributes: Any) -> bytes:
+    """The bytes of an entry, whatever tarfile thinks of it."""
+    member, _ = file(name, content, **attributes)
+    return member.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def behind_the_manifest(content: bytes, more: bytes) -> bytes:
+    at = content.index(b"model.onnx\0")
+    return content[:at] + more + content[at:]
+
+
+_EXTENDED = raw(b"17 comment=hello\n", type=tarfile.XHDTYPE)
+_BEHIND = "there is something behind its last file"
+RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "text behind the end": (lambda good: good[:-512] + b"hello" + bytes(507), _BEHIND),
+    "an archive behind the end": (lambda good: good[:-2048] + raw(b"x") + bytes(1024), _BEHIND),
+    "a damaged header": (
+        lambda good: good.rstrip(b"\0") + bytes(-len(good.rstrip(b"\0")) % 512) + b"x" * 512 + bytes(1024),
+        _BEHIND,
+    ),
+    "extended headers without end": (
+        lambda good: _EXTENDED * 900 + good,
+        "it has extended headers without end",
+    ),
+    "extended header for all": (
+        lambda good: raw(b"17 comment=hello\n", type=tarfile.XGLTYPE) + good,
+        "does not begin with manifest.json",
+    ),
+    "extended header of a negative size": (
+        lambda good: behind_the_manifest(good, raw(b"15 size=-10240\n", type=tarfile.XHDTYPE)),
+        "is a file of an unusual kind",
+    ),
+    "long name": (
+        lambda good: behind_the_manifest(good, raw(b"../evil\0", name="././@LongLink", type=b"L")),
+        "'../evil' is no plain file name",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_hostile_bytes_are_refused_in_one_line(name: str, tmp_path: Path, cache: Path) -> None:
+    change, message = RAW[name]
+    path = archive(tmp_path / "model.tar.gz", entries())
+    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), mtime=0))
+    refuse(path, message, cache)
 
 
 def test_too_many_files(tmp_path: Path, cache: Path) -> None:

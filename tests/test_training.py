@@ -137,6 +137,19 @@ def test_a_checkpoint_holds_all_that_export_needs(
     Calibration.load(tmp_path / "run")
 
 
+def test_without_rows_held_out_an_export_keeps_the_calibration(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    config = dataclasses.replace(SMALL, max_steps=1, n_dev=0, n_calibration=0)
+    run = tmp_path / "run"
+    train(examples, base=str(tiny_encoder), output=run, config=config)
+    assert not (run / CALIBRATION_EXAMPLES_FILE).exists()
+    given = ["export", "--model", str(run), "--output", str(tmp_path / "exported"), "--threads", "1"]
+    assert main([*given, "--quantize", "none"]) == 0
+    kept, found = Calibration.load(run), Calibration.load(tmp_path / "exported")
+    assert (found.answerable, found.right, found.threshold) == (kept.answerable, kept.right, kept.threshold)
+
+
 def test_the_clock_ends_a_run_with_its_schedule_and_its_calibration(
     tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,9 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; parity is measured
-            optimum_export(checkpoint.model, _onnx_config(checkpoint), raw, opset=opset)
+            config = _onnx_config(checkpoint)
+            _check_inputs(config)
+            optimum_export(checkpoint.model, config, raw, opset=opset)
             _fuse(raw, fp32 / MODEL_FILE, checkpoint)
     except Exception as error:  # torch, optimum and onnxruntime share no base class
         raise ExportError(f"{checkpoint.name} cannot be exported: {_first_line(error)}") from error
@@ -117,6 +119,13 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _check_inputs(config: OnnxConfig) -> None:
+    """Before minutes are spent on tracing."""
+    other = sorted(set(config.inputs) - {"input_ids", "attention_mask", "token_type_ids"})
+    if other:
+        raise ValueError(f"it wants an input {other[0]}, which no question or text gives")
 
 
 def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:

@@ -93,10 +93,10 @@ class Manifest:
             if values["version"] != _FORMAT_VERSION:
                 raise ModelError("another version of qa_extractive packed it: pack it again with this one")
             files = {
-                name: PackedFile(_whole_number(file["bytes"]), str(file["sha256"]))
+                name: PackedFile(_whole_number(file["bytes"]), _text(file["sha256"]))
                 for name, file in values["files"].items()
             }
-            return cls(str(values["name"]), files)
+            return cls(_text(values["name"]), files)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ModelError(f"its {MANIFEST_FILE} is not understood") from None
 
@@ -110,6 +110,12 @@ def check_name(name: str) -> None:
 def shown(name: str) -> str:
     """A name from an archive as a message shows it: short, and nothing in it that steers a terminal."""
     return ascii(name if len(name) <= 60 else name[:57] + "...")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _whole_number(value: object) -> int:

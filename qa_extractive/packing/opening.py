@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import secrets
 import shutil
 import tarfile
@@ -18,10 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from qa_extractive.calibration import Calibration
+from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import ModelError
+from qa_extractive.onnx_backend import MODEL_FILE, check_graph
 from qa_extractive.packing.cache import cache_folder, make_folder
 from qa_extractive.packing.manifest import MANIFEST_FILE, MAX_FILES, Manifest, check_name, shown
 from qa_extractive.packing.packing import CHUNK_BYTES
+from qa_extractive.windows import Windower
 
 # Kept in the folder of the cache, hidden: it is no part of the model.
 KEPT_MANIFEST = f".{MANIFEST_FILE}"
@@ -101,6 +106,8 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} is refused: {reason}") from None
     except (gzip.BadGzipFile, zlib.error):
         raise ModelError(f"{path} is refused: it is damaged, or no .tar.gz of a model") from None
+    except RecursionError:  # tarfile's, which reads them one in the other
+        raise ModelError(f"{path} is refused: it has extended headers without end") from None
     except tarfile.TarError as error:
         raise ModelError(f"{path} is refused: {str(error).splitlines()[0]}") from None
     except OSError as error:
@@ -131,11 +138,22 @@ def _unpack(stream: IO[bytes], folder: Path) -> Manifest:
     try:
         with gzip.GzipFile(fileobj=stream) as unzipped:
             manifest = _Unpacking(_Capped(unzipped), new, MAX_RATIO * n_packed).run()
+        _check_model(new)
         (new / KEPT_MANIFEST).write_bytes(manifest.to_json())
         _settle(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return manifest
+
+
+def _check_model(folder: Path) -> None:
+    """Refuse files that no model has; whether its graph can be run shows when it is loaded."""
+    try:
+        Windower.load(folder, ReaderConfig.load(folder).window)
+        Calibration.load(folder)
+        check_graph(folder / MODEL_FILE)
+    except ModelError as error:
+        raise _RefusedError(str(error).replace(f"{folder}{os.sep}", "")) from None
 
 
 def _settle(new: Path, folder: Path) -> None:
@@ -154,18 +172,20 @@ class _Capped:
 
     Attributes:
         limit: Bytes after which it is refused.
+        last: What was read last.
     """
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
         self.limit = _MAX_HEADER_BYTES
+        self.last = b""
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER_BYTES:
             raise _RefusedError(f"it asks for a header of {size:,} bytes")
-        content = self._stream.read(size)
+        self.last = self._stream.read(size)
         self._check(self.tell())
-        return content
+        return self.last
 
     def seek(self, position: int) -> int:
         self._check(position)
@@ -199,9 +219,16 @@ class _Unpacking:
             missing = sorted(set(manifest.files) - written)
             if missing:
                 raise _RefusedError(f"it lacks {missing[0]}, which its manifest names")
-        while self._stream.read(_PIECE_BYTES):  # to its end, where gzip keeps a checksum
-            pass
+        self._check_rest()
         return manifest
+
+    def _check_rest(self) -> None:
+        """From where tarfile found no further header to the end, where gzip keeps a checksum: zeros."""
+        piece = self._stream.last
+        while piece:
+            if piece.count(0) < len(piece):
+                raise _RefusedError("there is something behind its last file")
+            piece = self._stream.read(_PIECE_BYTES)
 
     def _manifest(self, archive: tarfile.TarFile) -> Manifest:
         first = archive.next()

@@ -12,7 +12,7 @@ from typing import IO
 
 from qa_extractive.errors import ExportError, ModelError
 from qa_extractive.packing.cache import slug
-from qa_extractive.packing.manifest import MANIFEST_FILE, Manifest, PackedFile
+from qa_extractive.packing.manifest import MANIFEST_FILE, Manifest, PackedFile, shown
 from qa_extractive.tables.durable import replace_file, sync
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
@@ -66,11 +66,15 @@ def check_target(target: Path) -> None:
 def manifest_of(folder: Path) -> Manifest:
     """The manifest of the files of a folder; ModelError where they are no exported model."""
     try:
-        files = {
-            path.name: PackedFile(path.stat().st_size, sha256_of(path))
+        packed = [
+            path
             for path in sorted(folder.iterdir())
             if path.is_file() and not path.name.startswith(".") and path.name != MANIFEST_FILE
-        }
+        ]
+        links = [path for path in packed if path.is_symlink()]
+        if links:
+            raise ModelError(f"{shown(links[0].name)} is a link: put the file itself there")
+        files = {path.name: PackedFile(path.stat().st_size, sha256_of(path)) for path in packed}
         return Manifest(slug(folder.resolve().name) or "model", files)
     except OSError as error:
         raise ModelError(f"{error.filename or folder} cannot be read: {error.strerror}") from None

@@ -244,13 +244,16 @@ def save_model(
     mixture: Mixture,
     fallback: Calibration | None = None,
 ) -> None:
-    """Write a checkpoint with its calibration and the examples held out for it and for nothing."""
+    """Write a checkpoint with its calibration and the examples held out for it, if any, and for nothing."""
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
     calibrate_torch(model, windower, mixture.calibration, fallback).save(output)
-    examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
+    if mixture.calibration:  # an export calibrates on them where they are there
+        examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
+    else:
+        (output / CALIBRATION_EXAMPLES_FILE).unlink(missing_ok=True)
     examples_to_jsonl(output / FRESH_EXAMPLES_FILE, mixture.fresh)
 
 
