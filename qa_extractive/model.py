@@ -78,6 +78,7 @@ class SpanReader(PreTrainedModel):
     base_model_prefix = "encoder"
     main_input_name = "input_ids"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: SpanReaderConfig):
         """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
