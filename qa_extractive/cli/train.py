@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``train``."""
     data = parser.add_mutually_exclusive_group()
     data.add_argument(
-        "--data", nargs="+", type=Path, metavar="F", help="training files: CSV, TSV, JSONL, Parquet, JSON"
+        "--data",
+        nargs="+",
+        type=Path,
+        metavar="F",
+        help="training files: CSV, TSV, JSONL, Parquet, JSON; a folder of Parquet files or from datasets' "
+        "save_to_disk, FOLDER[:SPLIT]; a data set of the hub, hf:NAME[:SPLIT[:CONFIG]]",
     )
     data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
     data.add_argument(

@@ -229,6 +229,7 @@ def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
         label_names=["start_positions", "end_positions"],
+        ddp_find_unused_parameters=False,  # every parameter has its part in every loss
         gradient_checkpointing=config.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         seed=config.seed,
