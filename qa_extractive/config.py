@@ -143,7 +143,7 @@ class TrainConfig:
     precision: str = "fp32"
     train_embeddings: bool = True
     lora_rank: int = 0
-    lora_alpha: float | None = None
+    lora_alpha: int | None = None
     gradient_checkpointing: bool = False
     answerability_weight: float = 0.5
     mismatch_share: float = 0.1
@@ -183,13 +183,16 @@ class TrainConfig:
         for name in ("mismatch_shares", "removal_shares"):
             if not all(share >= 0 for share in getattr(self, name).values()):
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.lora_alpha is not None and not self.lora_rank:
-            raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
+        self._check_alpha()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         for name in ("warmup_share", "dropout", "held_out_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+
+    def _check_alpha(self) -> None:
+        if self.lora_alpha is not None and not self.lora_rank:
+            raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
 
 
 ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConfig)

@@ -1,4 +1,4 @@
-"""Adapters learn in the encoder's place and end in its weights; layers computed again give the same gradients."""
+"""Adapters learn in the place of the encoder and end in its weights; layers can be computed again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _examples(n: int = 12) -> list[Example]:
 
 
 def _windows(base: str, model: SpanReader) -> list[LabelledWindow]:
-    return label_windows(Windower(run.load_tokenizer(base), run.window_for(model.encoder.config)), _examples())
+    return label_windows(
+        Windower(run.load_tokenizer(base), run.window_for(model.encoder.config)), _examples()
+    )
 
 
 @pytest.fixture(params=ENCODER_TYPES)
@@ -195,7 +197,7 @@ def test_what_cannot_be_is_one_clear_line(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DataError, match="lora_alpha needs a lora_rank"):
-        TrainConfig(lora_alpha=8.0)
+        TrainConfig(lora_alpha=8)
     with pytest.raises(DataError, match="lora_rank must not be negative"):
         TrainConfig(lora_rank=-1)
     monkeypatch.setattr("qa_extractive.training.adapters.find_spec", lambda name: None)

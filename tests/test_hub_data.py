@@ -1,4 +1,4 @@
-"""Data sets of the library ``datasets``: folders of every layout, the hub's names, and what is said offline."""
+"""Data sets of the library ``datasets``: folders of every layout, names of the hub, what is said offline."""
 
 from __future__ import annotations
 

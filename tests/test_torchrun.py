@@ -39,7 +39,9 @@ def data(tmp_path: Path) -> Path:
     lines = ["question,context,answer"]
     for i in range(N_ROWS):
         padding = "We treated patients with the drug. " * (1 + i % 8)
-        lines.append(f"How did the risk change in trial {i}?,{padding}The risk fell to {i} percent.,fell to {i}")
+        lines.append(
+            f"How did the risk change in trial {i}?,{padding}The risk fell to {i} percent.,fell to {i}"
+        )
     path = tmp_path / "data.csv"
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -1,7 +1,8 @@
 """What ``torchrun`` starts in ``test_torchrun.py``: ``train`` with these arguments, and notes of what it did.
 
 Environment: ``NOTES``, a folder for one JSON file a process; ``FAIL_AT``, "rank:step" at which one of them
-fails; ``TOKENS_AT_ONCE``, which makes parts of a batch; ``FAST_CLOCK``, a rank whose clock runs at three times the speed.
+fails; ``TOKENS_AT_ONCE``, which makes parts of a batch; ``FAST_CLOCK``, a rank whose clock is three times as
+fast.
 """
 
 from __future__ import annotations

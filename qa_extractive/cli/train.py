@@ -28,7 +28,7 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "batch_size": (int, "windows a step"),
     "learning_rate": (float, "peak rate of the encoder"),
     "lora_rank": (int, "rank of adapters that learn in place of the encoder, merged at the end; 0 for none"),
-    "lora_alpha": (float, "weight of the adapters times their rank; twice the rank if not given"),
+    "lora_alpha": (int, "weight of the adapters times their rank; twice the rank if not given"),
     "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),

@@ -100,7 +100,9 @@ def _split_rows(name: _Name) -> tuple[str, Any]:
         split = _chosen(list(splits), name)
         return split, splits[split]
     if name.is_local and not any(folder.iterdir()):
-        raise DataError(f"{name.written} is an empty folder: give one with Parquet files, or from save_to_disk")
+        raise DataError(
+            f"{name.written} is an empty folder: give one with Parquet files, or from save_to_disk"
+        )
     split = _chosen(datasets.get_dataset_split_names(name.name, name.config), name)
     is_streamed = name.is_local or _is_large(datasets.load_dataset_builder(name.name, name.config))
     return split, datasets.load_dataset(name.name, name.config, split=split, streaming=is_streamed)

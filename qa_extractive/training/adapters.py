@@ -29,7 +29,7 @@ def add_adapters(model: SpanReader, config: TrainConfig) -> None:
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    alpha = 2.0 * config.lora_rank if config.lora_alpha is None else config.lora_alpha
+    alpha = 2 * config.lora_rank if config.lora_alpha is None else config.lora_alpha
     adapters = LoraConfig(r=config.lora_rank, lora_alpha=alpha, target_modules=_products(model.encoder))
     inject_adapter_in_model(adapters, model.encoder)
 

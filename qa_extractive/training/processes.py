@@ -42,9 +42,7 @@ def join() -> None:
         return
     if cuda.is_available():
         cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda.is_available() else "gloo", timeout=_TIMEOUT
-    )
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda.is_available() else "gloo", timeout=_TIMEOUT)
 
 
 def meet() -> None:
