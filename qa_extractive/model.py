@@ -134,6 +134,11 @@ class SpanReader(PreTrainedModel):
         encoder.load_state_dict(self.encoder.state_dict())
         self.encoder = encoder
 
+    def recompute_layers(self) -> None:
+        """While training, keep nothing that the encoder's layers compute: the way back does it again."""
+        renamed = getattr(self, "activation_checkpointing_enable", None)  # so called in transformers 5
+        (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
+
     def forward(
         self,
         input_ids: torch.Tensor,

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 _TIMEOUT = timedelta(hours=2)  # of a wait for the first process, which scores and calibrates alone
-_GIVE_WAY_SECONDS = 5.0
+# How long a process that failed keeps silent: one that may not be alone in it, and one that lost another.
+_SHARED_SECONDS, _LOST_SECONDS = 20.0, 60.0
 
 
 def n_processes() -> int:
@@ -79,8 +80,8 @@ def on_first(action: Callable[[], ResultT]) -> ResultT:
 def in_company(command: Callable[[], int]) -> int:
     """Do a command in each process, as one: the first prints, and one alone says why it failed.
 
-    Whoever fails ends; ``torchrun`` then stops the others. Processes that fail after another, or with it,
-    wait for that before they speak.
+    Whoever fails ends; ``torchrun`` then stops the others, some of which only wait for that: a process that
+    lost another, and any but the first whose input is bad, since then most likely that of all is.
 
     Raises:
         QAError: Why it failed.
@@ -91,11 +92,11 @@ def in_company(command: Callable[[], int]) -> int:
         with _silenced(not is_first()):
             code = command()
     except (QAError, ImportError):
-        _give_way(not is_first())
+        time.sleep(0.0 if is_first() else _SHARED_SECONDS)
         raise
     except Exception as error:
         logger.debug("process %s failed", os.environ["RANK"], exc_info=True)
-        _give_way(not is_first() or _is_lost_connection(error))
+        time.sleep(_LOST_SECONDS if _is_lost_connection(error) else 0.0)
         reason = (str(error).splitlines() or [""])[0]
         raise QAError(
             f"process {os.environ['RANK']} of {n_processes()} (from 0) failed, which ends the run: "
@@ -103,11 +104,6 @@ def in_company(command: Callable[[], int]) -> int:
         ) from error
     _part()
     return code
-
-
-def _give_way(waits: bool) -> None:
-    if waits:
-        time.sleep(_GIVE_WAY_SECONDS)
 
 
 def _is_lost_connection(error: Exception) -> bool:

@@ -80,6 +80,8 @@ def train(
     model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
     if config.lora_rank:
         add_adapters(model, config)
+    if config.gradient_checkpointing:
+        model.recompute_layers()
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = prepare(examples, windower, config)

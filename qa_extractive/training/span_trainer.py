@@ -230,8 +230,6 @@ def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool
         remove_unused_columns=False,
         label_names=["start_positions", "end_positions"],
         ddp_find_unused_parameters=False,  # every parameter has its part in every loss
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
         seed=config.seed,
         data_seed=config.seed,
         report_to=[],
