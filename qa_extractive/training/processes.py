@@ -43,7 +43,11 @@ def join() -> None:
         return
     if cuda.is_available():
         cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda.is_available() else "gloo", timeout=_TIMEOUT)
+        distributed.init_process_group("cpu:gloo,cuda:nccl", timeout=_TIMEOUT)
+    else:
+        # accelerate would call it "cpu:0", where torch.load cannot put what a resumed run reads.
+        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
+        distributed.init_process_group("gloo", timeout=_TIMEOUT)
 
 
 def meet() -> None:
