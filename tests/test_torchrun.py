@@ -61,7 +61,7 @@ def launch(data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., D
             *("--n-dev", "0", "--n-calibration", "0", *options),
         ]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        env = os.environ | {"PYTHONPATH": path, "NOTES": str(folder), "PYTHONHASHSEED": "0"} | environment
+        env = os.environ | {"PYTHONPATH": path, "NOTES": str(folder)} | environment
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=250)
         out, err = (
             tuple(path.read_text() for path in sorted(folder.glob(f"*/attempt_0/*/{name}.log")))
