@@ -18,7 +18,7 @@ READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
 _MOST = 1_000_000  # of what a model's own file may ask for
-_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience")
+_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,9 @@ class TrainConfig:
         precision: "fp32", or "bf16": matrix products of the training passes in bfloat16, weights and the
             optimizer in fp32; 3.5 times as fast on a CPU with AVX512_BF16, slower on one without.
         train_embeddings: Whether the token embeddings learn.
+        lora_rank: Rank of the adapters that learn in place of the encoder, merged at the end; 0 for none.
+        lora_alpha: The adapters count times this over ``lora_rank``; None for twice the rank.
+        gradient_checkpointing: Whether each layer is computed again on the way back instead of kept.
         answerability_weight: Weight of the answerability loss beside the span loss.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
@@ -148,6 +151,9 @@ class TrainConfig:
     dropout: float = 0.0
     precision: str = "fp32"
     train_embeddings: bool = True
+    lora_rank: int = 0
+    lora_alpha: int | None = None
+    gradient_checkpointing: bool = False
     answerability_weight: float = 0.5
     mismatch_share: float = 0.1
     removal_share: float = 0.05
@@ -175,6 +181,7 @@ class TrainConfig:
             "train_window_tokens": self.train_window_tokens,
             "max_steps": 1 if self.max_steps is None else self.max_steps,
             "max_minutes": 1 if self.max_minutes is None else self.max_minutes,
+            "lora_alpha": 1 if self.lora_alpha is None else self.lora_alpha,
         }
         for name, value in positive.items():
             if not value > 0:
@@ -185,11 +192,16 @@ class TrainConfig:
         for name in ("mismatch_shares", "removal_shares"):
             if not all(share >= 0 for share in getattr(self, name).values()):
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
+        self._check_alpha()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         for name in ("warmup_share", "dropout", "held_out_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+
+    def _check_alpha(self) -> None:
+        if self.lora_alpha is not None and not self.lora_rank:
+            raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
 
 
 ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConfig)

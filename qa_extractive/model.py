@@ -78,6 +78,7 @@ class SpanReader(PreTrainedModel):
     base_model_prefix = "encoder"
     main_input_name = "input_ids"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: SpanReaderConfig):
         """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
@@ -132,6 +133,11 @@ class SpanReader(PreTrainedModel):
         encoder = AutoModel.from_config(config, **_without_pooler(config))
         encoder.load_state_dict(self.encoder.state_dict())
         self.encoder = encoder
+
+    def recompute_layers(self) -> None:
+        """While training, keep nothing that the encoder's layers compute: the way back does it again."""
+        renamed = getattr(self, "activation_checkpointing_enable", None)  # so called in transformers 5
+        (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
 
     def forward(
         self,

@@ -15,6 +15,7 @@ from qa_extractive.cli.train_triage import add_triage_arguments, is_triage, run_
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.packing.opening import unpacked
+from qa_extractive.training.processes import in_company, n_processes, on_first
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "max_minutes": (float, "minutes of training; the schedule ends with them"),
     "batch_size": (int, "windows a step"),
     "learning_rate": (float, "peak rate of the encoder"),
+    "lora_rank": (int, "rank of adapters that learn in place of the encoder, merged at the end; 0 for none"),
+    "lora_alpha": (int, "weight of the adapters times their rank; twice the rank if not given"),
+    "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),
     "n_calibration": (int, "examples held out to calibrate"),
@@ -42,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``train``."""
     data = parser.add_mutually_exclusive_group()
     data.add_argument(
-        "--data", nargs="+", type=Path, metavar="F", help="training files: CSV, TSV, JSONL, Parquet, JSON"
+        "--data",
+        nargs="+",
+        type=Path,
+        metavar="F",
+        help="training files: CSV, TSV, JSONL, Parquet, JSON; a folder of Parquet files or from datasets' "
+        "save_to_disk, FOLDER[:SPLIT]; a data set of the hub, hf:NAME[:SPLIT[:CONFIG]]",
     )
     data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
     data.add_argument(
@@ -78,9 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at the first bad record")
     defaults = TrainConfig()
     for name, (kind, about) in _SETTINGS.items():
+        option = f"--{name.replace('_', '-')}"
+        if kind is bool:
+            parser.add_argument(option, action="store_true", default=None, help=about)
+            continue
         default = getattr(defaults, name)
         shown = "" if default is None else f" (the recipe's, or {default})"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=about + shown)
+        parser.add_argument(option, type=kind, metavar="N", help=about + shown)
     for option in ("question", "context", "title", "answer", "id"):
         parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
     add_task_arguments(parser)
@@ -88,7 +101,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train; 0 on success, else as ``train_task`` says."""
+    """Train, with the other processes where ``torchrun`` started some; 0, else as ``train_task`` says."""
+    return in_company(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in _SETTINGS}
     overrides = {name: value for name, value in given.items() if value is not None}
     if is_triage(options):
@@ -96,6 +113,8 @@ def run(options: argparse.Namespace) -> int:
     if options.config is not None:
         return run_models_file(options, overrides)
     if is_task(options):
+        if n_processes() > 1:
+            raise DataError("--task and --init are for one process: start them without torchrun")
         return run_task(options, overrides)
     if options.data is None and options.recipe is None:
         raise DataError(
@@ -141,15 +160,10 @@ def _run_recipe(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     if recipe.average_stages:
         from qa_extractive.training.averaging import average
 
-        _say_report(
-            options.output,
-            average(
-                folders,
-                recipe.examples(Path(root), recipe.stages[-1].seed),
-                output=options.output,
-                config=dataclasses.replace(recipe.stages[-1], **overrides),
-            ),
-        )
+        examples = recipe.examples(Path(root), recipe.stages[-1].seed)
+        config = dataclasses.replace(recipe.stages[-1], **overrides)
+        averaged = on_first(lambda: average(folders, examples, output=options.output, config=config))
+        _say_report(options.output, averaged)
 
 
 def _require_models(folders: list[Path]) -> None:
@@ -172,6 +186,7 @@ def _say_report(output: Path, report: TrainReport) -> None:
         print(f"{output}: the mean of {report.n_averaged} stages")
     else:
         print(f"{output}: {report.n_steps} steps, {report.minutes:.1f} min, loss {report.final_loss:.3f}")
+        print(f"{report.n_trained:,} of {report.n_parameters:,} parameters were trained")
     if report.dev_f1 is not None:
         print(f"development F1 {report.dev_f1:.3f} on {report.n_dev} examples of held-out documents")
 

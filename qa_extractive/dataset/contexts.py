@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qa_extractive.dataset.columns import ColumnNames, context_columns
+from qa_extractive.dataset.hub import open_table
 from qa_extractive.dataset.loading import Problem
 from qa_extractive.errors import DataError
-from qa_extractive.tables.reading import Row, read_rows
-from qa_extractive.tables.text_files import data_stem
+from qa_extractive.tables.reading import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def load_contexts(paths: Iterable[Path], names: ColumnNames = ColumnNames()) -> 
     """Read tables with a column of texts and, where there are any, of titles and questions.
 
     Args:
-        paths: CSV, TSV, JSONL or Parquet.
+        paths: CSV, TSV, JSONL or Parquet; folders and ``hf:`` names as ``hub`` says.
         names: Columns named by the user.
 
     Raises:
@@ -56,14 +56,14 @@ def load_contexts(paths: Iterable[Path], names: ColumnNames = ColumnNames()) -> 
     contexts: list[Context] = []
     problems: list[Problem] = []
     for path in paths:
-        reader = read_rows(path)
+        table = open_table(path)
         try:
-            columns = context_columns(reader.columns, names)
+            columns = context_columns(table.columns, names)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        for row in reader:
+        for row in table.rows:
             try:
-                contexts.append(_context(row, columns, data_stem(path)))
+                contexts.append(_context(row, columns, table.stem))
             except DataError as error:
                 problems.append(Problem(path, row.number, str(error)))
     return LoadedContexts(tuple(contexts), tuple(problems))

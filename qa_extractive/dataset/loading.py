@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
 from qa_extractive.dataset.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
 from qa_extractive.dataset.given_answers import given_answers, spans_of
+from qa_extractive.dataset.hub import Table, is_data_set, open_table
 from qa_extractive.dataset.outcomes import Outcome, attempt
 from qa_extractive.dataset.squad_json import (
     document_hash,
@@ -23,7 +24,7 @@ from qa_extractive.dataset.squad_json import (
 )
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
-from qa_extractive.tables.reading import Row, read_rows
+from qa_extractive.tables.reading import Row
 from qa_extractive.tables.text_files import data_stem, read_json
 
 __all__ = [
@@ -95,7 +96,7 @@ def load_examples(
     An id met before gets the suffix ``#2``, ``#3`` ...
 
     Args:
-        paths: The files, or one.
+        paths: The files, or one; folders and ``hf:`` names as ``hub`` says.
         names: Columns named by the user; with any, a file of ``examples_to_jsonl`` is read as a table.
         strict: Whether the first bad record is an error.
 
@@ -117,10 +118,9 @@ def load_examples(
 
 
 def _outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
-    if path.name.lower().endswith((".json", ".json.gz")):
+    if path.name.lower().endswith((".json", ".json.gz")) and not is_data_set(path):
         return _json_outcomes(path, names)
-    reader = read_rows(path)
-    return _table_outcomes(path, reader.columns, reader, names)
+    return _table_outcomes(path, open_table(path), names)
 
 
 def _json_outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
@@ -134,19 +134,17 @@ def _json_outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
         raise DataError(f"{path}: neither SQuAD, nor PubMedQA, nor a list of objects: make it JSONL or CSV")
     columns = tuple(dict.fromkeys(name for item in records for name in item))
     rows = (Row(number, dict.fromkeys(columns) | item) for number, item in enumerate(records, start=1))
-    return _table_outcomes(path, columns, rows, names)
+    return _table_outcomes(path, Table(columns, rows, data_stem(path)), names)
 
 
-def _table_outcomes(
-    path: Path, columns: Sequence[str], rows: Iterable[Row], names: ColumnNames
-) -> Iterator[Outcome]:
-    if names == ColumnNames() and holds_examples(columns):
-        return _attempts(rows, _saved_example)
+def _table_outcomes(path: Path, table: Table, names: ColumnNames) -> Iterator[Outcome]:
+    if names == ColumnNames() and holds_examples(table.columns):
+        return _attempts(table.rows, _saved_example)
     try:
-        found = resolve_columns(columns, names)
+        found = resolve_columns(table.columns, names)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    return _attempts(rows, lambda row: _table_example(row, found, data_stem(path)))
+    return _attempts(table.rows, lambda row: _table_example(row, found, table.stem))
 
 
 def _attempts(rows: Iterable[Row], build: Callable[[Row], Example]) -> Iterator[Outcome]:

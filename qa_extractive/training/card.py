@@ -31,6 +31,11 @@ def card(report: TrainReport, config: TrainConfig) -> str:
             f"- Of these unanswerable, by kind: {_counts(report.n_negatives)}",
             f"- {report.n_windows} windows, {report.n_steps} steps, {report.minutes:.0f} minutes, "
             f"{report.threads} threads, mean training loss {report.final_loss:.3f}",
+            *(
+                [f"- {report.n_trained:,} of {report.n_parameters:,} parameters trained"]
+                if report.n_trained and report.n_parameters
+                else []
+            ),
             *([f"- The mean of the weights of {report.n_averaged} stages"] if report.n_averaged > 1 else []),
             f"- F1 on held-out documents at their best threshold: {score}",
             f"- Calibrated on {report.n_calibration} examples of other held-out documents; "

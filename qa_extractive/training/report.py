@@ -29,6 +29,9 @@ class TrainReport:
         n_fresh: Examples kept for a last measurement.
         threads: CPU threads of torch.
         n_averaged: Stages whose weights were averaged; the other figures are those of the last one.
+        n_parameters: Parameters of the model; None where an older version wrote the report.
+        n_trained: Parameters that learned, adapters that were merged included; None likewise.
+        n_processes: Processes that shared the run; each step read a batch of every one.
     """
 
     base: str
@@ -44,6 +47,9 @@ class TrainReport:
     n_fresh: int
     threads: int
     n_averaged: int = 1
+    n_parameters: int | None = None
+    n_trained: int | None = None
+    n_processes: int = 1
 
     @classmethod
     def load(cls, folder: Path) -> TrainReport:

@@ -24,9 +24,11 @@ from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
+from qa_extractive.training.adapters import add_adapters, merge_adapters, require_peft
 from qa_extractive.training.card import write_card
 from qa_extractive.training.distillation import Distillation, TaughtTrainer
 from qa_extractive.training.mixture import Mixture, mix
+from qa_extractive.training.processes import join, meet, n_processes, on_first
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.span_trainer import (
     CHECKPOINTS,
@@ -71,8 +73,15 @@ def train(
         DataError: No example is labelled, or ``output`` holds another run.
         ModelError: The base cannot be used.
     """
-    _claim(output, config, base, resume)
+    if config.lora_rank:
+        require_peft()
+    join()
+    on_first(lambda: _claim(output, config, base, resume))
     model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
+    if config.lora_rank:
+        add_adapters(model, config)
+    if config.gradient_checkpointing:
+        model.recompute_layers()
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = prepare(examples, windower, config)
@@ -91,14 +100,29 @@ def train(
             distillation=distillation,
             targets=distillation.targets(windows, learned),
         )
-    result = trainer.train(resume_from_checkpoint=last_checkpoint(output) if resume else None)
-    report = _report(base, mixture, trainer, len(windows), result.training_loss)
-    save_model(output, trainer.model, tokenizer, reader, windower, mixture, base_calibration(base))
-    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
-    report.save(output)
-    write_card(output, report, config)
-    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    checkpoint = on_first(lambda: last_checkpoint(output)) if resume else None
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.progress.tick()
+    n_trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    if config.lora_rank:
+        merge_adapters(trainer.model)
+
+    def finish() -> TrainReport:
+        report = _report(base, mixture, trainer, len(windows), n_trained, result.training_loss)
+        save_model(output, trainer.model, tokenizer, reader, windower, mixture, base_calibration(base))
+        _write_log(output, trainer)
+        report.save(output)
+        write_card(output, report, config)
+        return report
+
+    report = on_first(finish)
+    meet()  # or one of them might still be writing there
+    on_first(lambda: shutil.rmtree(output / CHECKPOINTS, ignore_errors=True))
     return report
+
+
+def _write_log(output: Path, trainer: SpanTrainer) -> None:
+    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
 
 
 def _rehearsed(distillation: Distillation | None, windower: Windower) -> list[Example]:
@@ -129,11 +153,12 @@ def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
 def _claim(output: Path, config: TrainConfig, base: str, resume: bool) -> None:
     """Write the settings of the run, or refuse a folder that holds a run with others."""
     path = output / TRAIN_FILE
-    settings = {"base": describe_base(base), **dataclasses.asdict(config)}
+    settings = {"base": describe_base(base), **dataclasses.asdict(config), "n_processes": n_processes()}
     if path.is_file():
         if not resume:
             raise DataError(f"{output} holds a training run already: give --resume or another --output")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        defaults = {**dataclasses.asdict(TrainConfig()), "n_processes": 1}  # of runs older than a setting
+        found = {**defaults, **json.loads(path.read_text(encoding="utf-8"))}
         differing = [name for name in settings if found.get(name) != settings[name]]
         if differing:
             name = differing[0]
@@ -210,7 +235,9 @@ def _training_window(window: WindowConfig, config: TrainConfig) -> WindowConfig:
     return dataclasses.replace(window, max_tokens=min(window.max_tokens, config.train_window_tokens))
 
 
-def _report(base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, loss: float) -> TrainReport:
+def _report(
+    base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, n_trained: int, loss: float
+) -> TrainReport:
     negatives = [e.fields.get("negative", "given") for e in mixture.train if e.answerable is False]
     return TrainReport(
         base=describe_base(base),
@@ -225,6 +252,9 @@ def _report(base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, l
         n_calibration=len(mixture.calibration),
         n_fresh=len(mixture.fresh),
         threads=torch.get_num_threads(),
+        n_parameters=sum(p.numel() for p in trainer.model.parameters()),
+        n_trained=n_trained,
+        n_processes=n_processes(),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model import SpanReader, TorchBackend
 from qa_extractive.records import Example
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
+from qa_extractive.training.processes import is_first, n_processes, on_first
 from qa_extractive.windows import LabelledWindow, Windower
 
 _ELAPSED_FILE = "elapsed.json"
@@ -28,24 +30,29 @@ _TOKENS_AT_ONCE = 5440
 
 
 class Progress:
-    """How far a run is, in [0, 1]: by steps, or by minutes where these run out first."""
+    """How far a run is, in [0, 1]: by steps, or by minutes where these run out first.
+
+    Attributes:
+        elapsed_seconds: Seconds of training at the last ``tick``, those before a resume included.
+    """
 
     def __init__(self, n_steps: int, max_minutes: float | None) -> None:
         """Take the steps of the whole run and the minutes it may take, resumed ones included."""
         self.n_steps = n_steps
         self.max_seconds = None if max_minutes is None else 60.0 * max_minutes
-        self.earlier_seconds = 0.0
+        self.elapsed_seconds = 0.0
         self._began: float | None = None
 
-    @property
-    def elapsed_seconds(self) -> float:
-        """Seconds of training, those before a resume included."""
-        now = time.monotonic()
-        return self.earlier_seconds + now - (now if self._began is None else self._began)
+    def begin(self, earlier_seconds: float = 0.0) -> None:
+        """Start the clock, at the seconds that were used before a resume."""
+        self._began = time.monotonic() - earlier_seconds
+        self.tick()
 
-    def begin(self) -> None:
-        """Start the clock."""
-        self._began = time.monotonic()
+    def tick(self) -> None:
+        """Read the clock: that of the first process, so that all end and save at the same step."""
+        if self._began is not None:
+            began = self._began
+            self.elapsed_seconds = on_first(lambda: time.monotonic() - began)
 
     def fraction(self, step: int) -> float:
         """The share of the run that lies behind after ``step`` steps."""
@@ -76,7 +83,7 @@ class SpanTrainer(Trainer):
         self.windower = windower
         self.dev = dev
         dataset = WindowDataset(windows)
-        steps_per_epoch = -(-len(dataset) // config.batch_size)
+        steps_per_epoch = -(-len(dataset) // (config.batch_size * n_processes()))
         n_steps = config.max_steps or max(1, round(config.epochs * steps_per_epoch))
         self.progress = Progress(n_steps, config.max_minutes)
         super().__init__(
@@ -89,8 +96,9 @@ class SpanTrainer(Trainer):
         )
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> LengthSampler:
-        windows = self.train_dataset.windows
-        return LengthSampler([w.window.n_tokens for w in windows], self.config.batch_size, self.config.seed)
+        lengths = [each.window.n_tokens for each in self.train_dataset.windows]
+        # The batches of all processes in one step are neighbours: of like length, and so done at once.
+        return LengthSampler(lengths, self.config.batch_size * n_processes(), self.config.seed)
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One step's backward passes; on a CPU a batch of long windows goes in parts, to spare memory."""
@@ -103,8 +111,11 @@ class SpanTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         for begin in range(0, n_windows, at_once):
             part = self._prepare_inputs({k: v[begin : begin + at_once] for k, v in inputs.items()})
-            loss = self.compute_loss(model, part) * (len(part["input_ids"]) / n_windows)
-            self.accelerator.backward(loss)
+            # Processes exchange gradients once a step, whatever the number of their parts.
+            is_last = begin + at_once >= n_windows
+            with nullcontext() if is_last else self.accelerator.no_sync(model):
+                loss = self.compute_loss(model, part) * (len(part["input_ids"]) / n_windows)
+                self.accelerator.backward(loss)
             total += loss.detach()
         return total
 
@@ -140,12 +151,15 @@ class SpanTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """``eval_f1``: mean F1 of the development examples at the best threshold of the margin."""
-        with self._precision():
-            metrics = {"eval_f1": development_f1(read(self.model, self.windower, self.dev), self.dev)}
+        metrics = {"eval_f1": on_first(self._development_f1)}
         self.model.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _development_f1(self) -> float:
+        with self._precision():
+            return development_f1(read(self.model, self.windower, self.dev), self.dev)
 
 
 def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[Reading]:
@@ -215,6 +229,7 @@ def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
         label_names=["start_positions", "end_positions"],
+        ddp_find_unused_parameters=False,  # every parameter has its part in every loss
         seed=config.seed,
         data_seed=config.seed,
         report_to=[],
@@ -235,15 +250,18 @@ class Clock(TrainerCallback):
         """Take the progress of the run and the minutes between checkpoints."""
         self.progress = progress
         self.save_seconds = 60.0 * save_minutes
-        self._saved = time.monotonic()
+        self._saved = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take up the seconds that an earlier, killed run had used."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
-        if state.global_step and path.is_file():
-            self.progress.earlier_seconds = json.loads(path.read_text())["seconds"]
-        self.progress.begin()
-        self._saved = time.monotonic()
+        earlier = json.loads(path.read_text())["seconds"] if state.global_step and path.is_file() else 0.0
+        self.progress.begin(earlier)
+        self._saved = self.progress.elapsed_seconds
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Read the clock once a step, before the learning rate and the end are decided by it."""
+        self.progress.tick()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop at the end of the progress; save when it is time."""
@@ -253,16 +271,18 @@ class Clock(TrainerCallback):
                 args.load_best_model_at_end
             ):  # or the end, where the rate has come to rest, could not be chosen
                 control.should_evaluate = control.should_save = True
-        elif time.monotonic() - self._saved > self.save_seconds:
+        elif self.progress.elapsed_seconds - self._saved > self.save_seconds:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the seconds used with the checkpoint; it is whole once they are there."""
-        self._saved = time.monotonic()
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))
-        unfinished.replace(path)
+        self.progress.tick()
+        self._saved = self.progress.elapsed_seconds
+        if is_first():
+            path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
+            unfinished = path.with_suffix(".part")
+            unfinished.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))
+            unfinished.replace(path)
 
 
 def last_checkpoint(output: Path) -> str | None:
