@@ -97,8 +97,8 @@ def test_the_demonstration_scores_stay_near_the_published_ones(
     auroc = answerability_auroc([a.answerable for _, a, _ in demonstration], [bool(r) for r in references])
     best = [best_token_f1(a.candidates[0].text, r) for _, a, r in demonstration if r]
     assert auroc is not None
-    assert auroc >= 0.87  # published: 0.923
-    assert statistics.mean(best) >= 0.50  # published: 0.543; another CPU rounds int8 otherwise
+    assert auroc >= 0.87  # published: 0.920
+    assert statistics.mean(best) >= 0.45  # published: 0.494; another CPU rounds int8 otherwise
 
 
 @pytest.mark.slow
@@ -120,6 +120,6 @@ def test_squad_scores_reach_their_floors(predictor: Predictor) -> None:
     scores = squad_scores([a.text for a in answers], [e.references for e in second])
     auroc = answerability_auroc([a.answerable for a in answers], [bool(e.answerable) for e in second])
     assert scores.has_ans_f1 is not None and scores.no_ans_f1 is not None and auroc is not None  # noqa: PT018
-    assert scores.has_ans_f1 >= 0.61
-    assert scores.no_ans_f1 >= 0.74
+    assert scores.has_ans_f1 >= 0.65
+    assert scores.no_ans_f1 >= 0.68
     assert auroc >= 0.80
