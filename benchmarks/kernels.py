@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     groups = {title: {name: _session(*rival) for name, rival in group.items()} for title, group in _groups()}
     if options.model:
-        groups["graph"] = {str(folder): _opened(str(folder / "model.onnx")) for folder in options.model}
+        groups["graph"] = {folder.name: _opened(str(folder / "model.onnx")) for folder in options.model}
     results = {
         title: {str(n): timed(sessions, n, options.repeat) for n in LENGTHS}
         for title, sessions in groups.items()
