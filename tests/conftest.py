@@ -6,7 +6,7 @@ import string
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,20 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "squeezebert": {"embedding_size": 32},
     "xlm-roberta": _PADDED,
 }
+
+
+@pytest.fixture(scope="session")
+def trial_rows() -> Callable[[Sequence[int]], str]:
+    """Makes a CSV of labelled rows, one a number."""
+
+    def table(numbers: Sequence[int]) -> str:
+        lines = [
+            f"What fell in trial {i}?,{i} percent,The risk in the trial of Ann Bold fell to {i} percent."
+            for i in numbers
+        ]
+        return "\n".join(["question,answer,context", *lines, ""])
+
+    return table
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 SMALL = ["--max-steps", "1", "--batch-size", "4", "--n-contexts", "4", "--n-questions", "2"]
 
 
-def _rows(numbers: Sequence[int]) -> str:
-    lines = [
-        f"What fell in trial {i}?,{i} percent,The risk in the trial of Ann Bold fell to {i} percent."
-        for i in numbers
-    ]
-    return "\n".join(["question,answer,context", *lines, ""])
-
-
 @pytest.fixture
-def task(tmp_path: Path) -> Path:
+def task(trial_rows: Callable[[Sequence[int]], str], tmp_path: Path) -> Path:
     folder = tmp_path / "mice"
     folder.mkdir()
-    (folder / "train.csv").write_text(_rows(range(6)), encoding="utf-8")
-    (folder / "test.csv").write_text(_rows(range(20, 30)), encoding="utf-8")
+    (folder / "train.csv").write_text(trial_rows(range(6)), encoding="utf-8")
+    (folder / "test.csv").write_text(trial_rows(range(20, 30)), encoding="utf-8")
     texts = [
         f"The study of Karl Berg in Lake{i} Town showed that the drug reduced mortality by {i} percent."
         for i in range(5)
@@ -161,12 +153,12 @@ def test_a_teacher_that_cannot_do_the_task_stops_it_before_training(
     assert not (output / "model").exists()
 
 
-def test_retraining_reports_each_row_and_refuses_what_got_worse(
+def test_retraining_reports_each_row_and_refuses_what_got_worse(trial_rows: Callable[[Sequence[int]], str],
     tiny_checkpoint: Path, tiny_export: Path, tmp_path: Path, packed: list[Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     data = tmp_path / "new.csv"
-    data.write_text(_rows(range(15)), encoding="utf-8")
+    data.write_text(trial_rows(range(15)), encoding="utf-8")
     command = ["train", "--init", str(tiny_checkpoint), "--data", str(data), *SMALL, "--hold-out", "5"]
     passed = tmp_path / "passed"
     assert main([*command, "--output", str(passed), "--tolerance", "1"]) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 SMALL = {"max_steps": 1, "batch_size": 4, "n_dev": 0, "n_calibration": 0}
 
 
-def _rows(numbers: Sequence[int]) -> str:
-    lines = [
-        f"What fell in trial {i}?,{i} percent,The risk in the trial of Ann Bold fell to {i} percent."
-        for i in numbers
-    ]
-    return "\n".join(["question,answer,context", *lines, ""])
-
-
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "train.csv").write_text(_rows(range(8)), encoding="utf-8")
-    (tmp_path / "test.csv").write_text(_rows(range(20, 30)), encoding="utf-8")
+def folder(trial_rows: Callable[[Sequence[int]], str], tmp_path: Path) -> Path:
+    (tmp_path / "train.csv").write_text(trial_rows(range(8)), encoding="utf-8")
+    (tmp_path / "test.csv").write_text(trial_rows(range(20, 30)), encoding="utf-8")
     return tmp_path
 
 
@@ -116,7 +108,11 @@ def test_options_that_the_file_holds_are_refused(folder: Path, capsys: pytest.Ca
 
 
 def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
-    folder: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trial_rows: Callable[[Sequence[int]], str],
+    folder: Path,
+    tiny_checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = folder / "broken"
     broken.mkdir()
@@ -171,7 +167,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
     _file(folder, [models[0], {**models[2], "learning_rate": 0.02}])
     assert main([*command, "--resume"]) == 2
     assert "holds a model of another config" in capsys.readouterr().err
-    (folder / "train.csv").write_text(_rows(range(9)), encoding="utf-8")
+    (folder / "train.csv").write_text(trial_rows(range(9)), encoding="utf-8")
     _file(folder, models[:1])
     assert main([*command, "--resume"]) == 2
     assert "holds a model of another data" in capsys.readouterr().err

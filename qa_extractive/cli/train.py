@@ -44,23 +44,7 @@ _SETTINGS: dict[str, tuple[type, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``train``."""
-    data = parser.add_mutually_exclusive_group()
-    data.add_argument(
-        "--data",
-        nargs="+",
-        type=Path,
-        metavar="F",
-        help="training files: CSV, TSV, JSONL, Parquet, JSON; a folder of Parquet files or from datasets' "
-        "save_to_disk, FOLDER[:SPLIT]; a data set of the hub, hf:NAME[:SPLIT[:CONFIG]]",
-    )
-    data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
-    data.add_argument(
-        "--task",
-        type=Path,
-        metavar="DIR",
-        help="a task folder: train.csv, test.csv, perhaps unstructured.csv",
-    )
-    add_models_arguments(data)
+    _add_data_arguments(parser)
     parser.add_argument(
         "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
     )
@@ -85,6 +69,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of the checkpoint")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    _add_settings(parser)
+    for option in ("question", "context", "title", "answer", "id"):
+        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
+    add_task_arguments(parser)
+    add_triage_arguments(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        metavar="F",
+        help="training files: CSV, TSV, JSONL, Parquet, JSON; a folder of Parquet files or from datasets' "
+        "save_to_disk, FOLDER[:SPLIT]; a data set of the hub, hf:NAME[:SPLIT[:CONFIG]]",
+    )
+    data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
+    data.add_argument(
+        "--task",
+        type=Path,
+        metavar="DIR",
+        help="a task folder: train.csv, test.csv, perhaps unstructured.csv",
+    )
+    add_models_arguments(data)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     defaults = TrainConfig()
     for name, (kind, about) in _SETTINGS.items():
         option = f"--{name.replace('_', '-')}"
@@ -94,10 +106,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(defaults, name)
         shown = "" if default is None else f" (the recipe's, or {default})"
         parser.add_argument(option, type=kind, metavar="N", help=about + shown)
-    for option in ("question", "context", "title", "answer", "id"):
-        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"column that holds the {option}")
-    add_task_arguments(parser)
-    add_triage_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
