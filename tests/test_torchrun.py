@@ -81,7 +81,7 @@ def _weights(folder: Path) -> dict[str, Any]:
 
 
 # Slow not by its time: once in some ten runs a process that had written everything was aborted at its exit
-# ("terminate called without an active exception"), which is not understood yet, and torchrun then ends with 1.
+# ("terminate called without an active exception"), which is not understood yet; torchrun then ends with 1.
 @pytest.mark.slow
 def test_two_processes_share_the_batches_of_one_run(
     launch: Callable[..., Done],
