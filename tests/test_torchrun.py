@@ -80,9 +80,6 @@ def _weights(folder: Path) -> dict[str, Any]:
     return dict(SpanReader.from_pretrained(folder).state_dict())
 
 
-# Slow not by its time: once in some ten runs a process that had written everything was aborted at its exit
-# ("terminate called without an active exception"), which is not understood yet; torchrun then ends with 1.
-@pytest.mark.slow
 def test_two_processes_share_the_batches_of_one_run(
     launch: Callable[..., Done],
     data: Path,
@@ -94,6 +91,8 @@ def test_two_processes_share_the_batches_of_one_run(
     done = launch(both, "--epochs", "1", "--batch-size", "4")
     assert done.code == 0, done.err
     first, second = done.notes
+    # One that frees a tensor while the interpreter ends aborts the process, once in ten runs.
+    assert not [name for name in first["threads"] + second["threads"] if "gloo" in name]
     n_windows = json.loads((both / "training_report.json").read_text())["n_windows"]
     assert first["steps"] == second["steps"] == -(-n_windows // 8)
     read = [[row for batch in notes["read"] for row in batch] for notes in (first, second)]

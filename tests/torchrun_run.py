@@ -78,5 +78,6 @@ if "TOKENS_AT_ONCE" in os.environ:
     span_trainer._TOKENS_AT_ONCE = int(os.environ["TOKENS_AT_ONCE"])
 torch.set_num_threads(1)
 code = main(["train", *sys.argv[1:]])
+notes["threads"] = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 (Path(os.environ["NOTES"]) / f"{RANK}.json").write_text(json.dumps(notes))
 sys.exit(code)

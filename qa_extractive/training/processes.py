@@ -5,6 +5,7 @@ Without ``torchrun`` there is one, and nothing here does anything.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -118,10 +119,16 @@ def _is_lost_connection(error: Exception) -> bool:
 
 
 def _part() -> None:
+    """Leave the others, with no thread of theirs left behind.
+
+    The trainer and its model, which refer to each other, keep the group alive; a thread of gloo that frees its
+    last tensor while the interpreter ends aborts the process.
+    """
     from torch import distributed
 
     if distributed.is_initialized():
         distributed.destroy_process_group()
+        gc.collect()
 
 
 @contextmanager
