@@ -13,6 +13,9 @@ from qa_extractive.windows import Window
 
 FloatArray = npt.NDArray[np.float32]
 
+DROPPED = -1e4
+"""Logit of a token that the model left out: no span starts or ends there."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowLogits:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.config import read_json
+from qa_extractive.config import FAST, FULL, read_json
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError
 
 CALIBRATION_FILE = "calibration.json"
+CALIBRATION_FILES = {FULL: CALIBRATION_FILE, FAST: "calibration_fast.json"}
 _N_FEATURES = 4  # of ``Reading.features``
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.
@@ -121,15 +122,15 @@ class Calibration:
             )
         return chosen
 
-    def save(self, folder: Path) -> None:
-        """Write ``calibration.json`` into a folder."""
+    def save(self, folder: Path, name: str = CALIBRATION_FILE) -> None:
+        """Write ``calibration.json``, or a file of another name, into a folder."""
         text = json.dumps(asdict(self), indent=1)
-        (folder / CALIBRATION_FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Calibration:
-        """Read ``calibration.json``; ModelError if it is missing or not understood."""
-        path = folder / CALIBRATION_FILE
+    def load(cls, folder: Path, name: str = CALIBRATION_FILE) -> Calibration:
+        """Read ``calibration.json`` or another file; ModelError if it is missing or not understood."""
+        path = folder / name
         values: dict[str, Any] = read_json(path)
         try:
             return cls(

@@ -17,8 +17,9 @@ from qa_extractive.errors import DataError, ModelError
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
+FULL, FAST = EFFORTS = ("full", "fast")
 _MOST = 1_000_000  # of what a model's own file may ask for
-_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
+_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank", "skim_layer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,43 @@ def _check_counts(config: WindowConfig | DecodeConfig, **lowest: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class SkimConfig:
+    """Which sentences the upper layers read at the effort "fast".
+
+    Attributes:
+        keep_above: Least score of a sentence, a logit; the best one of a window is always read.
+    """
+
+    keep_above: float
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless it is a finite number."""
+        value = self.keep_above
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _MOST:
+            raise ModelError(f"keep_above must be a number, got {value!r:.40}")
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """All that decides answers beside the weights and the calibration."""
+    """All that decides answers beside the weights and the calibration.
+
+    Attributes:
+        window: How texts are cut.
+        decode: How logits become spans.
+        skim: What the effort "fast" leaves out; None where the model has no such effort.
+    """
 
     window: WindowConfig = field(default_factory=WindowConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
+    skim: SkimConfig | None = None
     format_version: int = FORMAT_VERSION
 
     def save(self, folder: Path) -> None:
         """Write ``reader.json`` into a folder."""
-        (folder / READER_FILE).write_text(
-            json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8"
-        )
+        values = dataclasses.asdict(self)
+        if self.skim is None:
+            del values["skim"]
+        (folder / READER_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ReaderConfig:
@@ -123,6 +149,8 @@ class TrainConfig:
         lora_alpha: The adapters count times this over ``lora_rank``; None for twice the rank.
         gradient_checkpointing: Whether each layer is computed again on the way back instead of kept.
         answerability_weight: Weight of the answerability loss beside the span loss.
+        skim_layer: Layer after which a small head tells which sentences the layers above need; 0 for none.
+        skim_weight: Weight of that head's loss beside the span loss.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
@@ -155,6 +183,8 @@ class TrainConfig:
     lora_alpha: int | None = None
     gradient_checkpointing: bool = False
     answerability_weight: float = 0.5
+    skim_layer: int = 0
+    skim_weight: float = 0.2
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
@@ -204,7 +234,7 @@ class TrainConfig:
             raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
 
 
-ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, TrainConfig)
+ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, SkimConfig, TrainConfig)
 
 
 def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT:
@@ -215,7 +245,7 @@ def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ModelError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
-    nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig}
+    nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig, "skim": SkimConfig}
     parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
     try:
         return cls(**parsed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.backend import WindowLogits
+from qa_extractive.backend import DROPPED, WindowLogits
 from qa_extractive.config import DecodeConfig
 from qa_extractive.records import Question
 from qa_extractive.windows import Window
@@ -148,6 +148,7 @@ def _window_candidates(window: Window, logits: WindowLogits, config: DecodeConfi
     chosen_first, chosen_last = firsts[rows], lasts[columns]
     sums = start[chosen_first].astype(np.float64) + end[chosen_last]
     best = np.argsort(-sums, kind="stable")[: 2 * config.n_best]
+    best = best[sums[best] > DROPPED / 2]
     return [
         Candidate(
             float(sums[i]), int(window.offsets[chosen_first[i], 0]), int(window.offsets[chosen_last[i], 1])

@@ -29,16 +29,26 @@ ABSENT = -1e4
 
 
 class SpanReaderConfig(PretrainedConfig):
-    """Holds the encoder's own config under ``encoder``, and the loss weight."""
+    """Holds the encoder's own config under ``encoder``, the weights of losses, and the skim head's layer.
+
+    ``TrainConfig`` says what they are.
+    """
 
     model_type = "span-reader"
 
     def __init__(
-        self, encoder: dict[str, Any] | None = None, answerability_weight: float = 0.5, **kwargs: Any
+        self,
+        encoder: dict[str, Any] | None = None,
+        answerability_weight: float = 0.5,
+        skim_layer: int = 0,
+        skim_weight: float = 0.2,
+        **kwargs: Any,
     ):
         """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
         self.encoder = encoder or {}
         self.answerability_weight = answerability_weight
+        self.skim_layer = skim_layer
+        self.skim_weight = skim_weight
         super().__init__(**kwargs)
 
     @property
@@ -63,12 +73,14 @@ class SpanReaderOutput(ModelOutput):
         start_logits: Shape (n_windows, n_tokens); position 0 stands for "no span".
         end_logits: Shape (n_windows, n_tokens).
         answerability_logit: Shape (n_windows,).
+        skim_logits: Shape (n_windows, n_tokens): that the token is one of a sentence that answers.
     """
 
     loss: torch.Tensor | None = None
     start_logits: torch.Tensor | None = None
     end_logits: torch.Tensor | None = None
     answerability_logit: torch.Tensor | None = None
+    skim_logits: torch.Tensor | None = None
 
 
 class SpanReader(PreTrainedModel):
@@ -89,6 +101,8 @@ class SpanReader(PreTrainedModel):
         width = encoder_config.hidden_size
         self.span_head = nn.Linear(width, 2)
         self.answerability_head = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        if config.skim_layer:
+            self.skim_head = _skim_head(config)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -126,6 +140,24 @@ class SpanReader(PreTrainedModel):
             raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
         return model
 
+    def add_skim_head(self, layer: int) -> None:
+        """Add the head that reads the states after a layer, with random weights, unless it is there.
+
+        Raises:
+            ModelError: There is none of that number below the last, or a head of another layer.
+        """
+        if self.config.skim_layer == layer:
+            return
+        n_layers = self.encoder.config.num_hidden_layers
+        if self.config.skim_layer or not 0 < layer < n_layers:
+            raise ModelError(
+                f"skim_layer {layer} must lie between 1 and {n_layers - 1}, and be the model's own where it "
+                f"has one: {self.config.skim_layer or 'none'}"
+            )
+        self.config.skim_layer = layer
+        self.skim_head = _skim_head(self.config)
+        self.skim_head.apply(self._init_weights)
+
     def use_eager_attention(self) -> None:
         """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
         config = self.config.encoder_config
@@ -149,6 +181,7 @@ class SpanReader(PreTrainedModel):
         end_positions: torch.Tensor | None = None,
         span_weight: torch.Tensor | None = None,
         answerable: torch.Tensor | None = None,
+        sentence_ids: torch.Tensor | None = None,
         **_: Any,
     ) -> SpanReaderOutput:
         """One pass; the loss too if labels are given.
@@ -162,11 +195,15 @@ class SpanReader(PreTrainedModel):
             end_positions: The same for the last tokens.
             span_weight: Shape (n_windows,).
             answerable: Shape (n_windows,): 1, 0, or -1 where not known.
+            sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
+                skim head, shape (n_windows, n_tokens).
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
             inputs["token_type_ids"] = token_type_ids
-        hidden = self.encoder(**inputs).last_hidden_state
+        encoded = self.encoder(**inputs, output_hidden_states=bool(self.config.skim_layer))
+        hidden = encoded.last_hidden_state
+        skim = self._skim(encoded)
         start, end = self.span_head(hidden).unbind(-1)
         answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
         loss = None
@@ -178,9 +215,29 @@ class SpanReader(PreTrainedModel):
             )
             loss = _weighted_mean(span_loss / 2, span_weight)
             loss = loss + self.config.answerability_weight * _answerability_loss(answerability, answerable)
+            if skim is not None and sentence_ids is not None:
+                right = _right_sentences(sentence_ids, start_positions, end_positions)
+                skim_loss = _skim_loss(skim, sentence_ids, right)
+                loss = loss + self.config.skim_weight * _weighted_mean(skim_loss, span_weight)
         return SpanReaderOutput(
-            loss=loss, start_logits=start, end_logits=end, answerability_logit=answerability
+            loss=loss,
+            start_logits=start,
+            end_logits=end,
+            answerability_logit=answerability,
+            skim_logits=skim,
         )
+
+    def _skim(self, encoded: Any) -> torch.Tensor | None:
+        if not self.config.skim_layer:
+            return None
+        states = encoded.hidden_states[self.config.skim_layer]
+        # The head's product, but no MatMul: with four of them after a layer onnxruntime fuses no attention.
+        logits: torch.Tensor = (states * self.skim_head.weight).sum(-1) + self.skim_head.bias
+        return logits
+
+
+def _skim_head(config: SpanReaderConfig) -> nn.Module:
+    return nn.Linear(config.encoder_config.hidden_size, 1)
 
 
 def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:
@@ -243,6 +300,29 @@ def _answerability_loss(logits: torch.Tensor, answerable: torch.Tensor) -> torch
         logits.float(), answerable.clamp(min=0).float(), reduction="none"
     )
     return (losses * known).sum() / known.sum().clamp(min=1.0)
+
+
+def _right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Whether a right span lies in a sentence, in part at least, shape (n_windows, n_sentences).
+
+    Args:
+        sentence_ids: Shape (n_windows, n_tokens).
+        first: First tokens of the spans, shape (n_windows, n_spans); 0 and -1 stand for none.
+        last: The same for the last tokens.
+    """
+    numbers = torch.arange(int(sentence_ids.max().clamp(min=0)) + 1, device=sentence_ids.device)
+    begin, end = (sentence_ids.gather(1, each.clamp(min=0)).unsqueeze(-1) for each in (first, last))
+    inside = (numbers >= begin) & (numbers <= end) & (first > 0).unsqueeze(-1)
+    return inside.any(1)
+
+
+def _skim_loss(logits: torch.Tensor, sentence_ids: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Cross-entropies of the sentences of a window, by the largest logit of each, summed: (n_windows,)."""
+    numbers = torch.arange(right.shape[1], device=right.device)
+    own = sentence_ids.unsqueeze(1) == numbers[None, :, None]
+    pooled = logits.float().unsqueeze(1).masked_fill(~own, ABSENT).amax(-1)
+    losses = nn.functional.binary_cross_entropy_with_logits(pooled, right.float(), reduction="none")
+    return (losses * own.any(-1)).sum(-1)
 
 
 class TorchBackend:

@@ -32,6 +32,11 @@ _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as 
 # The key, in the file's bytes, of the path of a tensor that is kept in another file.
 _OTHER_FILE = b"location"
 
+SENTENCE_IDS, KEEP_ABOVE = "sentence_ids", "keep_above"
+"""Inputs of a graph that can leave sentences out; see ``export/skimming.py``."""
+OUTSIDE = -1
+"""The sentence id of what is never left out."""
+
 _INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
@@ -46,21 +51,31 @@ class OnnxBackend:
     (seen in 1.31.1) hangs at the normal exit of a process forked after it was imported.
     """
 
-    def __init__(self, folder: str | Path, n_threads: int | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, n_threads: int | None = None, keep_above: float | None = None
+    ) -> None:
         """Load the model.
 
         Args:
             folder: Folder that holds ``model.onnx``.
             n_threads: Threads that run it; None for the CPUs this process may use.
+            keep_above: Least score of the sentences that the upper layers read, of windows that tell their
+                sentences; None for all.
 
         Raises:
-            ModelError: The file is missing, broken or no reader, or ``n_threads`` is not positive.
+            ModelError: The file is missing, broken or no reader, or has no skim head where it should leave
+                sentences out, or ``n_threads`` is not positive.
         """
         self.folder = Path(folder)
         self.n_threads = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
         self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads)
         session = self._sessions.get(self.n_threads)
-        self._inputs = {each.name: _integer_type(each, self.folder) for each in session.get_inputs()}
+        self._keep_above = keep_above
+        self._skims = _skims(session, self.folder)
+        if keep_above is not None and not self._skims:
+            raise ModelError(f"{self.folder / MODEL_FILE} cannot leave sentences out: it has no skim head")
+        tokens = [each for each in session.get_inputs() if each.name not in (SENTENCE_IDS, KEEP_ABOVE)]
+        self._inputs = {each.name: _integer_type(each, self.folder) for each in tokens}
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
         self._lock = threading.Lock()
@@ -119,10 +134,21 @@ class OnnxBackend:
             "attention_mask": np.ones(window.n_tokens, dtype=np.int64),
             "token_type_ids": window.type_ids,
         }
-        return {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
+        feed = {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
+        return feed | skim_feed(window, self._keep_above) if self._skims else feed
 
-    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int]]:
-        return type(self), (self.folder, self.n_threads)
+    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int, float | None]]:
+        return type(self), (self.folder, self.n_threads, self._keep_above)
+
+
+def skim_feed(window: Window, keep_above: float | None) -> dict[str, npt.NDArray[Any]]:
+    """What a graph with a skim head reads beside the tokens; with None it leaves nothing out."""
+    ids = np.full((1, window.n_tokens), OUTSIDE, dtype=np.int64)
+    if keep_above is not None and window.sentences is not None and window.n_context_tokens:
+        own = window.sentences - window.sentences[0]
+        ids[0, window.first : window.first + window.n_context_tokens] = own
+    limit = -np.inf if keep_above is None else keep_above
+    return {SENTENCE_IDS: ids, KEEP_ABOVE: np.array([limit], dtype=np.float32)}
 
 
 def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
@@ -243,6 +269,14 @@ def _integer_type(node: ort.NodeArg, folder: Path) -> type[np.signedinteger[Any]
         path = folder / MODEL_FILE
         raise ModelError(f"{path} wants an input {node.name} of {node.type}: not made by export_onnx.py")
     return _INTEGERS[node.type]
+
+
+def _skims(session: ort.InferenceSession, folder: Path) -> bool:
+    """Whether the graph has the inputs of a skim head; ModelError where they are not what they should be."""
+    found = {each.name: each.type for each in session.get_inputs() if each.name in (SENTENCE_IDS, KEEP_ABOVE)}
+    if found not in ({}, {SENTENCE_IDS: "tensor(int64)", KEEP_ABOVE: "tensor(float)"}):
+        raise ModelError(f"{folder / MODEL_FILE} has a skim head not made by export_onnx.py")
+    return bool(found)
 
 
 def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:

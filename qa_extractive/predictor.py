@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from qa_extractive.backend import Backend
-from qa_extractive.calibration import Calibration
-from qa_extractive.config import DecodeConfig, ReaderConfig
+from qa_extractive.calibration import CALIBRATION_FILES, Calibration
+from qa_extractive.config import FAST, FULL, DecodeConfig, ReaderConfig
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
@@ -74,7 +74,8 @@ class Predictor:
             top_k: Candidates of each answer, at least 1.
             max_risk: Take the lowest threshold that keeps the share of given answers that are not
                 right at most this, in (0, 1), with 95 % confidence; excludes ``threshold``.
-            effort: How much of the model to use; this one knows "full" only.
+            effort: "full", or "fast": the upper layers read only the sentences that the lower ones point at;
+                with a calibration of its own. For models trained with a ``skim_layer``.
             n_threads: Windows run at once; None for the CPUs this process may use.
 
         Raises:
@@ -83,12 +84,14 @@ class Predictor:
         opened = _opened(model)
         self.folder, self.model_name = opened.folder, opened.name
         self.top_k = checked_count(top_k, "top_k")
-        _check_effort(effort)
+        self.effort = effort
         self.config = ReaderConfig.load(self.folder)
-        self.calibration = Calibration.load(self.folder)
+        keep_above = _keep_above(self.config, effort, self.model_name)
+        self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         self.threshold = _threshold(self.calibration, threshold, max_risk)
-        self._windower = Windower.load(self.folder, self.config.window)
-        self._backend: Backend = OnnxBackend(self.folder, n_threads)
+        is_fast = keep_above is not None
+        self._windower = Windower.load(self.folder, self.config.window, with_sentences=is_fast)
+        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above)
         self._n_threads = n_threads
 
     @classmethod
@@ -206,7 +209,9 @@ class Predictor:
 
     def identity(self) -> dict[str, str | int | float]:
         """What decides the answers besides the questions: a digest of the model, and the settings."""
-        return {"model": _folder_digest(self.folder), "threshold": self.threshold, "top_k": self.top_k}
+        model = _folder_digest(self.folder)
+        known = {"model": model, "threshold": self.threshold, "top_k": self.top_k}
+        return known if self.effort == FULL else known | {"effort": self.effort}
 
     def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.
@@ -245,7 +250,12 @@ class Predictor:
         return to_answer(question, reading, self.calibration, threshold=self.threshold, top_k=self.top_k)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = {"threshold": self.threshold, "top_k": self.top_k, "n_threads": self._n_threads}
+        settings = {
+            "threshold": self.threshold,
+            "top_k": self.top_k,
+            "effort": self.effort,
+            "n_threads": self._n_threads,
+        }
         return _restore, (type(self), self.folder, self.model_name, settings)
 
 
@@ -360,9 +370,18 @@ def _number(value: object, name: str) -> float:
     raise ModelError(f"{name} must be a number, got {value!r}")
 
 
-def _check_effort(effort: str) -> None:
-    if effort != "full":
-        raise ModelError(f"this model has no effort {effort!r}: use effort='full'")
+def _keep_above(config: ReaderConfig, effort: str, name: str) -> float | None:
+    """The limit of ``OnnxBackend`` at an effort; ModelError where the model has none of that name."""
+    if effort == FULL:
+        return None
+    if effort != FAST:
+        raise ModelError(f"there is no effort {effort!r:.40}: use {FULL!r} or {FAST!r}")
+    if config.skim is None:
+        raise ModelError(
+            f"model {name} has no effort {FAST!r}: use {FULL!r}, or a model trained with skim_layer and "
+            "exported as int8"
+        )
+    return config.skim.keep_above
 
 
 def _folder_digest(folder: Path) -> str:

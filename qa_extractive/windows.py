@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tokenizers import Encoding, Tokenizer
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Example, Question, Span
+from qa_extractive.sentences import split_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
 _TITLE_MARK = " | "
@@ -39,6 +40,8 @@ class Window:
         first: Position of the first context token; context tokens are contiguous.
         offsets: Start and end of each context token in the context as given, shape
             (n_context_tokens, 2).
+        sentences: Number of the sentence of each context token, from 0 in its context, shape
+            (n_context_tokens,); None where nobody asked.
     """
 
     question_index: int
@@ -46,6 +49,7 @@ class Window:
     type_ids: IntArray
     first: int
     offsets: IntArray
+    sentences: IntArray | None = None
 
     @property
     def n_tokens(self) -> int:
@@ -72,15 +76,24 @@ class Window:
 class Windower:
     """Cuts questions into windows. Safe to use from several threads at once."""
 
-    def __init__(self, tokenizer: Tokenizer, config: WindowConfig, *, is_own: bool = False) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        config: WindowConfig,
+        *,
+        is_own: bool = False,
+        with_sentences: bool = False,
+    ) -> None:
         """Take a tokenizer (its truncation and padding are replaced) and the window settings.
 
         Args:
             tokenizer: It is copied, which takes some 30 ms.
             config: Sizes.
             is_own: Whether nothing else uses the tokenizer, so that it need not be copied.
+            with_sentences: Whether windows tell the sentences of their tokens.
         """
         self.config = config
+        self.with_sentences = with_sentences
         self._pairs = tokenizer if is_own else Tokenizer.from_str(tokenizer.to_str())
         self._plain = _sharing(self._pairs)
         self._pairs.no_padding()
@@ -91,13 +104,14 @@ class Windower:
             each.encode_special_tokens = True  # "[SEP]" in a text is text
 
     @classmethod
-    def load(cls, folder: Path, config: WindowConfig) -> Windower:
+    def load(cls, folder: Path, config: WindowConfig, *, with_sentences: bool = False) -> Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
         if not path.is_file():
             raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
         try:
-            windower = cls(Tokenizer.from_file(str(path)), config, is_own=True)
+            tokenizer = Tokenizer.from_file(str(path))
+            windower = cls(tokenizer, config, is_own=True, with_sentences=with_sentences)
             windower._pairs.encode(_RARE, _RARE)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -114,11 +128,12 @@ class Windower:
         asked = [(i, q) for i, q in enumerate(questions) if q.context.strip()]
         pairs = [(self._head(question), _encodable(question.context)) for _, question in asked]
         encodings = self._pairs.encode_batch(pairs)
-        return [
+        windows = [
             window
             for (index, _), encoding in zip(asked, encodings, strict=True)
             for window in _windows(index, encoding)
         ]
+        return _with_sentences(windows, questions) if self.with_sentences else windows
 
     def check(self, question: Question) -> None:
         """Raise DataError if a question cannot be put into a window."""
@@ -196,6 +211,20 @@ def _windows(index: int, encoding: Encoding) -> Iterator[Window]:
             first=first,
             offsets=np.fromiter(flat, np.int64, 2 * n_context).reshape(-1, 2),
         )
+
+
+def _with_sentences(windows: Sequence[Window], questions: Sequence[Question]) -> list[Window]:
+    starts: dict[int, IntArray] = {}
+    for index in dict.fromkeys(window.question_index for window in windows):
+        sentences = split_sentences(questions[index].context)
+        starts[index] = np.array([sentence.start for sentence in sentences], dtype=np.int64)
+    return [replace(w, sentences=_sentence_numbers(starts[w.question_index], w.offsets)) for w in windows]
+
+
+def _sentence_numbers(starts: IntArray, offsets: IntArray) -> IntArray:
+    """The sentence in which each token starts; what lies before the first belongs to it."""
+    found: IntArray = np.maximum(np.searchsorted(starts, offsets[:, 0], side="right") - 1, 0)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

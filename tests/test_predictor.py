@@ -279,7 +279,7 @@ def test_what_is_no_question(predictor: Predictor, given_questions: Any, message
         ({"top_k": 0}, "top_k"),
         ({"top_k": 2.5}, "top_k"),
         ({"top_k": True}, "top_k"),
-        ({"effort": "low"}, "no effort 'low'"),
+        ({"effort": "low"}, "no effort 'low'.*'full' or 'fast'"),
         ({"n_threads": 0}, "n_threads"),
     ],
 )

@@ -32,6 +32,10 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "lora_rank": (int, "rank of adapters that learn in place of the encoder, merged at the end; 0 for none"),
     "lora_alpha": (int, "weight of the adapters times their rank; twice the rank if not given"),
     "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
+    "skim_layer": (
+        int,
+        "layer after which a head tells the sentences to read on, for the effort fast; 0: none",
+    ),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),
     "n_calibration": (int, "examples held out to calibrate"),

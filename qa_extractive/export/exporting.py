@@ -14,8 +14,9 @@ from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from qa_extractive.calibration import Calibration
+from qa_extractive.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.calibration_fit import fit
+from qa_extractive.config import FAST, FULL
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
@@ -28,12 +29,13 @@ from qa_extractive.export.parity import (
     readable,
 )
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
+from qa_extractive.export.skimming import choose_threshold
 from qa_extractive.export.smoothing import Inputs
 from qa_extractive.model import pad_windows
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example
-from qa_extractive.windows import TOKENIZER_FILE
+from qa_extractive.windows import TOKENIZER_FILE, Windower
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +90,11 @@ def export(
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
-        write_model(fp32, folder, quantization, _observed(checkpoint, check))
+        can_skim = write_model(fp32, folder, quantization, _observed(checkpoint, check))
         agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
+        if can_skim:
+            _add_fast_effort(folder, calibrate, checkpoint, n_threads)
         report = ExportReport(
             model=checkpoint.name,
             encoder_type=checkpoint.encoder_type,
@@ -110,7 +114,7 @@ def export(
 
 
 def calibrate_folder(
-    folder: str | Path, examples: Sequence[Example], *, n_threads: int | None = None
+    folder: str | Path, examples: Sequence[Example], *, n_threads: int | None = None, effort: str = FULL
 ) -> Calibration:
     """Fit the calibration of an exported model to its own logits and save it with the model.
 
@@ -118,16 +122,30 @@ def calibrate_folder(
         folder: Folder written by ``export``.
         examples: Examples it was not trained on; those too long to be read are left out.
         n_threads: Windows run at once; None for all CPUs.
+        effort: The effort whose calibration it is.
     """
-    predictor = Predictor(folder, n_threads=n_threads)
+    predictor = Predictor(folder, n_threads=n_threads, effort=effort)
     kept = readable(predictor, examples)
     logger.info("calibrating %s on %d examples", predictor.folder, len(kept))
     sources = ", ".join(sorted({e.source for e in kept if e.source})) or "unnamed data"
     readings = predictor.read_batch([e.question for e in kept])
     fitted_on = f"this ONNX file's logits of {len(kept)} examples ({sources})"
     calibration = fit(readings, kept, fitted_on=fitted_on, fallback=predictor.calibration)
-    calibration.save(predictor.folder)
+    calibration.save(predictor.folder, CALIBRATION_FILES[effort])
     return calibration
+
+
+def _add_fast_effort(
+    folder: Path, examples: Sequence[Example], checkpoint: Checkpoint, n_threads: int | None
+) -> None:
+    """Settle which sentences are left out, and calibrate what is then read; not with few examples."""
+    windower = Windower(checkpoint.tokenizer, checkpoint.reader.window, with_sentences=True)
+    skim = choose_threshold(folder, windower, [e for e in examples if windower.accepts(e.question)])
+    if skim is None:
+        return
+    replace(checkpoint.reader, skim=skim).save(folder)
+    Calibration.load(folder).save(folder, CALIBRATION_FILES[FAST])
+    calibrate_folder(folder, examples, n_threads=n_threads, effort=FAST)
 
 
 def _versions() -> dict[str, str]:

@@ -28,6 +28,7 @@ from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_em
 from qa_extractive.export.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
+from qa_extractive.export.skimming import SKIM_OUTPUT, add_skimming
 from qa_extractive.export.smoothing import Inputs, activation_peaks, smooth_outliers
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
@@ -136,7 +137,10 @@ def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
     if not isinstance(checkpoint.model, SpanReader):
         return constructor(checkpoint.encoder_config)
     span_outputs = constructor.func.outputs.fget
-    outputs = property(lambda self: {**span_outputs(self), "answerability_logit": {0: "batch_size"}})
+    more: dict[str, dict[int, str]] = {"answerability_logit": {0: "batch_size"}}
+    if checkpoint.model.config.skim_layer:
+        more[SKIM_OUTPUT] = {0: "batch_size", 1: "sequence_length"}
+    outputs = property(lambda self: {**span_outputs(self), **more})
     kind = type("SpanReaderOnnxConfig", (constructor.func,), {"outputs": outputs})
     return kind(checkpoint.encoder_config, task="question-answering")
 
@@ -171,13 +175,14 @@ def _finish(path: Path, vocab_size: int) -> None:
 
 def write_model(
     fp32: Path, folder: Path, quantization: Quantization, observed: Sequence[Inputs] = ()
-) -> None:
+) -> bool:
     """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
     - int8: products with weights by channel and activations quantized in each run;
     - int4: products with weights in blocks, those of attention too;
     - fp16: large weights of 16 bits, computed with in fp32.
 
+    Of a reader with a skim head, the upper layers of int8 can leave sentences out (``add_skimming``).
     With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
     rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
     kernels (``use_quick_kernels``).
@@ -188,6 +193,9 @@ def write_model(
         quantization: How.
         observed: Inputs, a window each, in which int8 looks for outliers of activations, to smooth them; none
             if empty.
+
+    Returns:
+        Whether its upper layers can leave sentences out.
     """
     target = folder / MODEL_FILE
     graph = onnx.load(str(fp32 / MODEL_FILE))
@@ -196,7 +204,7 @@ def write_model(
             to_half(graph)
         use_quick_kernels(graph, approximate_gelu=False)
         onnx.save(graph, str(target))
-        return
+        return False
     apart = can_quantize_embeddings(graph)
     dynamic = () if apart else _TABLES
     if quantization.quantize == "int4":
@@ -211,7 +219,9 @@ def write_model(
         quantize_embeddings(graph, bits=quantization.embedding_bits)
     use_quick_kernels(graph, approximate_gelu=True)
     drop_mask(graph)
+    can_skim = add_skimming(graph)
     onnx.save(graph, str(target))
+    return can_skim
 
 
 def _quantized_dynamically(

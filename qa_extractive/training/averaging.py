@@ -20,6 +20,8 @@ from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import load_base, prepare, save_model, scored
 from qa_extractive.windows import Windower
 
+_SKIM_HEAD = "skim_head."
+
 
 def average(
     folders: Sequence[Path], examples: Sequence[Example], *, output: Path, config: TrainConfig
@@ -53,10 +55,21 @@ def average(
 
 
 def mean_weights(folders: Sequence[Path], config: TrainConfig) -> dict[str, torch.Tensor]:
-    """The mean of the state dictionaries of some models, in fp32; DataError where they differ in shape."""
-    states = [load_base(str(folder), config)[0].state_dict() for folder in folders]
-    shapes = [{name: tuple(weight.shape) for name, weight in state.items()} for state in states]
+    """The mean of the state dictionaries of some models, in fp32; DataError where they differ in shape.
+
+    A skim head is the mean of those that there are.
+    """
+    plain = dataclasses.replace(config, skim_layer=0)  # or one without a head would get a random one
+    states = [load_base(str(folder), plain)[0].state_dict() for folder in folders]
+    shapes = [
+        {name: tuple(weight.shape) for name, weight in state.items() if not name.startswith(_SKIM_HEAD)}
+        for state in states
+    ]
     for folder, shape in zip(folders, shapes, strict=True):
         if shape != shapes[0]:
             raise DataError(f"{folder} and {folders[0]} differ in their weights: no mean can be taken")
-    return {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
+    names = {name for state in states for name in state}
+    return {
+        name: torch.stack([state[name].float() for state in states if name in state]).mean(0)
+        for name in sorted(names)
+    }

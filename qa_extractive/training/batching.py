@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from qa_extractive.model import IGNORE, pad_windows
-from qa_extractive.windows import LabelledWindow
+from qa_extractive.windows import LabelledWindow, Window
 
 _BATCHES_SORTED_TOGETHER = 50
 _MAX_SPANS = 8
@@ -67,6 +67,16 @@ class LengthSampler(Sampler[int]):
         return iter([i for batch in [*full, *partial] for i in batch])
 
 
+def _sentence_ids(windows: Sequence[Window], shape: Sequence[int]) -> torch.Tensor:
+    """The sentence of each context token, counted from 0 in its window; ``IGNORE`` elsewhere."""
+    ids = torch.full(tuple(shape), IGNORE, dtype=torch.long)
+    for i, window in enumerate(windows):
+        if window.sentences is not None and window.n_context_tokens:
+            own = torch.from_numpy(window.sentences - window.sentences[0])
+            ids[i, window.first : window.first + window.n_context_tokens] = own
+    return ids
+
+
 def collate(labelled: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
     """The keyword arguments of ``SpanReader.forward`` for these windows, labels included."""
     batch = pad_windows([each.window for each in labelled])
@@ -78,6 +88,8 @@ def collate(labelled: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
         right = each.positions[:_MAX_SPANS] or ((0, 0),)
         positions[i, : len(right)] = torch.tensor(right)
     context[:, 0] = True  # stands for "no span"
+    if all(each.window.sentences is not None for each in labelled):
+        batch["sentence_ids"] = _sentence_ids([each.window for each in labelled], context.shape)
     answerable = [IGNORE if each.answerable is None else each.answerable for each in labelled]
     return {
         **batch,

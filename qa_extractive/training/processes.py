@@ -121,8 +121,8 @@ def _is_lost_connection(error: Exception) -> bool:
 def _part() -> None:
     """Leave the others, with no thread of theirs left behind.
 
-    The trainer and its model, which refer to each other, keep the group alive; a thread of gloo that frees its
-    last tensor while the interpreter ends aborts the process.
+    The trainer and its model, which refer to each other, keep the group alive; a thread of gloo that frees
+    its last tensor while the interpreter ends aborts the process.
     """
     from torch import distributed
 

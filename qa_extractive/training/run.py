@@ -87,7 +87,10 @@ def train(
     mixture = prepare(examples, windower, config)
     taught = _rehearsed(distillation, windower)
     learned = [*mixture.train, *taught]
-    windows = label_windows(Windower(tokenizer, _training_window(reader.window, config)), learned)
+    window = _training_window(reader.window, config)
+    windows = label_windows(
+        Windower(tokenizer, window, with_sentences=bool(model.config.skim_layer)), learned
+    )
     if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
         raise DataError("no training example is labelled: check the answer column and the alignment report")
     if distillation is None:
@@ -186,6 +189,9 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
     else:
         model = SpanReader.from_encoder(base, allow_pickle=allow_pickle)
     model.config.answerability_weight = config.answerability_weight
+    if config.skim_layer:
+        model.add_skim_head(config.skim_layer)
+        model.config.skim_weight = config.skim_weight
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16
     _set_dropout(model, config.dropout)
