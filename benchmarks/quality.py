@@ -31,11 +31,13 @@ from quality_parts.squad import squad1, squad2
 from quality_parts.table import markdown
 
 from qa_extractive import Predictor, __version__
+from qa_extractive.calibration import CALIBRATION_FILES
+from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.evaluation.systems import ModelSystem
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/quality.py --data-root DATA --model FOLDER --fresh FILE"
-MODEL_FILES = ("model.onnx", "calibration.json", "reader.json", "tokenizer.json")
+MODEL_FILES = ("model.onnx", "reader.json", "tokenizer.json")
 PACKAGES = ("numpy", "onnxruntime", "tokenizers", "scikit-learn", "scipy")
 
 
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(argv)
     wanted = _wanted(parser, options)
-    predictor = Predictor(options.model, n_threads=options.threads)
+    predictor = Predictor(options.model, n_threads=options.threads, effort=options.effort)
     result = header(predictor, options)
     result["parts"] = kept_parts(options.output, result, parser)
     bench = Bench(
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--model", type=Path, help="folder of an exported model (default: the embedded one)")
+    parser.add_argument("--effort", choices=EFFORTS, default=FULL)
     parser.add_argument("--fresh", type=Path, help="examples the model has not seen in any role")
     parser.add_argument("--only", nargs="+", choices=list(MEASURES), metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--limit", type=int, help="at most so many rows of each set: a trial run")
@@ -121,6 +124,7 @@ def _wanted(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
 
 def header(predictor: Predictor, options: argparse.Namespace) -> dict[str, Any]:
     """What was measured with what; ``settings`` are those that every kept part must share."""
+    files = (*MODEL_FILES, CALIBRATION_FILES[predictor.effort])
     return {
         "command": COMMAND,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -130,7 +134,8 @@ def header(predictor: Predictor, options: argparse.Namespace) -> dict[str, Any]:
             "fitted_on": predictor.calibration.fitted_on,
         },
         "settings": {
-            "model_files": {name: sha256(predictor.folder / name) for name in MODEL_FILES},
+            "model_files": {name: sha256(predictor.folder / name) for name in files},
+            "effort": predictor.effort,
             "seed": options.seed,
             "n_bootstrap": options.bootstrap,
             "limit": options.limit,

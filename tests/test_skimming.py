@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -16,8 +17,10 @@ import onnxruntime as ort  # noqa: E402
 
 from qa_extractive.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.calibration import CALIBRATION_FILES  # noqa: E402
+from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import FAST, ReaderConfig, SkimConfig, WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
+from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
 from qa_extractive.export.exporting import export  # noqa: E402
 from qa_extractive.export.rebuild import load_rebuilt  # noqa: E402
 from qa_extractive.export.skimming import SKIM_OUTPUT  # noqa: E402
@@ -214,6 +217,20 @@ def test_no_candidate_starts_or_ends_in_what_was_left_out(exported: Path, checkp
         owners = {i for c in answer.candidates for i, s in enumerate(sentences) if s.start <= c.start < s.end}
         n_windows = len(predictor.windower.windows([question]))
         assert len(owners) <= n_windows, "one sentence a window is read"
+
+
+def test_the_effort_is_an_option_and_a_system_to_compare(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question, context = QUESTIONS[0].question, QUESTIONS[0].context
+    expected = Predictor(exported, effort=FAST).answer(question, context)
+    command = ["infer", "--model", str(exported), "--effort", "fast", "--question", question]
+    assert main([*command, "--context", context, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answerable"] == pytest.approx(expected.answerable, abs=1e-6)
+    system = open_system(f"fast:{exported}", ())
+    assert isinstance(system, ModelSystem)
+    assert (system.name, system.predictor.effort) == (f"fast:{exported.name}", FAST)
+    assert system.answer_batch(QUESTIONS[:1]) == [expected]
 
 
 def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Path, tmp_path: Path) -> None:
