@@ -210,8 +210,14 @@ class Predictor:
     def identity(self) -> dict[str, str | int | float]:
         """What decides the answers besides the questions: a digest of the model, and the settings."""
         model = _folder_digest(self.folder)
-        known = {"model": model, "threshold": self.threshold, "top_k": self.top_k}
-        return known if self.effort == FULL else known | {"effort": self.effort}
+        known: dict[str, str | int | float] = {
+            "model": model,
+            "threshold": self.threshold,
+            "top_k": self.top_k,
+        }
+        if self.effort != FULL:
+            known["effort"] = self.effort
+        return known
 
     def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.

@@ -26,6 +26,7 @@ from qa_extractive.export.rebuild import load_rebuilt  # noqa: E402
 from qa_extractive.export.skimming import SKIM_OUTPUT  # noqa: E402
 from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, skim_feed  # noqa: E402
+from qa_extractive.packing.packing import pack  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
 from qa_extractive.records import Example, Question, Span  # noqa: E402
 from qa_extractive.sentences import split_sentences  # noqa: E402
@@ -231,6 +232,20 @@ def test_the_effort_is_an_option_and_a_system_to_compare(
     assert isinstance(system, ModelSystem)
     assert (system.name, system.predictor.effort) == (f"fast:{exported.name}", FAST)
     assert system.answer_batch(QUESTIONS[:1]) == [expected]
+
+
+def test_a_packed_model_brings_the_effort_along(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_EXTRACTIVE_CACHE", str(tmp_path / "cache"))
+    packed = pack(exported, tmp_path / "model.tar.gz")
+    expected = Predictor(exported, effort=FAST).answer_batch(QUESTIONS)
+    assert Predictor(packed, effort=FAST).answer_batch(QUESTIONS) == expected
+    broken = tmp_path / "broken"
+    shutil.copytree(exported, broken)
+    (broken / CALIBRATION_FILES[FAST]).write_text("{}")
+    with pytest.raises(ModelError, match=r"calibration_fast.json is not a calibration"):
+        Predictor(pack(broken, tmp_path / "broken.tar.gz"))
 
 
 def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
@@ -104,7 +106,7 @@ def _reads_only(graph: onnx.GraphProto, upper: Sequence[onnx.NodeProto], states:
 def _selection(states: str) -> Iterator[onnx.NodeProto]:
     """A sentence is kept whose best token scores above the limit, or best of all; so is the question."""
 
-    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> onnx.NodeProto:
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
         return helper.make_node(kind, inputs, [output], output, **attributes)
 
     yield node("Unsqueeze", [SENTENCE_IDS, "skim_two"], "skim_rows")
@@ -134,14 +136,15 @@ def _put_back(name: str) -> Iterator[onnx.NodeProto]:
 
 
 def _constants() -> Iterator[onnx.TensorProto]:
-    for name, values in {
+    constants: dict[str, npt.NDArray[Any]] = {
         "skim_dropped": np.array([DROPPED], dtype=np.float32),
         "skim_zero": np.array([0], dtype=np.int64),
         "skim_first": np.array([0], dtype=np.int64),
         "skim_one": np.array([1], dtype=np.int64),
         "skim_two": np.array([2], dtype=np.int64),
         "skim_column": np.array(1, dtype=np.int64),
-    }.items():
+    }
+    for name, values in constants.items():
         yield numpy_helper.from_array(values, name)
 
 

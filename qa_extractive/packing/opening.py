@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from qa_extractive.calibration import Calibration
+from qa_extractive.calibration import CALIBRATION_FILE, CALIBRATION_FILES, Calibration
 from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, check_graph
@@ -150,7 +150,9 @@ def _check_model(folder: Path) -> None:
     """Refuse files that no model has; whether its graph can be run shows when it is loaded."""
     try:
         Windower.load(folder, ReaderConfig.load(folder).window)
-        Calibration.load(folder)
+        for name in CALIBRATION_FILES.values():
+            if name == CALIBRATION_FILE or (folder / name).is_file():
+                Calibration.load(folder, name)
         check_graph(folder / MODEL_FILE)
     except ModelError as error:
         raise _RefusedError(str(error).replace(f"{folder}{os.sep}", "")) from None
