@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import onnxruntime as ort  # noqa: E402
 from qa_extractive.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.calibration import CALIBRATION_FILES  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import FAST, ReaderConfig, SkimConfig, WindowConfig  # noqa: E402
+from qa_extractive.config import FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
 from qa_extractive.export.exporting import export  # noqa: E402
@@ -30,6 +31,7 @@ from qa_extractive.packing.packing import pack  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
 from qa_extractive.records import Example, Question, Span  # noqa: E402
 from qa_extractive.sentences import split_sentences  # noqa: E402
+from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.windows import Window, Windower, label_windows  # noqa: E402
 
@@ -293,6 +295,27 @@ def _best(model: Any, batch: dict[str, Any]) -> Any:
     """The scores of the three sentences of each window."""
     logits, ids = model(**batch).skim_logits, batch["sentence_ids"]
     return torch.stack([logits.masked_fill(ids != n, -1e4).amax(1) for n in range(3)], dim=1)
+
+
+def test_training_adds_the_head_and_a_mean_keeps_it(
+    tiny_checkpoint: Path, tmp_path: Path, trial_rows: Callable[[Sequence[int]], str]
+) -> None:
+    data, output = tmp_path / "data.csv", tmp_path / "trained"
+    data.write_text(trial_rows(range(24)))
+    command = ["train", "--data", str(data), "--base", str(tiny_checkpoint), "--output", str(output)]
+    assert (
+        main([*command, "--skim-layer", "1", "--max-steps", "3", "--n-dev", "0", "--n-calibration", "0"]) == 0
+    )
+    trained = SpanReader.from_pretrained(output)
+    assert trained.config.skim_layer == 1
+    fresh = SpanReader.from_pretrained(tiny_checkpoint)
+    torch.manual_seed(TrainConfig().seed)
+    fresh.add_skim_head(1)
+    assert not torch.equal(trained.skim_head.weight, fresh.skim_head.weight), "it learned"
+    mean = mean_weights([tiny_checkpoint, output], TrainConfig(skim_layer=1))
+    assert torch.equal(mean["skim_head.weight"], trained.skim_head.weight)
+    expected = (fresh.span_head.weight + trained.span_head.weight) / 2
+    assert torch.allclose(mean["span_head.weight"], expected)
 
 
 def test_a_skim_head_is_of_one_lower_layer(tiny_checkpoint: Path) -> None:
