@@ -37,7 +37,7 @@ from qa_extractive.evaluation.systems import ModelSystem
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/quality.py --data-root DATA --model FOLDER --fresh FILE"
-MODEL_FILES = ("model.onnx", "reader.json", "tokenizer.json")
+MODEL_FILES = ("model.onnx", "calibration.json", "reader.json", "tokenizer.json")
 PACKAGES = ("numpy", "onnxruntime", "tokenizers", "scikit-learn", "scipy")
 
 
@@ -124,7 +124,8 @@ def _wanted(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
 
 def header(predictor: Predictor, options: argparse.Namespace) -> dict[str, Any]:
     """What was measured with what; ``settings`` are those that every kept part must share."""
-    files = (*MODEL_FILES, CALIBRATION_FILES[predictor.effort])
+    files = sorted({*MODEL_FILES, CALIBRATION_FILES[options.effort]})
+    effort = {} if options.effort == FULL else {"effort": options.effort}
     return {
         "command": COMMAND,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -135,11 +136,11 @@ def header(predictor: Predictor, options: argparse.Namespace) -> dict[str, Any]:
         },
         "settings": {
             "model_files": {name: sha256(predictor.folder / name) for name in files},
-            "effort": predictor.effort,
             "seed": options.seed,
             "n_bootstrap": options.bootstrap,
             "limit": options.limit,
             "versions": {"qa-extractive": __version__} | {name: version(name) for name in PACKAGES},
+            **effort,
         },
     }
 

@@ -308,7 +308,8 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[WordReader]:
     """The readers opened instead of predictors."""
     opened: list[WordReader] = []
 
-    def _open(folder: Path, *, n_threads: int | None) -> WordReader:
+    def _open(folder: Path, *, n_threads: int | None, effort: str) -> WordReader:
+        assert effort == "full"
         opened.append(WordReader(folder))
         return opened[-1]
 
