@@ -107,6 +107,18 @@ class ReaderConfig:
     skim: SkimConfig | None = None
     format_version: int = FORMAT_VERSION
 
+    def keep_above(self, effort: str) -> float | None:
+        """The ``SkimConfig.keep_above`` of an effort, None where all is read; ModelError if there is none."""
+        if effort == FULL:
+            return None
+        if effort != FAST:
+            raise ModelError(f"there is no effort {effort!r:.40}: use {FULL!r} or {FAST!r}")
+        if self.skim is None:
+            raise ModelError(
+                f"this model has no effort {FAST!r}: use {FULL!r}, or one trained with skim_layer, as int8"
+            )
+        return self.skim.keep_above
+
     def save(self, folder: Path) -> None:
         """Write ``reader.json`` into a folder."""
         values = dataclasses.asdict(self)

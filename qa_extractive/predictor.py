@@ -16,7 +16,7 @@ import numpy as np
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import FAST, FULL, DecodeConfig, ReaderConfig
+from qa_extractive.config import FULL, DecodeConfig, ReaderConfig
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
@@ -86,7 +86,7 @@ class Predictor:
         self.top_k = checked_count(top_k, "top_k")
         self.effort = effort
         self.config = ReaderConfig.load(self.folder)
-        keep_above = _keep_above(self.config, effort, self.model_name)
+        keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         self.threshold = _threshold(self.calibration, threshold, max_risk)
         is_fast = keep_above is not None
@@ -374,20 +374,6 @@ def _number(value: object, name: str) -> float:
     if isinstance(value, (int, float, np.floating)) and not isinstance(value, bool):
         return float(value)
     raise ModelError(f"{name} must be a number, got {value!r}")
-
-
-def _keep_above(config: ReaderConfig, effort: str, name: str) -> float | None:
-    """The limit of ``OnnxBackend`` at an effort; ModelError where the model has none of that name."""
-    if effort == FULL:
-        return None
-    if effort != FAST:
-        raise ModelError(f"there is no effort {effort!r:.40}: use {FULL!r} or {FAST!r}")
-    if config.skim is None:
-        raise ModelError(
-            f"model {name} has no effort {FAST!r}: use {FULL!r}, or a model trained with skim_layer and "
-            "exported as int8"
-        )
-    return config.skim.keep_above
 
 
 def _folder_digest(folder: Path) -> str:
