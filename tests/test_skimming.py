@@ -23,7 +23,7 @@ from qa_extractive.config import FAST, ReaderConfig, SkimConfig, TrainConfig, Wi
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
 from qa_extractive.export.exporting import export  # noqa: E402
-from qa_extractive.export.rebuild import load_rebuilt  # noqa: E402
+from qa_extractive.export.rebuild import load_rebuilt, rebuild  # noqa: E402
 from qa_extractive.export.skimming import SKIM_OUTPUT  # noqa: E402
 from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, skim_feed  # noqa: E402
@@ -259,6 +259,12 @@ def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Pa
             Predictor(folder, effort=FAST)
         with pytest.raises(ModelError, match="no skim head"):
             OnnxBackend(folder, keep_above=0.0)
+
+
+def test_a_limit_is_not_handed_on_to_another_file(exported: Path, tmp_path: Path) -> None:
+    export(rebuild(exported, tmp_path / "rebuilt"), tmp_path / "few", calibrate=_examples(30), n_threads=2)
+    with pytest.raises(ModelError, match="has no effort 'fast'"):
+        Predictor(tmp_path / "few", effort=FAST)
 
 
 def test_with_few_examples_there_is_no_fast_effort(checkpoint: Path, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _own_examples(checkpoint: Checkpoint) -> Sequence[Example]:
 
 def _write_serving_files(checkpoint: Checkpoint, folder: Path) -> None:
     checkpoint.tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
-    checkpoint.reader.save(folder)
+    replace(checkpoint.reader, skim=None).save(folder)  # a limit belongs to the file it was set for
     checkpoint.calibration.save(folder)
     for name in _COPIED:
         if checkpoint.folder and (checkpoint.folder / name).is_file():
