@@ -109,7 +109,7 @@ def _calibration_error(answers: Sequence[Answer], examples: Sequence[Example]) -
 
 
 def _share_read(predictor: Predictor, examples: Sequence[Example]) -> float:
-    """Tokens that the upper layers read, of all."""
+    """Tokens that are still read in the last layer, of all."""
     logits = predictor.backend.run(predictor.windower.windows([e.question for e in examples]))
     return sum(int((each.start > DROPPED).sum()) for each in logits) / sum(len(each.start) for each in logits)
 
@@ -127,7 +127,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     titles = (
         "examples",
         "n",
-        "tokens read above",
+        "tokens read to the end",
         "time of full over fast, batches (10-90 %)",
         "in all",
         "span F1",

@@ -127,7 +127,7 @@ def run(
     mixture = mix([e for e in examples if windower.accepts(e.question)], config)
     _check_apart(mixture.train, dev)
     window = dataclasses.replace(windower.config, max_tokens=config.train_window_tokens)
-    windower_of_training = Windower(tokenizer, window, with_sentences=bool(config.skim_layer))
+    windower_of_training = Windower(tokenizer, window, with_sentences=bool(config.skim_layers))
     windows = label_windows(windower_of_training, mixture.train)
     weights = WeightMean()
     with tempfile.TemporaryDirectory() as folder:

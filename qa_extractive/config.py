@@ -19,7 +19,7 @@ FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
 FULL, FAST = EFFORTS = ("full", "fast")
 _MOST = 1_000_000  # of what a model's own file may ask for
-_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank", "skim_layer")
+_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class SkimConfig:
     """Which sentences the upper layers read at the effort "fast".
 
     Attributes:
-        keep_above: Least score of a sentence, a logit; the best one of a window is always read.
+        keep_above: Least score of a sentence, a logit, by each skim head; the best one of a window is always
+            read.
     """
 
     keep_above: float
@@ -115,7 +116,7 @@ class ReaderConfig:
             raise ModelError(f"there is no effort {effort!r:.40}: use {FULL!r} or {FAST!r}")
         if self.skim is None:
             raise ModelError(
-                f"this model has no effort {FAST!r}: use {FULL!r}, or one trained with skim_layer, as int8"
+                f"this model has no effort {FAST!r}: use {FULL!r}, or one trained with skim_layers, as int8"
             )
         return self.skim.keep_above
 
@@ -161,8 +162,9 @@ class TrainConfig:
         lora_alpha: The adapters count times this over ``lora_rank``; None for twice the rank.
         gradient_checkpointing: Whether each layer is computed again on the way back instead of kept.
         answerability_weight: Weight of the answerability loss beside the span loss.
-        skim_layer: Layer after which a small head tells which sentences the layers above need; 0 for none.
-        skim_weight: Weight of that head's loss beside the span loss.
+        skim_layers: Layers after which a small head tells which sentences the layers above need.
+        skim_weight: Weight of the loss of these heads beside the span loss.
+        skim_only: Whether nothing but these heads learns.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
@@ -195,8 +197,9 @@ class TrainConfig:
     lora_alpha: int | None = None
     gradient_checkpointing: bool = False
     answerability_weight: float = 0.5
-    skim_layer: int = 0
+    skim_layers: list[int] = field(default_factory=list)
     skim_weight: float = 0.2
+    skim_only: bool = False
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
@@ -235,6 +238,7 @@ class TrainConfig:
             if not all(share >= 0 for share in getattr(self, name).values()):
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
         self._check_alpha()
+        self._check_skimming()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         for name in ("warmup_share", "dropout", "held_out_share"):
@@ -244,6 +248,13 @@ class TrainConfig:
     def _check_alpha(self) -> None:
         if self.lora_alpha is not None and not self.lora_rank:
             raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
+
+    def _check_skimming(self) -> None:
+        """``add_skim_heads`` checks the layers against the model's."""
+        if not isinstance(self.skim_layers, list) or not all(type(each) is int for each in self.skim_layers):
+            raise DataError(f"skim_layers must be a list of whole numbers, got {self.skim_layers!r}")
+        if self.skim_only and (self.lora_rank or not self.skim_layers):
+            raise DataError("skim_only needs skim_layers, and no lora_rank: nothing else learns")
 
 
 ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, SkimConfig, TrainConfig)

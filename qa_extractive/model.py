@@ -27,9 +27,11 @@ IGNORE = -1
 ABSENT = -1e4
 """Logit of a position that cannot be chosen."""
 
+_SKIM_WIDTH = 128
+
 
 class SpanReaderConfig(PretrainedConfig):
-    """Holds the encoder's own config under ``encoder``, the weights of losses, and the skim head's layer.
+    """Holds the encoder's own config under ``encoder``, the weights of losses, and the skim heads' layers.
 
     ``TrainConfig`` says what they are.
     """
@@ -40,14 +42,14 @@ class SpanReaderConfig(PretrainedConfig):
         self,
         encoder: dict[str, Any] | None = None,
         answerability_weight: float = 0.5,
-        skim_layer: int = 0,
+        skim_layers: Sequence[int] = (),
         skim_weight: float = 0.2,
         **kwargs: Any,
     ):
         """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
         self.encoder = encoder or {}
         self.answerability_weight = answerability_weight
-        self.skim_layer = skim_layer
+        self.skim_layers = list(skim_layers)
         self.skim_weight = skim_weight
         super().__init__(**kwargs)
 
@@ -73,7 +75,8 @@ class SpanReaderOutput(ModelOutput):
         start_logits: Shape (n_windows, n_tokens); position 0 stands for "no span".
         end_logits: Shape (n_windows, n_tokens).
         answerability_logit: Shape (n_windows,).
-        skim_logits: Shape (n_windows, n_tokens): that the token is one of a sentence that answers.
+        skim_logits: Shape (n_windows, n_skim_heads, n_tokens): that the token is one of a sentence that
+            answers, by the states after each layer that has such a head.
     """
 
     loss: torch.Tensor | None = None
@@ -81,6 +84,23 @@ class SpanReaderOutput(ModelOutput):
     end_logits: torch.Tensor | None = None
     answerability_logit: torch.Tensor | None = None
     skim_logits: torch.Tensor | None = None
+
+
+class SkimHead(nn.Module):
+    """A logit for each token from its states after a layer."""
+
+    def __init__(self, width: int) -> None:
+        """Take the width of the states."""
+        super().__init__()
+        # Without it, the product were the fourth to read the states: onnxruntime fuses no attention then.
+        self.scale = nn.Parameter(torch.ones(width))
+        self.hidden = nn.Linear(width, _SKIM_WIDTH)
+        self.output = nn.Linear(_SKIM_WIDTH, 1)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """States of shape (n_windows, n_tokens, width) to logits of shape (n_windows, n_tokens)."""
+        logits: torch.Tensor = self.output(nn.functional.gelu(self.hidden(states * self.scale))).squeeze(-1)
+        return logits
 
 
 class SpanReader(PreTrainedModel):
@@ -101,8 +121,8 @@ class SpanReader(PreTrainedModel):
         width = encoder_config.hidden_size
         self.span_head = nn.Linear(width, 2)
         self.answerability_head = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
-        if config.skim_layer:
-            self.skim_head = _skim_head(config)
+        if config.skim_layers:
+            self.skim_heads = self._new_skim_heads()
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -140,23 +160,26 @@ class SpanReader(PreTrainedModel):
             raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
         return model
 
-    def add_skim_head(self, layer: int) -> None:
-        """Add the head that reads the states after a layer, with random weights, unless it is there.
+    def add_skim_heads(self, layers: Sequence[int]) -> None:
+        """Add heads that read the states after some layers, with random weights, unless they are there.
 
         Raises:
-            ModelError: There is none of that number below the last, or a head of another layer.
+            ModelError: A layer is not one below the last, or the model has heads of other layers.
         """
-        if self.config.skim_layer == layer:
+        wanted, own = sorted(set(layers)), self.config.skim_layers
+        if own == wanted:
             return
         n_layers = self.encoder.config.num_hidden_layers
-        if self.config.skim_layer or not 0 < layer < n_layers:
-            raise ModelError(
-                f"skim_layer {layer} must lie between 1 and {n_layers - 1}, and be the model's own where it "
-                f"has one: {self.config.skim_layer or 'none'}"
-            )
-        self.config.skim_layer = layer
-        self.skim_head = _skim_head(self.config)
-        self.skim_head.apply(self._init_weights)
+        if own or not all(0 < layer < n_layers for layer in wanted):
+            its_own = f", and be {own}, which the model has" if own else ""
+            raise ModelError(f"skim_layers {wanted} must lie between 1 and {n_layers - 1}{its_own}")
+        self.config.skim_layers = wanted
+        self.skim_heads = self._new_skim_heads()
+        self.skim_heads.apply(self._init_weights)
+
+    def _new_skim_heads(self) -> nn.ModuleList:
+        width = self.encoder.config.hidden_size
+        return nn.ModuleList(SkimHead(width) for _ in self.config.skim_layers)
 
     def use_eager_attention(self) -> None:
         """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
@@ -196,12 +219,12 @@ class SpanReader(PreTrainedModel):
             span_weight: Shape (n_windows,).
             answerable: Shape (n_windows,): 1, 0, or -1 where not known.
             sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
-                skim head, shape (n_windows, n_tokens).
+                skim heads, shape (n_windows, n_tokens).
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
             inputs["token_type_ids"] = token_type_ids
-        encoded = self.encoder(**inputs, output_hidden_states=bool(self.config.skim_layer))
+        encoded = self.encoder(**inputs, output_hidden_states=bool(self.config.skim_layers))
         hidden = encoded.last_hidden_state
         skim = self._skim(encoded)
         start, end = self.span_head(hidden).unbind(-1)
@@ -217,7 +240,9 @@ class SpanReader(PreTrainedModel):
             loss = loss + self.config.answerability_weight * _answerability_loss(answerability, answerable)
             if skim is not None and sentence_ids is not None:
                 right = _right_sentences(sentence_ids, start_positions, end_positions)
-                skim_loss = _skim_loss(skim, sentence_ids, right)
+                skim_loss = torch.stack(
+                    [_skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
+                ).sum(0)
                 loss = loss + self.config.skim_weight * _weighted_mean(skim_loss, span_weight)
         return SpanReaderOutput(
             loss=loss,
@@ -228,16 +253,10 @@ class SpanReader(PreTrainedModel):
         )
 
     def _skim(self, encoded: Any) -> torch.Tensor | None:
-        if not self.config.skim_layer:
+        if not self.config.skim_layers:
             return None
-        states = encoded.hidden_states[self.config.skim_layer]
-        # The head's product, but no MatMul: with four of them after a layer onnxruntime fuses no attention.
-        logits: torch.Tensor = (states * self.skim_head.weight).sum(-1) + self.skim_head.bias
-        return logits
-
-
-def _skim_head(config: SpanReaderConfig) -> nn.Module:
-    return nn.Linear(config.encoder_config.hidden_size, 1)
+        pairs = zip(self.skim_heads, self.config.skim_layers, strict=True)
+        return torch.stack([head(encoded.hidden_states[layer]) for head, layer in pairs], dim=1)
 
 
 def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:

@@ -59,11 +59,11 @@ class OnnxBackend:
         Args:
             folder: Folder that holds ``model.onnx``.
             n_threads: Threads that run it; None for the CPUs this process may use.
-            keep_above: Least score of the sentences that the upper layers read, of windows that tell their
-                sentences; None for all.
+            keep_above: Least score, by each skim head, of the sentences that the layers above it read, of
+                windows that tell their sentences; None for all.
 
         Raises:
-            ModelError: The file is missing, broken or no reader, or has no skim head where it should leave
+            ModelError: The file is missing, broken or no reader, or has no skim heads where it should leave
                 sentences out, or ``n_threads`` is not positive.
         """
         self.folder = Path(folder)
@@ -73,7 +73,7 @@ class OnnxBackend:
         self._keep_above = keep_above
         self._skims = _skims(session, self.folder)
         if keep_above is not None and not self._skims:
-            raise ModelError(f"{self.folder / MODEL_FILE} cannot leave sentences out: it has no skim head")
+            raise ModelError(f"{self.folder / MODEL_FILE} cannot leave sentences out: it has no skim heads")
         tokens = [each for each in session.get_inputs() if each.name not in (SENTENCE_IDS, KEEP_ABOVE)]
         self._inputs = {each.name: _integer_type(each, self.folder) for each in tokens}
         self._outputs = _output_names(session, self.folder)
@@ -142,7 +142,7 @@ class OnnxBackend:
 
 
 def skim_feed(window: Window, keep_above: float | None) -> dict[str, npt.NDArray[Any]]:
-    """What a graph with a skim head reads beside the tokens; with None it leaves nothing out."""
+    """What a graph with skim heads reads beside the tokens; with None it leaves nothing out."""
     ids = np.full((1, window.n_tokens), OUTSIDE, dtype=np.int64)
     if keep_above is not None and window.sentences is not None and window.n_context_tokens:
         own = window.sentences - window.sentences[0]
@@ -272,10 +272,10 @@ def _integer_type(node: ort.NodeArg, folder: Path) -> type[np.signedinteger[Any]
 
 
 def _skims(session: ort.InferenceSession, folder: Path) -> bool:
-    """Whether the graph has the inputs of a skim head; ModelError where they are not what they should be."""
+    """Whether the graph has the inputs of skim heads; ModelError where they are not what they should be."""
     found = {each.name: each.type for each in session.get_inputs() if each.name in (SENTENCE_IDS, KEEP_ABOVE)}
     if found not in ({}, {SENTENCE_IDS: "tensor(int64)", KEEP_ABOVE: "tensor(float)"}):
-        raise ModelError(f"{folder / MODEL_FILE} has a skim head not made by export_onnx.py")
+        raise ModelError(f"{folder / MODEL_FILE} has skim heads not made by export_onnx.py")
     return bool(found)
 
 

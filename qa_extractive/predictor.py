@@ -75,7 +75,7 @@ class Predictor:
             max_risk: Take the lowest threshold that keeps the share of given answers that are not
                 right at most this, in (0, 1), with 95 % confidence; excludes ``threshold``.
             effort: "full", or "fast": the upper layers read only the sentences that the lower ones point at;
-                with a calibration of its own. For models trained with a ``skim_layer``.
+                with a calibration of its own. For models trained with ``skim_layers``.
             n_threads: Windows run at once; None for the CPUs this process may use.
 
         Raises:

@@ -156,6 +156,11 @@ def test_later_stages_change_what_they_name_and_hold_out_the_same(tmp_path: Path
     assert _load(tmp_path, {**values, "average_stages": True}).average_stages
     with pytest.raises(DataError, match="average_stages must be true or false, got 'yes'"):
         _load(tmp_path, {**values, "average_stages": "yes"})
+    assert recipe.skim_stage is None
+    skim = _load(tmp_path, {**values, "skim_stage": {"skim_layers": [2], "max_steps": 9}}).skim_stage
+    assert skim == TrainConfig(seed=5, epochs=2, split_seed=5, skim_layers=[2], skim_only=True, max_steps=9)
+    with pytest.raises(DataError, match="all stages must share one split_seed"):
+        _load(tmp_path, {**values, "skim_stage": {"skim_layers": [2], "split_seed": 6}})
     values["later_stages"] = [{"split_seed": 6}]
     with pytest.raises(DataError, match="all stages must share one split_seed"):
         _load(tmp_path, values)

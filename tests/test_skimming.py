@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,16 @@ import onnxruntime as ort  # noqa: E402
 from qa_extractive.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.calibration import CALIBRATION_FILES  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
-from qa_extractive.errors import ModelError  # noqa: E402
+from qa_extractive.config import EFFORTS, FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.dataset.loading import examples_to_jsonl  # noqa: E402
+from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
-from qa_extractive.export.exporting import export  # noqa: E402
+from qa_extractive.export import skim_limit  # noqa: E402
+from qa_extractive.export.exporting import calibrate_folder, export  # noqa: E402
 from qa_extractive.export.rebuild import load_rebuilt, rebuild  # noqa: E402
-from qa_extractive.export.skimming import SKIM_OUTPUT  # noqa: E402
+from qa_extractive.export.skim_limit import choose_limit  # noqa: E402
+from qa_extractive.export.skimming import skim_output  # noqa: E402
+from qa_extractive.metrics.text import best_token_f1  # noqa: E402
 from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, skim_feed  # noqa: E402
 from qa_extractive.packing.packing import pack  # noqa: E402
@@ -35,12 +41,17 @@ from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.windows import Window, Windower, label_windows  # noqa: E402
 
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    import effort
+
 CONTEXTS = [
     "The drug was given to 512 patients. The risk of bleeding fell to 9 percent. Placebo did nothing.",
     "Nothing was measured in the trial.",
     "The trial had two arms. " * 9 + "The risk of death was reduced. " + "Patients were old. " * 5,
     "One sentence. Another one? A third! The risk was 4.5 percent in 65 patients.",
 ]
+LAYERS = [1, 3]
 QUESTIONS = [Question("What was the risk?", context) for context in CONTEXTS]
 
 
@@ -64,24 +75,55 @@ def _examples(n: int) -> list[Example]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny reader with a skim head after the first of its two layers."""
-    folder = tmp_path_factory.mktemp("skim_checkpoint")
+def plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny reader of four layers, without skim heads."""
+    folder = tmp_path_factory.mktemp("plain_checkpoint")
     shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
-    model = SpanReader.from_pretrained(tiny_checkpoint)
-    torch.manual_seed(5)
-    model.add_skim_head(1)
+    config = SpanReader.from_pretrained(tiny_checkpoint).config
+    config.encoder["num_hidden_layers"] = 4
+    torch.manual_seed(4)
+    model = SpanReader(config)
     with torch.no_grad():
-        model.skim_head.weight.mul_(40.0)
+        model.span_head.weight.mul_(40.0)
     model.save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with skim heads after the first and the third layer."""
+    folder = tmp_path_factory.mktemp("skim_checkpoint")
+    shutil.copytree(plain_checkpoint, folder, dirs_exist_ok=True)
+    model = SpanReader.from_pretrained(plain_checkpoint)
+    torch.manual_seed(5)
+    model.add_skim_heads(LAYERS)
+    with torch.no_grad():
+        for head in model.skim_heads:
+            head.output.weight.mul_(40.0)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examples(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    """Examples whose references are mostly what the model answers, so that it has something to lose."""
+    folder = tmp_path_factory.mktemp("uncalibrated") / "model"
+    export(checkpoint, folder, calibrate=(), n_threads=2)
+    made = _examples(120)
+    answers = Predictor(folder, threshold=0).answer_batch([example.question for example in made])
+    return [
+        replace(example, references=(answer.text,), spans=(answer.candidates[0],), answerable=True)
+        if i % 6
+        else example
+        for i, (example, answer) in enumerate(zip(made, answers, strict=True))
+    ]
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its int8 export, calibrated for both efforts."""
     folder = tmp_path_factory.mktemp("skim") / "model"
-    export(checkpoint, folder, calibrate=_examples(120), n_threads=2)
+    export(checkpoint, folder, calibrate=examples, n_threads=2)
     return folder
 
 
@@ -101,14 +143,24 @@ def _equal(left: list[WindowLogits], right: list[WindowLogits]) -> bool:
     )
 
 
-def _sentence_scores(folder: Path, window: Window) -> dict[int, float]:
-    """By the number of the sentence, from the scores of tokens that the graph gives."""
+def _sentence_scores(folder: Path, window: Window, limit: float) -> list[dict[int, float]]:
+    """For each head, by the number of the sentence: the scores of those that are left when it is asked."""
     session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
     feed = {"input_ids": window.token_ids[None], "token_type_ids": window.type_ids[None]}
-    logits = session.run([SKIM_OUTPUT], feed | skim_feed(window, None))[0][0]
-    own = logits[window.first : window.first + window.n_context_tokens]
+    outputs = [skim_output(number) for number in range(len(LAYERS))]
     assert window.sentences is not None
-    return {int(n): float(own[window.sentences == n].max()) for n in np.unique(window.sentences)}
+    left = window.sentences
+    found = []
+    for (logits,) in session.run(outputs, feed | skim_feed(window, limit)):
+        own = logits[window.first : window.first + len(left)]
+        found.append({int(n): float(own[left == n].max()) for n in np.unique(left)})
+        left = left[np.isin(left, sorted(_kept(found[-1], limit)))]
+    return found
+
+
+def _kept(scores: dict[int, float], limit: float) -> set[int]:
+    """Sentences above a limit, and the best one."""
+    return {n for n, score in scores.items() if score >= min(limit, max(scores.values()))}
 
 
 def test_windows_tell_the_sentence_in_which_a_token_starts(checkpoint: Path) -> None:
@@ -124,25 +176,25 @@ def test_windows_tell_the_sentence_in_which_a_token_starts(checkpoint: Path) -> 
 
 
 def test_with_nothing_left_out_the_graph_is_that_of_the_reader_without_the_head(
-    tiny_checkpoint: Path, exported: Path, windows: list[Window], tmp_path: Path
+    plain_checkpoint: Path, exported: Path, windows: list[Window], tmp_path: Path
 ) -> None:
     plain = tmp_path / "plain"
-    export(tiny_checkpoint, plain, calibrate=_examples(120), n_threads=2)
+    export(plain_checkpoint, plain, calibrate=_examples(120), n_threads=2)
     expected = OnnxBackend(plain).run(windows)
     assert _equal(OnnxBackend(exported).run(windows), expected)
     assert _equal(OnnxBackend(exported, keep_above=-1e30).run(windows), expected)
 
 
-@pytest.mark.parametrize("limit", [-2.0, 0.0, 2.0, 1e30])
+@pytest.mark.parametrize("limit", [-2.0, 0.0, 0.5, 1e30])
 def test_sentences_above_the_limit_and_the_best_one_are_read(
     exported: Path, windows: list[Window], limit: float
 ) -> None:
     for window, logits in zip(windows, OnnxBackend(exported, keep_above=limit).run(windows), strict=True):
-        scores = _sentence_scores(exported, window)
-        kept = {n for n, score in scores.items() if score >= min(limit, max(scores.values()))}
+        scores = _sentence_scores(exported, window, limit)
+        assert set(scores[1]) == _kept(scores[0], limit), "the second head is asked about what is left"
         stop = window.first + window.n_context_tokens
         assert window.sentences is not None
-        expected = np.isin(window.sentences, sorted(kept))
+        expected = np.isin(window.sentences, sorted(_kept(scores[1], limit)))
         for values in (logits.start, logits.end):
             assert np.array_equal(values[window.first : stop] > DROPPED, expected)
             assert (values[: window.first] > DROPPED).all()
@@ -150,55 +202,102 @@ def test_sentences_above_the_limit_and_the_best_one_are_read(
 
 
 @torch.inference_mode()
-def _torch_logits(model: Any, window: Window, kept: np.ndarray) -> np.ndarray:
-    """Start logits with tokens hidden from the upper layers, by masks."""
+def _torch_logits(model: Any, window: Window, kept: Sequence[np.ndarray]) -> np.ndarray:
+    """Start logits with tokens hidden from each layer, by masks."""
     inputs = pad_windows([window])
     hidden = model.encoder.embeddings(input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"])
-    masks = [np.ones_like(kept), kept]
-    for layer, mask in zip(model.encoder.encoder.layer, masks, strict=True):
+    for layer, mask in zip(model.encoder.encoder.layer, kept, strict=True):
         extended = torch.from_numpy(np.where(mask, 0.0, -1e9).astype(np.float32))[None, None, None]
         output = layer(hidden, extended)
         hidden = output[0] if isinstance(output, tuple) else output
     return np.asarray(model.span_head(hidden)[0, :, 0].numpy())
 
 
+def _three_masks(window: Window, scores: Sequence[dict[int, float]], limit: float) -> list[np.ndarray]:
+    """The tokens that are read up to the first head, up to the second, and above."""
+    masks = [np.ones(window.n_tokens, dtype=bool)]
+    assert window.sentences is not None
+    for own in scores:
+        mask = np.ones(window.n_tokens, dtype=bool)
+        stop = window.first + window.n_context_tokens
+        mask[window.first : stop] = np.isin(window.sentences, sorted(_kept(own, limit)))
+        masks.append(mask)
+    return masks
+
+
 def test_what_is_left_out_is_as_if_masked_in_the_upper_layers(
     checkpoint: Path, exported: Path, windows: list[Window]
 ) -> None:
     model = SpanReader.from_pretrained(checkpoint, attn_implementation="eager").eval()
+    limit = 2.0
     n_left_out, apart = 0, []
-    for window, logits in zip(windows, OnnxBackend(exported, keep_above=1e30).run(windows), strict=True):
-        kept = logits.start > DROPPED
-        n_left_out += int((~kept).sum())
-        rounded = OnnxBackend(exported).run([window])[0].start - _torch_logits(model, window, kept | True)
-        apart.append(
-            (np.abs(logits.start - _torch_logits(model, window, kept))[kept].max(), np.abs(rounded).max())
-        )
+    for window, logits in zip(windows, OnnxBackend(exported, keep_above=limit).run(windows), strict=True):
+        all_read, lower, upper = _three_masks(window, _sentence_scores(exported, window, limit), limit)
+        n_left_out += int((~upper).sum())
+        assert np.array_equal(logits.start > DROPPED, upper)
+        rounded = OnnxBackend(exported).run([window])[0].start - _torch_logits(model, window, [all_read] * 4)
+        masked = _torch_logits(model, window, [all_read, lower, lower, upper])
+        apart.append((np.abs(logits.start - masked)[upper].max(), np.abs(rounded).max()))
     assert n_left_out > 50
     assert max(a for a, _ in apart) < 2 * max(b for _, b in apart), "not further from torch than int8 is"
 
 
-def test_the_limit_keeps_most_right_spans_and_is_saved(exported: Path, checkpoint: Path) -> None:
-    skim = ReaderConfig.load(exported).skim
-    assert skim is not None
-    windower = Windower.load(checkpoint, ReaderConfig.load(checkpoint).window, with_sentences=True)
-    labelled = [each for each in label_windows(windower, _examples(120)) if each.positions]
-    kept = 0
-    for each in labelled:
-        scores = _sentence_scores(exported, each.window)
-        kept += scores[1] >= skim.keep_above
-    assert 0.95 <= kept / len(labelled) <= 1.0
+def _lost(exported: Path, examples: Sequence[Example]) -> float:
+    """Mean F1 of the answers at full effort whose sentences are not all read at the effort fast."""
+    config = ReaderConfig.load(exported)
+    assert config.skim is not None
+    questions = [example.question for example in examples]
+    windows = Windower.load(exported, config.window, with_sentences=True).windows(questions)
+    assert len(windows) == len(examples)
+    logits = OnnxBackend(exported, keep_above=config.skim.keep_above).run(windows)
+    lost = 0.0
+    for i, answer in enumerate(Predictor(exported).answer_batch(questions)):
+        place = windows[i].locate(answer.candidates[0])
+        assert place is not None
+        if answer.text and (logits[i].start[place[0] : place[1] + 1] <= DROPPED).any():
+            lost += best_token_f1(answer.text, examples[i].references)
+    return lost / len(examples)
 
 
-def test_fast_has_a_calibration_and_an_identity_of_its_own(exported: Path) -> None:
+def test_the_limit_leaves_out_what_it_can_within_the_loss_allowed(
+    exported: Path, checkpoint: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(exported)
+    limits, lost, read = [], [], []
+    for most in (0.0, skim_limit.MOST_LOST, 0.3):
+        monkeypatch.setattr(skim_limit, "MOST_LOST", most)
+        skim = choose_limit(predictor, examples)
+        assert skim is not None
+        folder = exported.parent / f"lost-{most}"
+        shutil.copytree(exported, folder)
+        replace(ReaderConfig.load(folder), skim=skim).save(folder)
+        limits.append(skim.keep_above)
+        lost.append(_lost(folder, examples))
+        windows = Predictor(folder, effort=FAST).windower.windows([e.question for e in examples])
+        logits = OnnxBackend(folder, keep_above=skim.keep_above).run(windows)
+        read.append(sum(int((each.start > DROPPED).sum()) for each in logits))
+    assert ReaderConfig.load(exported).skim == SkimConfig(limits[1])
+    for found, most in zip(lost, (0.02, 0.03, 0.4), strict=True):
+        assert found < most, "the scores of the upper head shift a little"
+    assert read[0] >= read[1] > read[2]
+
+
+def test_fast_has_a_calibration_and_an_identity_of_its_own(
+    exported: Path, examples: list[Example], tmp_path: Path
+) -> None:
     fast, full = Predictor(exported, effort=FAST), Predictor(exported)
-    assert (exported / CALIBRATION_FILES[FAST]).is_file()
-    assert fast.calibration != full.calibration
     assert "made" in fast.calibration.fitted_on
     assert fast.identity() != full.identity()
     copy = pickle.loads(pickle.dumps(fast))
     assert copy.effort == FAST
     assert copy.answer_batch(QUESTIONS) == fast.answer_batch(QUESTIONS)
+
+    folder = tmp_path / "strict"
+    shutil.copytree(exported, folder)
+    replace(ReaderConfig.load(folder), skim=SkimConfig(1e5)).save(folder)
+    calibrate_folder(folder, examples, effort=FAST)
+    assert Predictor(folder, effort=FAST).calibration != fast.calibration
+    assert Predictor(folder).calibration == full.calibration
 
 
 def test_fast_answers_do_not_depend_on_the_batch_or_threads(exported: Path) -> None:
@@ -236,6 +335,36 @@ def test_the_effort_is_an_option_and_a_system_to_compare(
     assert system.answer_batch(QUESTIONS[:1]) == [expected]
 
 
+def test_the_benchmark_sets_the_efforts_side_by_side(
+    exported: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples_to_jsonl(tmp_path / "examples.jsonl", examples[:60])
+    command = ["effort.py", "--examples", str(tmp_path / "examples.jsonl"), "--model", str(exported)]
+    monkeypatch.setattr(sys, "argv", [*command, "--output", str(tmp_path / "effort.md"), "--threads", "1"])
+    effort.main()
+    heads, _, *rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in (tmp_path / "effort.md").read_text().splitlines()
+    ]
+    found = {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+    assert set(found) == {"all", "science"}, "none of them is SQuAD's"
+    assert found["all"]["n"] == "60"
+    full, fast = (
+        Predictor(exported, effort=e).answer_batch([e.question for e in examples[:60]]) for e in EFFORTS
+    )
+    f1 = [
+        100 * np.mean([best_token_f1(a.text, e.references) for a, e in zip(each, examples, strict=False)])
+        for each in (full, fast)
+    ]
+    assert found["all"]["F1 at the threshold"].startswith(f"{f1[0]:.1f} -> {f1[1]:.1f} (")
+    windows = Predictor(exported, effort=FAST).windower.windows([e.question for e in examples[:60]])
+    limits = ReaderConfig.load(exported).keep_above(FAST)
+    left = sum(
+        int((each.start > DROPPED).sum()) for each in OnnxBackend(exported, keep_above=limits).run(windows)
+    )
+    assert found["all"]["tokens read to the end"] == f"{left / sum(w.n_tokens for w in windows):.0%}"
+
+
 def test_a_packed_model_brings_the_effort_along(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,9 +384,9 @@ def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Pa
         folder = tmp_path / f"{source.name}-{quantize}"
         export(source, folder, quantize=quantize, calibrate=_examples(120), n_threads=2)
         assert Predictor(folder).answer_batch(QUESTIONS)
-        with pytest.raises(ModelError, match=r"has no effort 'fast'.*skim_layer"):
+        with pytest.raises(ModelError, match=r"has no effort 'fast'.*skim_layers"):
             Predictor(folder, effort=FAST)
-        with pytest.raises(ModelError, match="no skim head"):
+        with pytest.raises(ModelError, match="no skim heads"):
             OnnxBackend(folder, keep_above=0.0)
 
 
@@ -275,9 +404,10 @@ def test_with_few_examples_there_is_no_fast_effort(checkpoint: Path, tmp_path: P
 
 def test_the_skim_head_comes_back_from_an_export(checkpoint: Path, exported: Path) -> None:
     rebuilt, original = load_rebuilt(exported), SpanReader.from_pretrained(checkpoint)
-    assert rebuilt.config.skim_layer == 1
-    assert torch.equal(rebuilt.skim_head.weight, original.skim_head.weight)
-    assert torch.equal(rebuilt.skim_head.bias, original.skim_head.bias)
+    assert rebuilt.config.skim_layers == LAYERS
+    for name, weight in rebuilt.skim_heads.state_dict().items():
+        expected = original.skim_heads.state_dict()[name]
+        assert torch.allclose(weight, expected, atol=float(expected.abs().max()) / 100), name
 
 
 def test_the_loss_raises_the_right_sentences_above_the_others(checkpoint: Path) -> None:
@@ -299,7 +429,7 @@ def test_the_loss_raises_the_right_sentences_above_the_others(checkpoint: Path) 
 
 def _best(model: Any, batch: dict[str, Any]) -> Any:
     """The scores of the three sentences of each window."""
-    logits, ids = model(**batch).skim_logits, batch["sentence_ids"]
+    logits, ids = model(**batch).skim_logits[:, 0], batch["sentence_ids"]
     return torch.stack([logits.masked_fill(ids != n, -1e4).amax(1) for n in range(3)], dim=1)
 
 
@@ -309,27 +439,58 @@ def test_training_adds_the_head_and_a_mean_keeps_it(
     data, output = tmp_path / "data.csv", tmp_path / "trained"
     data.write_text(trial_rows(range(24)))
     command = ["train", "--data", str(data), "--base", str(tiny_checkpoint), "--output", str(output)]
-    assert (
-        main([*command, "--skim-layer", "1", "--max-steps", "3", "--n-dev", "0", "--n-calibration", "0"]) == 0
-    )
-    trained = SpanReader.from_pretrained(output)
-    assert trained.config.skim_layer == 1
-    fresh = SpanReader.from_pretrained(tiny_checkpoint)
+    settings = ["--skim-layers", "1", "--max-steps", "3", "--n-dev", "0", "--n-calibration", "0"]
+    assert main([*command, *settings]) == 0
+    trained, fresh = SpanReader.from_pretrained(output), SpanReader.from_pretrained(tiny_checkpoint)
+    assert trained.config.skim_layers == [1]
     torch.manual_seed(TrainConfig().seed)
-    fresh.add_skim_head(1)
-    assert not torch.equal(trained.skim_head.weight, fresh.skim_head.weight), "it learned"
-    mean = mean_weights([tiny_checkpoint, output], TrainConfig(skim_layer=1))
-    assert torch.equal(mean["skim_head.weight"], trained.skim_head.weight)
+    fresh.add_skim_heads([1])
+    name = "skim_heads.0.hidden.weight"
+    assert not torch.equal(trained.state_dict()[name], fresh.state_dict()[name]), "it learned"
+    mean = mean_weights([tiny_checkpoint, output], TrainConfig(skim_layers=[1]))
+    assert torch.equal(mean[name], trained.state_dict()[name])
     expected = (fresh.span_head.weight + trained.span_head.weight) / 2
     assert torch.allclose(mean["span_head.weight"], expected)
 
 
-def test_a_skim_head_is_of_one_lower_layer(tiny_checkpoint: Path) -> None:
+def test_the_heads_can_learn_alone(
+    plain_checkpoint: Path, tmp_path: Path, trial_rows: Callable[[Sequence[int]], str]
+) -> None:
+    data, output = tmp_path / "data.csv", tmp_path / "trained"
+    data.write_text(trial_rows(range(24)))
+    command = ["train", "--data", str(data), "--base", str(plain_checkpoint), "--output", str(output)]
+    settings = ["--skim-layers", "1,3", "--skim-only", "--max-steps", "3", "--n-dev", "0"]
+    assert main([*command, *settings, "--n-calibration", "0"]) == 0
+    before = SpanReader.from_pretrained(plain_checkpoint).state_dict()
+    after = SpanReader.from_pretrained(output).state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+    fresh = SpanReader.from_pretrained(plain_checkpoint)
+    torch.manual_seed(TrainConfig().seed)
+    fresh.add_skim_heads([1, 3])
+    learned = [name for name, weight in fresh.state_dict().items() if not torch.equal(after[name], weight)]
+    assert {name.split(".")[1] for name in learned} == {"0", "1"}
+
+
+def test_settings_of_the_heads_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    for settings in ({"skim_only": True}, {"skim_only": True, "skim_layers": [1], "lora_rank": 4}):
+        with pytest.raises(DataError, match="skim_only needs skim_layers, and no lora_rank"):
+            TrainConfig(**settings)
+    with pytest.raises(DataError, match="skim_layers must be a list of whole numbers"):
+        TrainConfig(skim_layers=["1"])
+    for limit in (float("nan"), "1", None, True):
+        with pytest.raises(ModelError, match="keep_above must be a number"):
+            SkimConfig(limit)
+    with pytest.raises(SystemExit):
+        main(["train", "--output", "o", "--skim-layers", "two"])
+    assert "'two' is no list of layers such as 2,4" in capsys.readouterr().err
+
+
+def test_skim_heads_are_of_lower_layers(tiny_checkpoint: Path) -> None:
     model = SpanReader.from_pretrained(tiny_checkpoint)
-    for layer in (2, 7):
-        with pytest.raises(ModelError, match=f"skim_layer {layer} must lie between 1 and 1"):
-            model.add_skim_head(layer)
-    model.add_skim_head(1)
-    weight = model.skim_head.weight
-    model.add_skim_head(1)
-    assert model.skim_head.weight is weight
+    for layers in ([2], [0], [1, 7]):
+        with pytest.raises(ModelError, match=r"skim_layers .* must lie between 1 and 1"):
+            model.add_skim_heads(layers)
+    model.add_skim_heads([1])
+    heads = model.skim_heads
+    model.add_skim_heads([1])
+    assert model.skim_heads is heads

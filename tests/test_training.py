@@ -392,6 +392,43 @@ def test_a_recipe_may_average_its_stages(
     assert (output / "fresh_examples.jsonl.gz").is_file()
 
 
+def test_a_recipe_may_end_with_skim_heads_on_its_model(
+    tiny_encoder: Path,
+    examples: list[Example],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from qa_extractive.training.corpora import READERS
+
+    monkeypatch.setitem(READERS, "squad", lambda path, rng: list(examples))
+    recipe = {
+        "sources": [{"reader": "squad", "path": "x.json"}],
+        "train": {"max_steps": 2, "batch_size": 4, "n_dev": 10, "n_calibration": 20, "learning_rate": 1e-2},
+        "later_stages": [{"seed": 18}],
+        "average_stages": True,
+        "skim_stage": {"skim_layers": [1], "max_steps": 3},
+    }
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    command = ["train", "--recipe", str(path), "--data-root", str(tmp_path), "--output"]
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    assert main([*command, str(whole), "--base", str(tiny_encoder), "--lora-rank", "2"]) == 0
+    assert "stage 3 of 3: skim heads" in capsys.readouterr().out
+    mean, weights = _weights(whole / "mean"), _weights(whole)
+    assert all(torch.equal(weights[name], weight) for name, weight in mean.items())
+    assert all(".0." in name and name.startswith("skim_heads") for name in set(weights) - set(mean))
+    assert main([*command, str(again), "--base", str(whole / "mean"), "--from-stage", "3"]) == 0
+    assert all(torch.equal(weight, weights[name]) for name, weight in _weights(again).items())
+    assert main([*command, str(tmp_path / "other"), "--from-stage", "4"]) == 2
+    assert "has 3 stages" in capsys.readouterr().err
+    del recipe["average_stages"]
+    path.write_text(json.dumps(recipe))
+    assert main([*command, str(tmp_path / "last"), "--base", str(tiny_encoder)]) == 0
+    second, weights = _weights(tmp_path / "last" / "stage-2"), _weights(tmp_path / "last")
+    assert all(torch.equal(weights[name], weight) for name, weight in second.items())
+
+
 def test_weights_of_other_shapes_have_no_mean(
     tiny_encoder: Path, make_reader_checkpoint: Callable[..., Path]
 ) -> None:

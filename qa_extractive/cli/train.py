@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,18 @@ from qa_extractive.training.report import REPORT_FILE, TrainReport
 if TYPE_CHECKING:
     from qa_extractive.alignment.aligning import AlignmentReport
     from qa_extractive.records import Example
+    from qa_extractive.training.recipe import Recipe
+
+
+def _layers(text: str) -> list[int]:
+    try:
+        return [int(each) for each in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of layers such as 2,4") from None
+
 
 # Settings of ``TrainConfig`` that have an option: its type and what it means.
-_SETTINGS: dict[str, tuple[type, str]] = {
+_SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "epochs": (float, "passes over the data"),
     "max_steps": (int, "optimizer steps; the schedule ends with them"),
     "max_minutes": (float, "minutes of training; the schedule ends with them"),
@@ -32,10 +42,11 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "lora_rank": (int, "rank of adapters that learn in place of the encoder, merged at the end; 0 for none"),
     "lora_alpha": (int, "weight of the adapters times their rank; twice the rank if not given"),
     "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
-    "skim_layer": (
-        int,
-        "layer after which a head tells the sentences to read on, for the effort fast; 0: none",
+    "skim_layers": (
+        _layers,
+        "layers, such as 2,4, after which a head tells the sentences to read on: effort fast",
     ),
+    "skim_only": (bool, "train nothing but the heads of --skim-layers"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),
     "n_calibration": (int, "examples held out to calibrate"),
@@ -108,7 +119,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(option, action="store_true", default=None, help=about)
             continue
         default = getattr(defaults, name)
-        shown = "" if default is None else f" (the recipe's, or {default})"
+        shown = "" if default in (None, []) else f" (the recipe's, or {default})"
         parser.add_argument(option, type=kind, metavar="N", help=about + shown)
 
 
@@ -145,7 +156,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _run_recipe(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
-    """Every stage from ``--from-stage``, each from the model of the one before."""
+    """The stages from ``--from-stage``, each from the model of the one before; their mean; its skim heads."""
     from qa_extractive.training.recipe import Recipe
 
     recipe = Recipe.load(options.recipe)
@@ -154,28 +165,53 @@ def _run_recipe(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
         raise DataError(
             "a recipe needs --data-root or QA_DATA: the folder of third-party data, see docs/DATA.md"
         )
+    n_runs = len(recipe.stages) + (recipe.skim_stage is not None)
+    if not 1 <= options.from_stage <= n_runs:
+        raise DataError(f"--from-stage {options.from_stage}: {options.recipe} has {n_runs} stages")
+    base = options.base
+    if options.from_stage <= len(recipe.stages):
+        base = _run_stages(recipe, Path(root), options, overrides)
+    if recipe.skim_stage is not None:
+        print(f"stage {n_runs} of {n_runs}: skim heads")
+        config = dataclasses.replace(recipe.skim_stage, **_without_adapters(overrides))
+        _train(recipe.examples(Path(root), config.seed), config, base, options.output, options)
+
+
+def _without_adapters(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Settings for a stage in which the encoder does not learn."""
+    return {name: value for name, value in overrides.items() if name not in ("lora_rank", "lora_alpha")}
+
+
+def _run_stages(recipe: Recipe, root: Path, options: argparse.Namespace, overrides: dict[str, Any]) -> str:
+    """The folder of what comes of them: ``--output``, or one in it where skim heads are to follow."""
     n_stages, base = len(recipe.stages), options.base
-    if not 1 <= options.from_stage <= n_stages:
-        raise DataError(f"--from-stage {options.from_stage}: {options.recipe} has {n_stages} stages")
     folders = [options.output / f"stage-{number}" for number in range(1, n_stages + 1)]
     if recipe.average_stages:
         _require_models(folders[: options.from_stage - 1])
-    else:
+    elif recipe.skim_stage is None:
         folders[-1] = options.output
     for number, output in list(enumerate(folders, 1))[options.from_stage - 1 :]:
         config = dataclasses.replace(recipe.stages[number - 1], **overrides)
         if n_stages > 1:
-            print(f"stage {number} of {n_stages}")
+            print(f"stage {number} of {n_stages + (recipe.skim_stage is not None)}")
         if not (options.resume and (output / REPORT_FILE).is_file()):
-            _train(recipe.examples(Path(root), config.seed), config, base, output, options)
+            _train(recipe.examples(root, config.seed), config, base, output, options)
         base = str(output)
-    if recipe.average_stages:
-        from qa_extractive.training.averaging import average
+    return _average(recipe, root, folders, options, overrides) if recipe.average_stages else base
 
-        examples = recipe.examples(Path(root), recipe.stages[-1].seed)
+
+def _average(
+    recipe: Recipe, root: Path, folders: list[Path], options: argparse.Namespace, overrides: dict[str, Any]
+) -> str:
+    """The folder of the mean of the stages."""
+    from qa_extractive.training.averaging import average
+
+    output = options.output if recipe.skim_stage is None else options.output / "mean"
+    if not (options.resume and (output / REPORT_FILE).is_file()):
+        examples = recipe.examples(root, recipe.stages[-1].seed)
         config = dataclasses.replace(recipe.stages[-1], **overrides)
-        averaged = on_first(lambda: average(folders, examples, output=options.output, config=config))
-        _say_report(options.output, averaged)
+        _say_report(output, on_first(lambda: average(folders, examples, output=output, config=config)))
+    return str(output)
 
 
 def _require_models(folders: list[Path]) -> None:

@@ -29,13 +29,13 @@ from qa_extractive.export.parity import (
     readable,
 )
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
-from qa_extractive.export.skimming import choose_threshold
+from qa_extractive.export.skim_limit import choose_limit
 from qa_extractive.export.smoothing import Inputs
 from qa_extractive.model import pad_windows
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example
-from qa_extractive.windows import TOKENIZER_FILE, Windower
+from qa_extractive.windows import TOKENIZER_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +139,8 @@ def _add_fast_effort(
     folder: Path, examples: Sequence[Example], checkpoint: Checkpoint, n_threads: int | None
 ) -> None:
     """Settle which sentences are left out, and calibrate what is then read; not with few examples."""
-    windower = Windower(checkpoint.tokenizer, checkpoint.reader.window, with_sentences=True)
-    skim = choose_threshold(folder, windower, [e for e in examples if windower.accepts(e.question)])
+    predictor = Predictor(folder, n_threads=n_threads)
+    skim = choose_limit(predictor, readable(predictor, examples))
     if skim is None:
         return
     replace(checkpoint.reader, skim=skim).save(folder)

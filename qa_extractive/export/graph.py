@@ -138,8 +138,8 @@ def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
         return constructor(checkpoint.encoder_config)
     span_outputs = constructor.func.outputs.fget
     more: dict[str, dict[int, str]] = {"answerability_logit": {0: "batch_size"}}
-    if checkpoint.model.config.skim_layer:
-        more[SKIM_OUTPUT] = {0: "batch_size", 1: "sequence_length"}
+    if checkpoint.model.config.skim_layers:
+        more[SKIM_OUTPUT] = {0: "batch_size", 2: "sequence_length"}
     outputs = property(lambda self: {**span_outputs(self), **more})
     kind = type("SpanReaderOnnxConfig", (constructor.func,), {"outputs": outputs})
     return kind(checkpoint.encoder_config, task="question-answering")
@@ -182,7 +182,7 @@ def write_model(
     - int4: products with weights in blocks, those of attention too;
     - fp16: large weights of 16 bits, computed with in fp32.
 
-    Of a reader with a skim head, the upper layers of int8 can leave sentences out (``add_skimming``).
+    Of a reader with skim heads, the upper layers of int8 can leave sentences out (``add_skimming``).
     With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
     rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
     kernels (``use_quick_kernels``).

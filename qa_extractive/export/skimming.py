@@ -1,67 +1,65 @@
-"""A graph whose upper layers read only the sentences that the skim head asks for. Needs the [train] extra.
+"""A graph whose upper layers read only the sentences that skim heads ask for. Needs the [train] extra.
 
-The head scores sentences by the states of a lower layer; the others leave the graph there, and their tokens
+Each head scores sentences by the states after a layer; the others leave the graph there, and their tokens
 get the logit ``DROPPED``. It is up to each run: with ``sentence_ids`` of -1 nothing is left out.
 After Block-Skim (Guan et al. 2022, arXiv 2112.08560), with sentences for blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from qa_extractive.backend import DROPPED
-from qa_extractive.config import SkimConfig
-from qa_extractive.onnx_backend import KEEP_ABOVE, MODEL_FILE, SENTENCE_IDS, skim_feed
-from qa_extractive.records import Example
-from qa_extractive.windows import LabelledWindow, Windower, label_windows
+from qa_extractive.onnx_backend import KEEP_ABOVE, SENTENCE_IDS
 
 SKIM_OUTPUT = "skim_logits"
-RECALL = 0.98
-"""Share of the right spans that a threshold is to keep whole."""
-
-_LEAST_SPANS = 50  # of which a threshold can be told
-_PLACES = "skim_places"
 
 
 def add_skimming(model: onnx.ModelProto) -> bool:
-    """Cut the graph after the layer of the skim head, in place, if it can be.
+    """Cut the graph after the layer of each skim head, in place, if it can be.
 
     It can where the upper layers read nothing of the lower ones but that layer's states: not where they want
     a mask or relative positions. The graph gains the inputs ``sentence_ids`` (int64, of the shape of
-    ``input_ids``, -1 for what is always kept) and ``keep_above`` (float, shape (1,)), and reads one window a
-    run.
+    ``input_ids``, -1 for what is always kept) and ``keep_above`` (float, shape (1,); minus infinity for no
+    limit, where no head is computed), and the outputs ``skim_logits_0`` and so on, of the tokens that are
+    left at that head. It reads one window a run.
 
     Returns:
-        Whether it was; otherwise the graph only loses the head's output.
+        Whether it was; otherwise the graph only loses the heads' output.
     """
     graph = model.graph
-    product = _product(graph)
-    if product is None:
+    heads = _heads(graph)
+    _drop_output(graph, SKIM_OUTPUT)
+    if not heads or not all(_reads_only(graph, _above(graph, head), head.states) for head in heads):
         return False
-    states = product.input[0]
-    upper = _above(graph, product)
-    if not _reads_only(graph, upper, states):
-        kept = [each for each in graph.output if each.name != SKIM_OUTPUT]
-        del graph.output[:]
-        graph.output.extend(kept)
-        return False
-    for node in upper:
-        node.input[:] = [f"{states}_kept" if name == states else name for name in node.input]
+    uppers = [_above(graph, head) for head in heads]
+    for head, upper in zip(heads, uppers, strict=True):
+        _rename_inputs(upper, head.states, f"{head.states}_kept")
     spans = ("start_logits", "end_logits")
-    for node in upper:
+    for node in graph.node:
         node.output[:] = [f"{name}_kept" if name in spans else name for name in node.output]
-    lower = [node for node in graph.node if not any(node is each for each in upper)]
-    put_back = [node for name in spans for node in _put_back(name)]
+    selections = {f"{head.states}_kept": _selection(number, head) for number, head in enumerate(heads)}
+    nodes = list(_beginning())
+    own = [node for head in heads for node in head.nodes]
+    for node in graph.node:
+        if not any(node is each for each in own):
+            for name in set(node.input) & set(selections):
+                nodes += selections.pop(name)
+            nodes.append(node)
+    nodes += [node for name in spans for node in _put_back(name, _places(len(heads)))]
     del graph.node[:]
-    graph.node.extend([*lower, *_selection(states), *upper, *put_back])
+    graph.node.extend(nodes)
+    for number in range(len(heads)):
+        graph.output.append(
+            helper.make_tensor_value_info(skim_output(number), TensorProto.FLOAT, [1, f"tokens_{number}"])
+        )
     graph.initializer.extend(_constants())
     shape = next(each for each in graph.input if each.name == "input_ids").type.tensor_type.shape
     graph.input.append(helper.make_tensor_value_info(SENTENCE_IDS, TensorProto.INT64, None))
@@ -70,19 +68,76 @@ def add_skimming(model: onnx.ModelProto) -> bool:
     return True
 
 
-def _product(graph: onnx.GraphProto) -> onnx.NodeProto | None:
-    """Where the skim head begins: states times its weights; None where the graph has none."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A skim head in the graph.
+
+    Attributes:
+        states: What it reads, the states after its layer.
+        logits: What it gives, one number a token.
+        nodes: How, in order; constants apart.
+    """
+
+    states: str
+    logits: str
+    nodes: list[onnx.NodeProto]
+
+
+def _heads(graph: onnx.GraphProto) -> list[_Head]:
+    """From the lowest; none where one is not as expected. What puts their logits together is taken out."""
     made_by = {output: node for node in graph.node for output in node.output}
-    node = made_by.get(SKIM_OUTPUT)
-    while node is not None and node.op_type != "Mul":
-        node = next((made_by[name] for name in node.input if name in made_by), None)
-    return node
+    together = made_by.get(SKIM_OUTPUT)
+    if together is None:
+        return []
+    alone = [made_by[name] for name in together.input] if together.op_type == "Concat" else [together]
+    heads = []
+    for unsqueeze in alone:
+        logits = unsqueeze.input[0]
+        states, found = _back_to_states(made_by, logits)
+        if states is None:
+            return []
+        nodes = [node for node in graph.node if any(node is each for each in found)]
+        heads.append(_Head(states, logits, nodes))
+    for node in {node.name: node for node in [together, *alone]}.values():
+        graph.node.remove(node)
+        _drop_unread(graph, node.input)
+    return heads
 
 
-def _above(graph: onnx.GraphProto, product: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _back_to_states(
+    made_by: dict[str, onnx.NodeProto], logits: str
+) -> tuple[str | None, list[onnx.NodeProto]]:
+    """The normalised states of which a head makes its logits, and its nodes; None where they are not so."""
+    nodes: list[onnx.NodeProto] = []
+    names, states = [logits], set()
+    while names:
+        name = names.pop()
+        node = made_by.get(name)
+        if node is not None and node.op_type == "LayerNormalization":
+            states.add(name)
+        elif node is not None and node.op_type != "Constant" and not any(node is each for each in nodes):
+            nodes.append(node)
+            names.extend(node.input)
+    return states.pop() if len(states) == 1 else None, nodes
+
+
+def _drop_unread(graph: onnx.GraphProto, names: Iterable[str]) -> None:
+    read = {name for node in graph.node for name in node.input}
+    for node in [each for each in graph.node if each.op_type == "Constant"]:
+        if node.output[0] in names and node.output[0] not in read:
+            graph.node.remove(node)
+
+
+def _drop_output(graph: onnx.GraphProto, name: str) -> None:
+    kept = [each for each in graph.output if each.name != name]
+    del graph.output[:]
+    graph.output.extend(kept)
+
+
+def _above(graph: onnx.GraphProto, head: _Head) -> list[onnx.NodeProto]:
     """The nodes that read the states the head reads, and what comes of them, in order; not the head's own."""
-    head = [product, *_reached(graph, product.output[0])]
-    return [node for node in _reached(graph, product.input[0]) if not any(node is each for each in head)]
+    reached = _reached(graph, head.states)
+    return [node for node in reached if not any(node is each for each in head.nodes)]
 
 
 def _reached(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
@@ -103,34 +158,92 @@ def _reads_only(graph: onnx.GraphProto, upper: Sequence[onnx.NodeProto], states:
     return all(set(node.input) <= own for node in upper)
 
 
-def _selection(states: str) -> Iterator[onnx.NodeProto]:
+def _rename_inputs(nodes: Sequence[onnx.NodeProto], old: str, new: str) -> None:
+    for node in nodes:
+        node.input[:] = [new if name == old else name for name in node.input]
+
+
+def skim_output(number: int) -> str:
+    """The output of the head of that number, from 0."""
+    return f"{SKIM_OUTPUT}_{number}"
+
+
+def _places(number: int) -> str:
+    """Where in the window the tokens lie that are left below the head of that number, shape (n_left,)."""
+    return f"skim_places_{number}"
+
+
+def _rows(number: int) -> str:
+    """The sentences of these tokens, counted from 1; 0 for what is always kept. Shape (1, n_left)."""
+    return f"skim_rows_{number}"
+
+
+def _beginning() -> Iterator[onnx.NodeProto]:
+    """What all heads share: whether there is a limit, the numbers of sentences, all tokens as left."""
+    yield _node("Greater", [KEEP_ABOVE, "skim_least"], "skim_has_limit")
+    yield _node("Add", [SENTENCE_IDS, "skim_one"], _rows(0))
+    yield _node("Size", [SENTENCE_IDS], "skim_n_tokens")
+    yield _node("Range", ["skim_zero", "skim_n_tokens", "skim_step"], _places(0))
+    yield _node("ReduceMax", [_rows(0)], "skim_highest", keepdims=0)
+    yield _node("Max", ["skim_highest", "skim_step"], "skim_last")
+    yield _node("Add", ["skim_last", "skim_step"], "skim_end")
+    yield _node("Range", ["skim_step", "skim_end", "skim_step"], "skim_numbers")
+    yield _node("Unsqueeze", ["skim_numbers", "skim_one"], "skim_sentences")
+
+
+def _selection(number: int, head: _Head) -> Iterator[onnx.NodeProto]:
+    """Asks the head only where there is a limit; then it is the states of what is kept that go on."""
+    mine = f"skim_{number}_"
+    asked = [*head.nodes, *_kept_places(mine, _rows(number), head.logits)]
+    not_asked = [_node("Identity", ["skim_nothing"], f"{mine}logits_not"), *_all_places(mine, _rows(number))]
+    branches = {
+        "then_branch": _branch(asked, f"{mine}logits_asked", f"{mine}left_asked"),
+        "else_branch": _branch(not_asked, f"{mine}logits_not", f"{mine}left_not"),
+    }
+    outputs = [skim_output(number), f"{mine}left"]
+    yield helper.make_node("If", ["skim_has_limit"], outputs, f"{mine}if", **branches)
+    yield _node("Gather", [head.states, outputs[1]], f"{head.states}_kept", axis=1)
+    yield _node("Gather", [_rows(number), outputs[1]], _rows(number + 1), axis=1)
+    yield _node("Gather", [_places(number), outputs[1]], _places(number + 1), axis=0)
+
+
+def _branch(nodes: Sequence[onnx.NodeProto], logits: str, left: str) -> onnx.GraphProto:
+    outputs = [
+        helper.make_tensor_value_info(logits, TensorProto.FLOAT, None),
+        helper.make_tensor_value_info(left, TensorProto.INT64, None),
+    ]
+    return helper.make_graph(nodes, f"{left}_graph", [], outputs)
+
+
+def _kept_places(mine: str, rows: str, logits: str) -> Iterator[onnx.NodeProto]:
     """A sentence is kept whose best token scores above the limit, or best of all; so is the question."""
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
-        return helper.make_node(kind, inputs, [output], output, **attributes)
-
-    yield node("Unsqueeze", [SENTENCE_IDS, "skim_two"], "skim_rows")
-    yield node("Unsqueeze", [SENTENCE_IDS, "skim_one"], "skim_columns")
-    yield node("Equal", ["skim_rows", "skim_columns"], "skim_same")
-    yield node("Unsqueeze", [SKIM_OUTPUT, "skim_one"], "skim_scores")
-    yield node("Where", ["skim_same", "skim_scores", "skim_dropped"], "skim_own")
-    yield node("ReduceMax", ["skim_own"], "skim_best", axes=[2], keepdims=0)
-    yield node("Less", [SENTENCE_IDS, "skim_zero"], "skim_outside")
-    yield node("Where", ["skim_outside", "skim_dropped", "skim_best"], "skim_inside")
-    yield node("ReduceMax", ["skim_inside"], "skim_top", axes=[1], keepdims=1)
-    yield node("Min", ["skim_top", KEEP_ABOVE], "skim_limit")
-    yield node("GreaterOrEqual", ["skim_inside", "skim_limit"], "skim_asked")
-    yield node("Or", ["skim_asked", "skim_outside"], "skim_kept")
-    yield node("NonZero", ["skim_kept"], "skim_coordinates")
-    yield node("Gather", ["skim_coordinates", "skim_column"], _PLACES, axis=0)
-    yield node("Gather", [states, _PLACES], f"{states}_kept", axis=1)
+    yield _node("Identity", [logits], f"{mine}logits_asked")
+    yield _node("Equal", ["skim_sentences", rows], f"{mine}own")
+    yield _node("Where", [f"{mine}own", logits, "skim_dropped"], f"{mine}scores")
+    yield _node("ReduceMax", [f"{mine}scores"], f"{mine}best", axes=[1], keepdims=0)
+    yield _node("ReduceMax", [f"{mine}best"], f"{mine}top", axes=[0], keepdims=1)
+    yield _node("Min", [f"{mine}top", KEEP_ABOVE], f"{mine}limit")
+    yield _node("GreaterOrEqual", [f"{mine}best", f"{mine}limit"], f"{mine}asked")
+    yield _node("Concat", ["skim_always", f"{mine}asked"], f"{mine}kept_rows", axis=0)
+    yield _node("Gather", [f"{mine}kept_rows", rows], f"{mine}kept", axis=0)
+    yield _node("NonZero", [f"{mine}kept"], f"{mine}coordinates")
+    yield _node("Gather", [f"{mine}coordinates", "skim_step"], f"{mine}left_asked", axis=0)
 
 
-def _put_back(name: str) -> Iterator[onnx.NodeProto]:
+def _all_places(mine: str, rows: str) -> Iterator[onnx.NodeProto]:
+    yield _node("Size", [rows], f"{mine}n_tokens")
+    yield _node("Range", ["skim_zero", f"{mine}n_tokens", "skim_step"], f"{mine}left_not")
+
+
+def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs, [output], output, **attributes)
+
+
+def _put_back(name: str, places: str) -> Iterator[onnx.NodeProto]:
     """The logits of the kept tokens in their places."""
     yield helper.make_node("Shape", [SENTENCE_IDS], [f"{name}_shape"], f"{name}_shape")
     yield helper.make_node("Expand", ["skim_dropped", f"{name}_shape"], [f"{name}_empty"], f"{name}_empty")
-    yield helper.make_node("Unsqueeze", [_PLACES, "skim_first"], [f"{name}_places"], f"{name}_places")
+    yield helper.make_node("Unsqueeze", [places, "skim_axis"], [f"{name}_places"], f"{name}_places")
     inputs = [f"{name}_empty", f"{name}_places", f"{name}_kept"]
     yield helper.make_node("ScatterElements", inputs, [name], f"{name}_scatter", axis=1)
 
@@ -138,39 +251,13 @@ def _put_back(name: str) -> Iterator[onnx.NodeProto]:
 def _constants() -> Iterator[onnx.TensorProto]:
     constants: dict[str, npt.NDArray[Any]] = {
         "skim_dropped": np.array([DROPPED], dtype=np.float32),
-        "skim_zero": np.array([0], dtype=np.int64),
-        "skim_first": np.array([0], dtype=np.int64),
+        "skim_zero": np.array(0, dtype=np.int64),
+        "skim_step": np.array(1, dtype=np.int64),
         "skim_one": np.array([1], dtype=np.int64),
-        "skim_two": np.array([2], dtype=np.int64),
-        "skim_column": np.array(1, dtype=np.int64),
+        "skim_axis": np.array([0], dtype=np.int64),
+        "skim_always": np.array([True]),
+        "skim_least": np.array([np.finfo(np.float32).min], dtype=np.float32),
+        "skim_nothing": np.zeros((1, 0), dtype=np.float32),
     }
     for name, values in constants.items():
         yield numpy_helper.from_array(values, name)
-
-
-def choose_threshold(folder: Path, windower: Windower, examples: Sequence[Example]) -> SkimConfig | None:
-    """The limit of the scores that keeps ``RECALL`` of the right spans whole; None where they are too few.
-
-    Args:
-        folder: Of a graph that ``add_skimming`` cut.
-        windower: Tells sentences.
-        examples: Labelled ones, not trained on.
-    """
-    session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
-    labelled = label_windows(windower, examples)
-    scores = [_right_score(session, each) for each in labelled if each.positions]
-    return SkimConfig(float(np.quantile(scores, 1 - RECALL))) if len(scores) >= _LEAST_SPANS else None
-
-
-def _right_score(session: ort.InferenceSession, labelled: LabelledWindow) -> float:
-    """The score that keeps one right span of a window whole: that of its worst sentence."""
-    window, sentences = labelled.window, labelled.window.sentences
-    if sentences is None:
-        raise ValueError("windows without sentences")
-    feed = {"input_ids": window.token_ids[None], "token_type_ids": window.type_ids[None]}
-    known = {each.name for each in session.get_inputs()}
-    feed = {name: values for name, values in feed.items() if name in known} | skim_feed(window, None)
-    logits = session.run([SKIM_OUTPUT], feed)[0][0][window.first : window.first + window.n_context_tokens]
-    best = {number: float(logits[sentences == number].max()) for number in np.unique(sentences)}
-    spans = [sentences[first - window.first : last + 1 - window.first] for first, last in labelled.positions]
-    return max(min(best[number] for number in span) for span in spans)

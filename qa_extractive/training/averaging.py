@@ -20,7 +20,7 @@ from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import load_base, prepare, save_model, scored
 from qa_extractive.windows import Windower
 
-_SKIM_HEAD = "skim_head."
+_SKIM_HEADS = "skim_heads."
 
 
 def average(
@@ -57,12 +57,12 @@ def average(
 def mean_weights(folders: Sequence[Path], config: TrainConfig) -> dict[str, torch.Tensor]:
     """The mean of the state dictionaries of some models, in fp32; DataError where they differ in shape.
 
-    A skim head is the mean of those that there are.
+    Skim heads are the mean of those that there are.
     """
-    plain = dataclasses.replace(config, skim_layer=0)  # or one without a head would get a random one
+    plain = dataclasses.replace(config, skim_layers=[], skim_only=False)  # or one would get random heads
     states = [load_base(str(folder), plain)[0].state_dict() for folder in folders]
     shapes = [
-        {name: tuple(weight.shape) for name, weight in state.items() if not name.startswith(_SKIM_HEAD)}
+        {name: tuple(weight.shape) for name, weight in state.items() if not name.startswith(_SKIM_HEADS)}
         for state in states
     ]
     for folder, shape in zip(folders, shapes, strict=True):

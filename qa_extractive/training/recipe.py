@@ -68,12 +68,14 @@ class Recipe:
         stages: Settings of the runs, each of which starts from the model of the one before. All hold out
             the same documents.
         average_stages: Whether the mean of the weights of all stages is the model, instead of the last one.
+        skim_stage: Settings of a run in which the skim heads of that model learn; None for no such heads.
     """
 
     about: str
     sources: tuple[Source, ...]
     stages: tuple[TrainConfig, ...]
     average_stages: bool = False
+    skim_stage: TrainConfig | None = None
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -82,20 +84,23 @@ class Recipe:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             sources = tuple(Source(**source) for source in values["sources"])
             first = from_dict(TrainConfig, values["train"], str(path))
+            common = {**values["train"], "split_seed": _split_seed(first)}
             later = [
-                from_dict(
-                    TrainConfig, {**values["train"], "split_seed": _split_seed(first), **changes}, str(path)
-                )
+                from_dict(TrainConfig, {**common, **changes}, str(path))
                 for changes in values.get("later_stages", ())
             ]
-            if any(_split_seed(stage) != _split_seed(first) for stage in later):
+            skim = values.get("skim_stage")
+            if skim is not None:
+                skim = from_dict(TrainConfig, {**common, "skim_only": True, **skim}, str(path))
+            stages = [*later, *([skim] if skim else [])]
+            if any(_split_seed(stage) != _split_seed(first) for stage in stages):
                 raise DataError(
                     f"{path}: all stages must share one split_seed, or one trains on what another held out"
                 )
             average_stages = values.get("average_stages", False)
             if not isinstance(average_stages, bool):
                 raise DataError(f"{path}: average_stages must be true or false, got {average_stages!r}")
-            return cls(values.get("about", ""), sources, (first, *later), average_stages)
+            return cls(values.get("about", ""), sources, (first, *later), average_stages, skim)
         except FileNotFoundError:
             raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
         except (json.JSONDecodeError, KeyError, TypeError, ModelError) as error:

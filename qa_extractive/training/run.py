@@ -89,7 +89,7 @@ def train(
     learned = [*mixture.train, *taught]
     window = _training_window(reader.window, config)
     windows = label_windows(
-        Windower(tokenizer, window, with_sentences=bool(model.config.skim_layer)), learned
+        Windower(tokenizer, window, with_sentences=bool(model.config.skim_layers)), learned
     )
     if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
         raise DataError("no training example is labelled: check the answer column and the alignment report")
@@ -189,8 +189,8 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
     else:
         model = SpanReader.from_encoder(base, allow_pickle=allow_pickle)
     model.config.answerability_weight = config.answerability_weight
-    if config.skim_layer:
-        model.add_skim_head(config.skim_layer)
+    if config.skim_layers:
+        model.add_skim_heads(config.skim_layers)
         model.config.skim_weight = config.skim_weight
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16

@@ -190,7 +190,9 @@ def parameter_groups(model: SpanReader, config: TrainConfig) -> list[dict[str, A
     n_layers = model.encoder.config.num_hidden_layers
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if not config.train_embeddings and "word_embeddings" in name:
+        if config.skim_only:
+            parameter.requires_grad = "skim_heads." in name
+        elif not config.train_embeddings and "word_embeddings" in name:
             parameter.requires_grad = False
         if not parameter.requires_grad:
             continue

@@ -1,0 +1,140 @@
+"""Which sentences the effort "fast" leaves out: the limit on the scores of skim heads, by held-out examples.
+
+What is right but would not be answered at full effort needs no reading, so that what counts is the F1 of the
+answers given, not the recall of right sentences. All heads share one limit: a limit for each, chosen on one
+half of some 2,000 examples, lost up to twice as much on the other. Needs the [train] extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from qa_extractive.config import SkimConfig
+from qa_extractive.export.skimming import SKIM_OUTPUT, skim_output
+from qa_extractive.metrics.text import best_token_f1
+from qa_extractive.onnx_backend import MODEL_FILE, skim_feed
+from qa_extractive.predictor import Predictor
+from qa_extractive.records import Answer, Example
+from qa_extractive.windows import Window, Windower
+
+MOST_LOST = 0.008
+"""Of the mean F1 of the answers: what the limit may leave out, as told before anything is read again."""
+
+_LEAST_ANSWERS = 50  # right ones, of which a limit can be told
+_N_TRIED = 400  # limits, as many scores between any two
+_ALL_READ = -1e30
+_QUIET = 4  # onnxruntime's level of errors that end a run, which are raised
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def choose_limit(predictor: Predictor, examples: Sequence[Example]) -> SkimConfig | None:
+    """The highest limit with which at most ``MOST_LOST`` is lost; None where too few answers are right.
+
+    Args:
+        predictor: Of a graph that ``add_skimming`` cut, at full effort.
+        examples: Not trained on, none too long to be read.
+    """
+    scored = _scored(predictor, examples) if examples else None
+    if scored is None or int((scored.gains > 0).sum()) < _LEAST_ANSWERS:
+        return None
+    limits = np.quantile(scored.scores, np.arange(_N_TRIED) / _N_TRIED)
+    within = [limit for limit in limits if scored.lost(limit) <= MOST_LOST]
+    return SkimConfig(round(float(within[-1]), 4)) if within else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Sentences of all windows, one after the other, and which of them the answers lie in.
+
+    Attributes:
+        scores: By each head, shape (n_heads, n_sentences).
+        begins: First sentence of each window, shape (n_windows,).
+        answers: First sentence of each answer and that after its last, shape (n_answers, 2).
+        gains: F1 of each of these answers, shape (n_answers,).
+        n_examples: Answered or not.
+    """
+
+    scores: Floats
+    begins: Ints
+    answers: Ints
+    gains: Floats
+    n_examples: int
+
+    def lost(self, limit: float) -> float:
+        """The mean F1 of the answers that are not whole in what is left by that limit."""
+        left = np.ones(len(self.scores[0]), dtype=bool)
+        for own in self.scores:
+            scores = np.where(left, own, -np.inf)
+            best = np.repeat(np.maximum.reduceat(scores, self.begins), self._n_sentences())
+            left &= scores >= np.minimum(best, limit)
+        n_left = np.concatenate([[0], np.cumsum(left)])
+        whole = n_left[self.answers[:, 1]] - n_left[self.answers[:, 0]] == np.diff(self.answers)[:, 0]
+        return float(self.gains[~whole].sum()) / self.n_examples
+
+    def _n_sentences(self) -> Ints:
+        return np.diff(np.append(self.begins, self.scores.shape[1]))
+
+
+def _scored(predictor: Predictor, examples: Sequence[Example]) -> _Scored:
+    """What the heads give where nothing is left out: the upper ones will be asked about less."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _QUIET
+    path = str(predictor.folder / MODEL_FILE)
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    questions = [example.question for example in examples]
+    windower = Windower.load(predictor.folder, predictor.config.window, with_sentences=True)
+    windows = [_scored_window(session, window) for window in windower.windows(questions)]
+    begins = np.cumsum([0, *(each.scores.shape[1] for each in windows)])[:-1]
+    places: dict[int, tuple[int, int]] = {}
+    answers = predictor.answer_batch(questions)
+    for each, begin in zip(windows, begins, strict=True):
+        index = each.window.question_index
+        place = each.place_of(answers[index]) if index not in places else None
+        if place is not None:
+            places[index] = (begin + place[0], begin + place[1] + 1)
+    gains = [best_token_f1(answers[index].text, examples[index].references) for index in places]
+    return _Scored(
+        scores=np.concatenate([each.scores for each in windows], axis=1),
+        begins=begins,
+        answers=np.array(list(places.values()), dtype=np.int64).reshape(-1, 2),
+        gains=np.array(gains),
+        n_examples=len(examples),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredWindow:
+    """One window: the sentence of each context token, and their scores by each head."""
+
+    window: Window
+    sentences: Ints
+    scores: Floats
+
+    def place_of(self, answer: Answer) -> tuple[int, int] | None:
+        """First and last sentence of an answer; None where it is not given, or not all in this window."""
+        place = self.window.locate(answer.candidates[0]) if answer.text else None
+        if place is None:
+            return None
+        first, last = (int(self.sentences[token - self.window.first]) for token in place)
+        return first, last
+
+
+def _scored_window(session: ort.InferenceSession, window: Window) -> _ScoredWindow:
+    if window.sentences is None:
+        raise ValueError("a window without sentences")
+    sentences = window.sentences - window.sentences[0]
+    names = {each.name for each in session.get_inputs()}
+    n_heads = sum(output.name.startswith(SKIM_OUTPUT) for output in session.get_outputs())
+    feed = {"input_ids": window.token_ids[None], "token_type_ids": window.type_ids[None]}
+    feed = {name: values for name, values in feed.items() if name in names} | skim_feed(window, _ALL_READ)
+    logits = np.concatenate(session.run([skim_output(number) for number in range(n_heads)], feed))
+    own = logits[:, window.first : window.first + window.n_context_tokens].astype(np.float64)
+    scores = [own[:, sentences == number].max(axis=1) for number in range(int(sentences[-1]) + 1)]
+    return _ScoredWindow(window, sentences, np.stack(scores, axis=1))
