@@ -27,7 +27,7 @@ IGNORE = -1
 ABSENT = -1e4
 """Logit of a position that cannot be chosen."""
 
-_SKIM_WIDTH = 128
+_SKIM_WIDTH = 64
 
 
 class SpanReaderConfig(PretrainedConfig):
@@ -92,14 +92,13 @@ class SkimHead(nn.Module):
     def __init__(self, width: int) -> None:
         """Take the width of the states."""
         super().__init__()
-        # Without it, the product were the fourth to read the states: onnxruntime fuses no attention then.
-        self.scale = nn.Parameter(torch.ones(width))
         self.hidden = nn.Linear(width, _SKIM_WIDTH)
         self.output = nn.Linear(_SKIM_WIDTH, 1)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """States of shape (n_windows, n_tokens, width) to logits of shape (n_windows, n_tokens)."""
-        logits: torch.Tensor = self.output(nn.functional.gelu(self.hidden(states * self.scale))).squeeze(-1)
+        apart = states * 1.0  # or the product were the fourth to read the states: no attention is fused then
+        logits: torch.Tensor = self.output(nn.functional.gelu(self.hidden(apart))).squeeze(-1)
         return logits
 
 

@@ -21,6 +21,26 @@ from qa_extractive.onnx_backend import KEEP_ABOVE, SENTENCE_IDS
 
 SKIM_OUTPUT = "skim_logits"
 
+_SPANS = ("start_logits", "end_logits")
+
+
+def _join_heads(graph: onnx.GraphProto) -> None:
+    """Let skim heads read the states themselves, in place: without the factor of 1 that kept them apart."""
+    ones = {tensor.name for tensor in graph.initializer if _is_one(numpy_helper.to_array(tensor))}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            ones |= set(node.output) if _is_one(numpy_helper.to_array(node.attribute[0].t)) else set()
+    for factor in [node for node in graph.node if node.op_type == "Mul" and set(node.input) & ones]:
+        states = next(name for name in factor.input if name not in ones)
+        for node in graph.node:
+            node.input[:] = [states if name == factor.output[0] else name for name in node.input]
+        graph.node.remove(factor)
+        _drop_unread(graph, factor.input)
+
+
+def _is_one(values: npt.NDArray[Any]) -> bool:
+    return values.size == 1 and values.dtype == np.float32 and float(values.reshape(())) == 1.0
+
 
 def add_skimming(model: onnx.ModelProto) -> bool:
     """Cut the graph after the layer of each skim head, in place, if it can be.
@@ -35,6 +55,9 @@ def add_skimming(model: onnx.ModelProto) -> bool:
         Whether it was; otherwise the graph only loses the heads' output.
     """
     graph = model.graph
+    if all(each.name != SKIM_OUTPUT for each in graph.output):
+        return False
+    _join_heads(graph)
     heads = _heads(graph)
     _drop_output(graph, SKIM_OUTPUT)
     if not heads or not all(_reads_only(graph, _above(graph, head), head.states) for head in heads):
@@ -42,29 +65,21 @@ def add_skimming(model: onnx.ModelProto) -> bool:
     uppers = [_above(graph, head) for head in heads]
     for head, upper in zip(heads, uppers, strict=True):
         _rename_inputs(upper, head.states, f"{head.states}_kept")
-    spans = ("start_logits", "end_logits")
     for node in graph.node:
-        node.output[:] = [f"{name}_kept" if name in spans else name for name in node.output]
-    selections = {f"{head.states}_kept": _selection(number, head) for number, head in enumerate(heads)}
-    nodes = list(_beginning())
-    own = [node for head in heads for node in head.nodes]
-    for node in graph.node:
-        if not any(node is each for each in own):
-            for name in set(node.input) & set(selections):
-                nodes += selections.pop(name)
-            nodes.append(node)
-    nodes += [node for name in spans for node in _put_back(name, _places(len(heads)))]
+        node.output[:] = [f"{name}_kept" if name in _SPANS else name for name in node.output]
+    nodes = list(_with_selections(graph, heads))
     del graph.node[:]
     graph.node.extend(nodes)
-    for number in range(len(heads)):
-        graph.output.append(
-            helper.make_tensor_value_info(skim_output(number), TensorProto.FLOAT, [1, f"tokens_{number}"])
-        )
     graph.initializer.extend(_constants())
     shape = next(each for each in graph.input if each.name == "input_ids").type.tensor_type.shape
     graph.input.append(helper.make_tensor_value_info(SENTENCE_IDS, TensorProto.INT64, None))
     graph.input[-1].type.tensor_type.shape.CopyFrom(shape)
     graph.input.append(helper.make_tensor_value_info(KEEP_ABOVE, TensorProto.FLOAT, [1]))
+    for number in range(len(heads)):
+        logits = helper.make_tensor_value_info(
+            skim_output(number), TensorProto.FLOAT, [1, f"tokens_{number}"]
+        )
+        graph.output.append(logits)
     return True
 
 
@@ -176,6 +191,20 @@ def _places(number: int) -> str:
 def _rows(number: int) -> str:
     """The sentences of these tokens, counted from 1; 0 for what is always kept. Shape (1, n_left)."""
     return f"skim_rows_{number}"
+
+
+def _with_selections(graph: onnx.GraphProto, heads: Sequence[_Head]) -> Iterator[onnx.NodeProto]:
+    """The nodes of the graph, heads in their selections, each right before what it is selected for."""
+    selections = {f"{head.states}_kept": _selection(number, head) for number, head in enumerate(heads)}
+    own = [node for head in heads for node in head.nodes]
+    yield from _beginning()
+    for node in graph.node:
+        if not any(node is each for each in own):
+            for name in set(node.input) & set(selections):
+                yield from selections.pop(name)
+            yield node
+    for name in _SPANS:
+        yield from _put_back(name, _places(len(heads)))
 
 
 def _beginning() -> Iterator[onnx.NodeProto]:
