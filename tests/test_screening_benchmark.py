@@ -10,43 +10,27 @@ import pytest
 
 pytest.importorskip("torch")
 
+from made_examples import made_examples
+
 from qa_extractive.dataset.loading import examples_to_jsonl
-from qa_extractive.records import Example, Question, Span
 from qa_extractive.training.corpora import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(ROOT / "benchmarks")
+    patch.syspath_prepend(ROOT / "tests")
     import screening
-
-
-def _examples(begin: int, end: int) -> list[Example]:
-    made = []
-    for i in range(begin, end):
-        context = f"In the study {i} patients were treated. The risk was {i * 7} percent. We thank all."
-        span = Span.cut(context, context.index("The risk"), context.index(" We thank"))
-        yes = i % 3 > 0
-        made.append(
-            Example(
-                id=str(i),
-                question=Question("What was the risk?", context),
-                references=(span.text,) if yes else (),
-                spans=(span,) if yes else (),
-                answerable=yes,
-                source="squad" if i % 2 else "made",
-            )
-        )
-    return made
+    from made_examples import made_examples
 
 
 @pytest.fixture
 def command(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A screening of 5 steps a run, on made examples; the variants are to be added."""
-    monkeypatch.setitem(READERS, "squad", lambda path, rng: _examples(0, 40))
+    monkeypatch.setitem(READERS, "squad", lambda path, rng: made_examples(0, 40, ("made", "squad")))
     settings = {"max_steps": 5, "batch_size": 4, "n_dev": 4, "n_calibration": 0, "learning_rate": 1e-2}
     recipe = {"sources": [{"reader": "squad", "path": "x.json"}], "train": {**settings, "split_seed": 17}}
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
-    examples_to_jsonl(tmp_path / "dev.jsonl", _examples(100, 130))
+    examples_to_jsonl(tmp_path / "dev.jsonl", made_examples(100, 130, ("made", "squad")))
     options = {"data-root": tmp_path, "base": tiny_checkpoint, "recipe": tmp_path / "recipe.json"}
     options |= {"dev": tmp_path / "dev.jsonl", "results": tmp_path / "screening.jsonl"}
     return [str(each) for name, value in options.items() for each in (f"--{name}", value)]
@@ -93,6 +77,6 @@ def test_the_table_gives_means_and_what_is_gained_with_the_same_seed() -> None:
 def test_a_text_of_the_scores_must_not_be_trained_on(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examples_to_jsonl(tmp_path / "dev.jsonl", _examples(30, 50))
+    examples_to_jsonl(tmp_path / "dev.jsonl", made_examples(30, 50, ("made", "squad")))
     with pytest.raises(SystemExit, match="texts of --dev are trained on"):
         _run([*command, "--", "base"], monkeypatch)

@@ -35,7 +35,7 @@ from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, skim_feed  # noqa: E402
 from qa_extractive.packing.packing import pack  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
-from qa_extractive.records import Example, Question, Span  # noqa: E402
+from qa_extractive.records import Example, Question  # noqa: E402
 from qa_extractive.sentences import split_sentences  # noqa: E402
 from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
@@ -43,7 +43,9 @@ from qa_extractive.windows import Window, Windower, label_windows  # noqa: E402
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    patch.syspath_prepend(Path(__file__).resolve().parent)
     import effort
+    from made_examples import made_examples
 
 CONTEXTS = [
     "The drug was given to 512 patients. The risk of bleeding fell to 9 percent. Placebo did nothing.",
@@ -53,25 +55,6 @@ CONTEXTS = [
 ]
 LAYERS = [1, 3]
 QUESTIONS = [Question("What was the risk?", context) for context in CONTEXTS]
-
-
-def _examples(n: int) -> list[Example]:
-    made = []
-    for i in range(n):
-        context = f"In the study {i} patients were treated. The risk was {i * 7} percent. We thank all."
-        span = Span.cut(context, context.index("The risk"), context.index(" We thank"))
-        yes = i % 3 > 0
-        made.append(
-            Example(
-                id=str(i),
-                question=Question("What was the risk?", context),
-                references=(span.text,) if yes else (),
-                spans=(span,) if yes else (),
-                answerable=yes,
-                source="made",
-            )
-        )
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +92,7 @@ def examples(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     """Examples whose references are mostly what the model answers, so that it has something to lose."""
     folder = tmp_path_factory.mktemp("uncalibrated") / "model"
     export(checkpoint, folder, calibrate=(), n_threads=2)
-    made = _examples(120)
+    made = made_examples(0, 120)
     answers = Predictor(folder, threshold=0).answer_batch([example.question for example in made])
     return [
         replace(example, references=(answer.text,), spans=(answer.candidates[0],), answerable=True)
@@ -179,7 +162,7 @@ def test_with_nothing_left_out_the_graph_is_that_of_the_reader_without_the_head(
     plain_checkpoint: Path, exported: Path, windows: list[Window], tmp_path: Path
 ) -> None:
     plain = tmp_path / "plain"
-    export(plain_checkpoint, plain, calibrate=_examples(120), n_threads=2)
+    export(plain_checkpoint, plain, calibrate=made_examples(0, 120), n_threads=2)
     expected = OnnxBackend(plain).run(windows)
     assert _equal(OnnxBackend(exported).run(windows), expected)
     assert _equal(OnnxBackend(exported, keep_above=-1e30).run(windows), expected)
@@ -382,7 +365,7 @@ def test_a_packed_model_brings_the_effort_along(
 def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Path, tmp_path: Path) -> None:
     for source, quantize in ((tiny_checkpoint, "int8"), (checkpoint, "fp16"), (checkpoint, "none")):
         folder = tmp_path / f"{source.name}-{quantize}"
-        export(source, folder, quantize=quantize, calibrate=_examples(120), n_threads=2)
+        export(source, folder, quantize=quantize, calibrate=made_examples(0, 120), n_threads=2)
         assert Predictor(folder).answer_batch(QUESTIONS)
         with pytest.raises(ModelError, match=r"has no effort 'fast'.*skim_layers"):
             Predictor(folder, effort=FAST)
@@ -391,13 +374,15 @@ def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Pa
 
 
 def test_a_limit_is_not_handed_on_to_another_file(exported: Path, tmp_path: Path) -> None:
-    export(rebuild(exported, tmp_path / "rebuilt"), tmp_path / "few", calibrate=_examples(30), n_threads=2)
+    export(
+        rebuild(exported, tmp_path / "rebuilt"), tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2
+    )
     with pytest.raises(ModelError, match="has no effort 'fast'"):
         Predictor(tmp_path / "few", effort=FAST)
 
 
 def test_with_few_examples_there_is_no_fast_effort(checkpoint: Path, tmp_path: Path) -> None:
-    export(checkpoint, tmp_path / "few", calibrate=_examples(30), n_threads=2)
+    export(checkpoint, tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2)
     with pytest.raises(ModelError, match="has no effort 'fast'"):
         Predictor(tmp_path / "few", effort=FAST)
 
@@ -412,7 +397,7 @@ def test_the_skim_head_comes_back_from_an_export(checkpoint: Path, exported: Pat
 
 def test_the_loss_raises_the_right_sentences_above_the_others(checkpoint: Path) -> None:
     windower = Windower.load(checkpoint, ReaderConfig.load(checkpoint).window, with_sentences=True)
-    batch = collate(label_windows(windower, _examples(24)))
+    batch = collate(label_windows(windower, made_examples(0, 24)))
     model = SpanReader.from_pretrained(checkpoint)
     model.config.skim_weight = 1.0
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
