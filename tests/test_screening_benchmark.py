@@ -10,8 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-from made_examples import made_examples
-
 from qa_extractive.dataset.loading import examples_to_jsonl
 from qa_extractive.training.corpora import READERS
 
