@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.config import FAST, FULL, read_json
+from qa_extractive.config import CACHED, FAST, FULL, read_json
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError
 
 CALIBRATION_FILE = "calibration.json"
-CALIBRATION_FILES = {FULL: CALIBRATION_FILE, FAST: "calibration_fast.json"}
+CALIBRATION_FILES = {
+    FULL: CALIBRATION_FILE,
+    FAST: "calibration_fast.json",
+    CACHED: "calibration_cached.json",
+}
 _N_FEATURES = 4  # of ``Reading.features``
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.

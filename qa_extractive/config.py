@@ -17,7 +17,8 @@ from qa_extractive.errors import DataError, ModelError
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
-FULL, FAST = EFFORTS = ("full", "fast")
+FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
+KEPT_MB = 500  # of papers, unless told otherwise
 _MOST = 1_000_000  # of what a model's own file may ask for
 _COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
 
@@ -77,20 +78,25 @@ def _check_counts(config: WindowConfig | DecodeConfig, **lowest: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SkimConfig:
-    """Which sentences the upper layers read at the effort "fast".
+    """Which sentences the upper layers read at the efforts "fast" and "cached".
 
     Attributes:
         keep_above: Least score of a sentence, a logit, by each skim head; the best one of a window is always
             read.
+        papers_apart: Whether the lowest layer can read papers apart from their questions, as the effort
+            "cached" wants it.
     """
 
     keep_above: float
+    papers_apart: bool = False
 
     def __post_init__(self) -> None:
         """Raise ModelError unless it is a finite number."""
         value = self.keep_above
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _MOST:
             raise ModelError(f"keep_above must be a number, got {value!r:.40}")
+        if not isinstance(self.papers_apart, bool):
+            raise ModelError(f"papers_apart must be true or false, got {self.papers_apart!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class ReaderConfig:
     Attributes:
         window: How texts are cut.
         decode: How logits become spans.
-        skim: What the effort "fast" leaves out; None where the model has no such effort.
+        skim: What the efforts "fast" and "cached" leave out; None where the model has neither.
     """
 
     window: WindowConfig = field(default_factory=WindowConfig)
@@ -110,13 +116,13 @@ class ReaderConfig:
 
     def keep_above(self, effort: str) -> float | None:
         """The ``SkimConfig.keep_above`` of an effort, None where all is read; ModelError if there is none."""
+        if effort not in EFFORTS:
+            raise ModelError(f"there is no effort {effort!r:.40}: use {', '.join(map(repr, EFFORTS))}")
         if effort == FULL:
             return None
-        if effort != FAST:
-            raise ModelError(f"there is no effort {effort!r:.40}: use {FULL!r} or {FAST!r}")
-        if self.skim is None:
+        if self.skim is None or (effort == CACHED and not self.skim.papers_apart):
             raise ModelError(
-                f"this model has no effort {FAST!r}: use {FULL!r}, or one trained with skim_layers, as int8"
+                f"this model has no effort {effort!r}: use {FULL!r}, or one trained with skim_layers, as int8"
             )
         return self.skim.keep_above
 

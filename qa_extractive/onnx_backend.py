@@ -21,6 +21,8 @@ import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import ModelError
+from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
+from qa_extractive.keeping import Kept
 from qa_extractive.scheduling import Plan, longest_first, plan_runs
 from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Window
@@ -31,13 +33,6 @@ VOCAB_SIZE = "vocab_size"  # key of the file's metadata
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
 # The key, in the file's bytes, of the path of a tensor that is kept in another file.
 _OTHER_FILE = b"location"
-
-SENTENCE_IDS, KEEP_ABOVE = "sentence_ids", "keep_above"
-"""Inputs of a graph that can leave sentences out; see ``export/skimming.py``."""
-OUTSIDE = -1
-"""The sentence id of what is never left out."""
-
-_INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 class OnnxBackend:
@@ -52,7 +47,11 @@ class OnnxBackend:
     """
 
     def __init__(
-        self, folder: str | Path, n_threads: int | None = None, keep_above: float | None = None
+        self,
+        folder: str | Path,
+        n_threads: int | None = None,
+        keep_above: float | None = None,
+        kept_papers: int | None = None,
     ) -> None:
         """Load the model.
 
@@ -61,21 +60,23 @@ class OnnxBackend:
             n_threads: Threads that run it; None for the CPUs this process may use.
             keep_above: Least score, by each skim head, of the sentences that the layers above it read, of
                 windows that tell their sentences; None for all.
+            kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
+                from their questions, with other logits: the same for a paper that was kept and one that was
+                not. None where it reads windows whole.
 
         Raises:
-            ModelError: The file is missing, broken or no reader, or has no skim heads where it should leave
-                sentences out, or ``n_threads`` is not positive.
+            ModelError: The file is missing, broken or no reader, or cannot leave sentences out or read papers
+                apart where it should, or ``n_threads`` is not positive.
         """
         self.folder = Path(folder)
         self.n_threads = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
         self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads)
         session = self._sessions.get(self.n_threads)
-        self._keep_above = keep_above
-        self._skims = _skims(session, self.folder)
-        if keep_above is not None and not self._skims:
-            raise ModelError(f"{self.folder / MODEL_FILE} cannot leave sentences out: it has no skim heads")
-        tokens = [each for each in session.get_inputs() if each.name not in (SENTENCE_IDS, KEEP_ABOVE)]
-        self._inputs = {each.name: _integer_type(each, self.folder) for each in tokens}
+        self._settings = (keep_above, kept_papers)
+        self._inputs = GraphInputs(session, self.folder / MODEL_FILE, keep_above)
+        self._papers = self._no_papers(kept_papers)
+        if self._papers is not None and not self._inputs.can_read_apart:
+            raise ModelError(f"{self.folder / MODEL_FILE} cannot read papers apart from their questions")
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
         self._lock = threading.Lock()
@@ -84,7 +85,7 @@ class OnnxBackend:
     @property
     def input_names(self) -> tuple[str, ...]:
         """The inputs of the graph; not every encoder reads segments."""
-        return tuple(self._inputs)
+        return self._inputs.names
 
     def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
         """The logits of each window, in order; the longest run first, so that no core waits long."""
@@ -123,32 +124,30 @@ class OnnxBackend:
                 f"number {highest}: the tokenizer is another model's"
             )
         try:
-            return _logits(self._sessions.get(n_threads).run(self._outputs, self._feed(window)), window)
+            return _logits(self._run_session(self._sessions.get(n_threads), window), window)
         except Exception as error:  # onnxruntime's errors share no base class
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
             raise ModelError(f"{what}: {_first_line(error)}") from error
 
-    def _feed(self, window: Window) -> dict[str, npt.NDArray[Any]]:
-        values = {
-            "input_ids": window.token_ids,
-            "attention_mask": np.ones(window.n_tokens, dtype=np.int64),
-            "token_type_ids": window.type_ids,
-        }
-        feed = {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._inputs.items()}
-        return feed | skim_feed(window, self._keep_above) if self._skims else feed
+    @staticmethod
+    def _no_papers(max_bytes: int | None) -> Kept[bytes, PaperStates] | None:
+        return None if max_bytes is None else Kept(max_bytes, lambda paper: paper.n_bytes)
 
-    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int, float | None]]:
-        return type(self), (self.folder, self.n_threads, self._keep_above)
+    def _run_session(self, session: ort.InferenceSession, window: Window) -> Sequence[npt.NDArray[Any]]:
+        if self._papers is None or not window.n_context_tokens:
+            feed = self._inputs.of_window(window)
+        else:
+            key = self._inputs.key_of_paper(window)
+            paper = self._papers.get(key, lambda: self._read_paper(session, window))
+            feed = self._inputs.of_question(window, paper)
+        values: Sequence[npt.NDArray[Any]] = session.run(self._outputs, feed)
+        return values
 
+    def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
+        return PaperStates(*session.run([KEPT_STATES, KEPT_KEYS_VALUES], self._inputs.of_paper(window)))
 
-def skim_feed(window: Window, keep_above: float | None) -> dict[str, npt.NDArray[Any]]:
-    """What a graph with skim heads reads beside the tokens; with None it leaves nothing out."""
-    ids = np.full((1, window.n_tokens), OUTSIDE, dtype=np.int64)
-    if keep_above is not None and window.sentences is not None and window.n_context_tokens:
-        own = window.sentences - window.sentences[0]
-        ids[0, window.first : window.first + window.n_context_tokens] = own
-    limit = -np.inf if keep_above is None else keep_above
-    return {SENTENCE_IDS: ids, KEEP_ABOVE: np.array([limit], dtype=np.float32)}
+    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int, float | None, int | None]]:
+        return type(self), (self.folder, self.n_threads, *self._settings)
 
 
 def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
@@ -262,21 +261,6 @@ def _vocab_size(session: ort.InferenceSession) -> int | None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _integer_type(node: ort.NodeArg, folder: Path) -> type[np.signedinteger[Any]]:
-    if node.name not in ("input_ids", "attention_mask", "token_type_ids") or node.type not in _INTEGERS:
-        path = folder / MODEL_FILE
-        raise ModelError(f"{path} wants an input {node.name} of {node.type}: not made by export_onnx.py")
-    return _INTEGERS[node.type]
-
-
-def _skims(session: ort.InferenceSession, folder: Path) -> bool:
-    """Whether the graph has the inputs of skim heads; ModelError where they are not what they should be."""
-    found = {each.name: each.type for each in session.get_inputs() if each.name in (SENTENCE_IDS, KEEP_ABOVE)}
-    if found not in ({}, {SENTENCE_IDS: "tensor(int64)", KEEP_ABOVE: "tensor(float)"}):
-        raise ModelError(f"{folder / MODEL_FILE} has skim heads not made by export_onnx.py")
-    return bool(found)
 
 
 def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import FULL, DecodeConfig, ReaderConfig
+from qa_extractive.config import CACHED, FULL, KEPT_MB, DecodeConfig, ReaderConfig
 from qa_extractive.decoding import Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
@@ -31,6 +31,7 @@ DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
 N_DECODED = 20
 
+_BYTES_A_TOKEN = 4_000  # of what is kept of a paper, some
 _CHUNK_QUESTIONS = 256
 _CHUNK_CHARACTERS = 2_000_000
 
@@ -62,6 +63,7 @@ class Predictor:
         top_k: int = 5,
         max_risk: float | None = None,
         effort: str = "full",
+        kept_mb: int = KEPT_MB,
         n_threads: int | None = None,
     ) -> None:
         """Load a model.
@@ -75,7 +77,11 @@ class Predictor:
             max_risk: Take the lowest threshold that keeps the share of given answers that are not
                 right at most this, in (0, 1), with 95 % confidence; excludes ``threshold``.
             effort: "full", or "fast": the upper layers read only the sentences that the lower ones point at;
-                with a calibration of its own. For models trained with ``skim_layers``.
+                or "cached": that, and the lowest layer reads a paper apart from its question, so that what
+                it makes of the paper can be kept for other questions to it. Each has a calibration of its
+                own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
+            kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
+                abstract of 200 words. The papers not asked about for longest make room.
             n_threads: Windows run at once; None for the CPUs this process may use.
 
         Raises:
@@ -89,9 +95,15 @@ class Predictor:
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         self.threshold = _threshold(self.calibration, threshold, max_risk)
-        is_fast = keep_above is not None
-        self._windower = Windower.load(self.folder, self.config.window, with_sentences=is_fast)
-        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above)
+        self._kept_mb = checked_count(kept_mb, "kept_mb")
+        n_kept = kept_mb * 1_000_000 if effort == CACHED else 0
+        self._windower = Windower.load(
+            self.folder,
+            self.config.window,
+            with_sentences=keep_above is not None,
+            kept_tokens=n_kept // _BYTES_A_TOKEN,
+        )
+        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
         self._n_threads = n_threads
 
     @classmethod
@@ -260,6 +272,7 @@ class Predictor:
             "threshold": self.threshold,
             "top_k": self.top_k,
             "effort": self.effort,
+            "kept_mb": self._kept_mb,
             "n_threads": self._n_threads,
         }
         return _restore, (type(self), self.folder, self.model_name, settings)

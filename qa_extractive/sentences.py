@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from qa_extractive.records import Span
 
@@ -24,6 +25,8 @@ _STARTS_SENTENCE = re.compile(
 )
 _LOOK_BACK = 16
 _NAME_LOOK_BACK = 40
+_N_KEPT = 256
+_KEPT_CHARACTERS = 10_000
 
 
 def split_sentences(text: str) -> list[Span]:
@@ -34,6 +37,10 @@ def split_sentences(text: str) -> list[Span]:
     stop do. Every character that is not white space lies in exactly one sentence. Linear in the
     length of the text.
     """
+    return list(_recent(text) if len(text) <= _KEPT_CHARACTERS else _split(text))
+
+
+def _split(text: str) -> tuple[Span, ...]:
     sentences: list[Span] = []
     start = 0
     for match in _BOUNDARY.finditer(text):
@@ -41,7 +48,10 @@ def split_sentences(text: str) -> list[Span]:
             _append(sentences, text, start, match.end())
             start = match.end()
     _append(sentences, text, start, len(text))
-    return sentences
+    return tuple(sentences)
+
+
+_recent = lru_cache(_N_KEPT)(_split)  # a context is split for its windows, and again for its answer
 
 
 def sentence_at(text: str, start: int, end: int) -> Span:

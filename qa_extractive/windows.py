@@ -18,6 +18,7 @@ from tokenizers import Encoding, Tokenizer
 
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import DataError, ModelError
+from qa_extractive.keeping import Kept
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.sentences import split_sentences
 
@@ -83,6 +84,7 @@ class Windower:
         *,
         is_own: bool = False,
         with_sentences: bool = False,
+        kept_tokens: int = 0,
     ) -> None:
         """Take a tokenizer (its truncation and padding are replaced) and the window settings.
 
@@ -91,6 +93,7 @@ class Windower:
             config: Sizes.
             is_own: Whether nothing else uses the tokenizer, so that it need not be copied.
             with_sentences: Whether windows tell the sentences of their tokens.
+            kept_tokens: Tokens of contexts to keep for other questions to them, some 100 bytes each.
         """
         self.config = config
         self.with_sentences = with_sentences
@@ -102,16 +105,21 @@ class Windower:
         )
         for each in (self._plain, self._pairs):
             each.encode_special_tokens = True  # "[SEP]" in a text is text
+        self._kept: Kept[str, Encoding] | None = Kept(kept_tokens, len) if kept_tokens else None
 
     @classmethod
-    def load(cls, folder: Path, config: WindowConfig, *, with_sentences: bool = False) -> Windower:
+    def load(
+        cls, folder: Path, config: WindowConfig, *, with_sentences: bool = False, kept_tokens: int = 0
+    ) -> Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
         if not path.is_file():
             raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
         try:
             tokenizer = Tokenizer.from_file(str(path))
-            windower = cls(tokenizer, config, is_own=True, with_sentences=with_sentences)
+            windower = cls(
+                tokenizer, config, is_own=True, with_sentences=with_sentences, kept_tokens=kept_tokens
+            )
             windower._pairs.encode(_RARE, _RARE)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -127,13 +135,31 @@ class Windower:
         """
         asked = [(i, q) for i, q in enumerate(questions) if q.context.strip()]
         pairs = [(self._head(question), _encodable(question.context)) for _, question in asked]
-        encodings = self._pairs.encode_batch(pairs)
+        encodings = self._pairs.encode_batch(pairs) if self._kept is None else self._joined(pairs, self._kept)
         windows = [
             window
             for (index, _), encoding in zip(asked, encodings, strict=True)
             for window in _windows(index, encoding)
         ]
         return _with_sentences(windows, questions) if self.with_sentences else windows
+
+    def _joined(self, pairs: Sequence[tuple[str, str]], kept: Kept[str, Encoding]) -> list[Encoding]:
+        """The pairs encoded, of contexts that were encoded before only the questions."""
+        contexts = {context: kept.find(context) for _, context in pairs}
+        new = [context for context, found in contexts.items() if found is None]
+        contexts |= zip(new, self._plain.encode_batch(new, add_special_tokens=False), strict=True)
+        for context in new:
+            kept.keep(context, contexts[context])
+        heads = self._plain.encode_batch([head for head, _ in pairs], add_special_tokens=False)
+        joined = [
+            self._pairs.post_process(head, contexts[context])
+            for head, (_, context) in zip(heads, pairs, strict=True)
+        ]
+        # the segments of what does not fit into one window would not be told apart
+        return [
+            self._pairs.encode(*pair) if encoding.overflowing else encoding
+            for encoding, pair in zip(joined, pairs, strict=True)
+        ]
 
     def check(self, question: Question) -> None:
         """Raise DataError if a question cannot be put into a window."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import string
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qa_extractive.records import Example
 
 TINY_WINDOW = {"max_tokens": 128, "stride_tokens": 32, "max_question_tokens": 32, "max_title_tokens": 16}
 TINY_WORDS = (
@@ -233,6 +237,78 @@ def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
 
     export(checkpoint, output, quantize=quantize, n_threads=1)
     return output
+
+
+SKIM_LAYERS = [1, 3]
+
+
+@pytest.fixture(scope="session")
+def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny reader of four layers, without skim heads."""
+    torch = pytest.importorskip("torch")
+    from qa_extractive.model import SpanReader
+
+    folder = tmp_path_factory.mktemp("plain_checkpoint")
+    shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
+    config = SpanReader.from_pretrained(tiny_checkpoint).config
+    config.encoder["num_hidden_layers"] = 4
+    torch.manual_seed(4)
+    model = SpanReader(config)
+    with torch.no_grad():
+        model.span_head.weight.mul_(40.0)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with skim heads after the first and the third layer."""
+    torch = pytest.importorskip("torch")
+    from qa_extractive.model import SpanReader
+
+    folder = tmp_path_factory.mktemp("skim_checkpoint")
+    shutil.copytree(skim_plain_checkpoint, folder, dirs_exist_ok=True)
+    model = SpanReader.from_pretrained(skim_plain_checkpoint)
+    torch.manual_seed(5)
+    model.add_skim_heads(SKIM_LAYERS)
+    with torch.no_grad():
+        for head in model.skim_heads:
+            head.output.weight.mul_(40.0)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def skim_examples(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    """Examples whose references are mostly what the model answers, so that it has something to lose."""
+    from qa_extractive.export.exporting import export
+    from qa_extractive.predictor import Predictor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).resolve().parent)
+        from made_examples import made_examples
+    folder = tmp_path_factory.mktemp("uncalibrated") / "model"
+    export(skim_checkpoint, folder, calibrate=(), n_threads=2)
+    made = made_examples(0, 120)
+    answers = Predictor(folder, threshold=0).answer_batch([example.question for example in made])
+    return [
+        replace(example, references=(answer.text,), spans=(answer.candidates[0],), answerable=True)
+        if i % 6
+        else example
+        for i, (example, answer) in enumerate(zip(made, answers, strict=True))
+    ]
+
+
+@pytest.fixture(scope="session")
+def skim_export(
+    skim_checkpoint: Path, skim_examples: list[Example], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Its int8 export, calibrated for all efforts."""
+    from qa_extractive.export.exporting import export
+
+    folder = tmp_path_factory.mktemp("skim") / "model"
+    export(skim_checkpoint, folder, calibrate=skim_examples, n_threads=2)
+    return folder
 
 
 class Served:

@@ -21,7 +21,7 @@ import onnxruntime as ort  # noqa: E402
 from qa_extractive.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.calibration import CALIBRATION_FILES  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import EFFORTS, FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.config import CACHED, EFFORTS, FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.dataset.loading import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
@@ -30,9 +30,10 @@ from qa_extractive.export.exporting import calibrate_folder, export  # noqa: E40
 from qa_extractive.export.rebuild import load_rebuilt, rebuild  # noqa: E402
 from qa_extractive.export.skim_limit import choose_limit  # noqa: E402
 from qa_extractive.export.skimming import skim_output  # noqa: E402
+from qa_extractive.graph_inputs import GraphInputs  # noqa: E402
 from qa_extractive.metrics.text import best_token_f1  # noqa: E402
 from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
-from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, skim_feed  # noqa: E402
+from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend  # noqa: E402
 from qa_extractive.packing.packing import pack  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
 from qa_extractive.records import Example, Question  # noqa: E402
@@ -58,63 +59,10 @@ QUESTIONS = [Question("What was the risk?", context) for context in CONTEXTS]
 
 
 @pytest.fixture(scope="module")
-def plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny reader of four layers, without skim heads."""
-    folder = tmp_path_factory.mktemp("plain_checkpoint")
-    shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
-    config = SpanReader.from_pretrained(tiny_checkpoint).config
-    config.encoder["num_hidden_layers"] = 4
-    torch.manual_seed(4)
-    model = SpanReader(config)
-    with torch.no_grad():
-        model.span_head.weight.mul_(40.0)
-    model.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with skim heads after the first and the third layer."""
-    folder = tmp_path_factory.mktemp("skim_checkpoint")
-    shutil.copytree(plain_checkpoint, folder, dirs_exist_ok=True)
-    model = SpanReader.from_pretrained(plain_checkpoint)
-    torch.manual_seed(5)
-    model.add_skim_heads(LAYERS)
-    with torch.no_grad():
-        for head in model.skim_heads:
-            head.output.weight.mul_(40.0)
-    model.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def examples(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
-    """Examples whose references are mostly what the model answers, so that it has something to lose."""
-    folder = tmp_path_factory.mktemp("uncalibrated") / "model"
-    export(checkpoint, folder, calibrate=(), n_threads=2)
-    made = made_examples(0, 120)
-    answers = Predictor(folder, threshold=0).answer_batch([example.question for example in made])
-    return [
-        replace(example, references=(answer.text,), spans=(answer.candidates[0],), answerable=True)
-        if i % 6
-        else example
-        for i, (example, answer) in enumerate(zip(made, answers, strict=True))
-    ]
-
-
-@pytest.fixture(scope="module")
-def exported(checkpoint: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its int8 export, calibrated for both efforts."""
-    folder = tmp_path_factory.mktemp("skim") / "model"
-    export(checkpoint, folder, calibrate=examples, n_threads=2)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def windows(checkpoint: Path) -> list[Window]:
+def windows(skim_checkpoint: Path) -> list[Window]:
     """Windows that tell their sentences."""
-    config = ReaderConfig.load(checkpoint).window
-    return Windower.load(checkpoint, config, with_sentences=True).windows(QUESTIONS)
+    config = ReaderConfig.load(skim_checkpoint).window
+    return Windower.load(skim_checkpoint, config, with_sentences=True).windows(QUESTIONS)
 
 
 def _equal(left: list[WindowLogits], right: list[WindowLogits]) -> bool:
@@ -129,12 +77,12 @@ def _equal(left: list[WindowLogits], right: list[WindowLogits]) -> bool:
 def _sentence_scores(folder: Path, window: Window, limit: float) -> list[dict[int, float]]:
     """For each head, by the number of the sentence: the scores of those that are left when it is asked."""
     session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
-    feed = {"input_ids": window.token_ids[None], "token_type_ids": window.type_ids[None]}
+    feed = GraphInputs(session, folder / MODEL_FILE, limit).of_window(window)
     outputs = [skim_output(number) for number in range(len(LAYERS))]
     assert window.sentences is not None
     left = window.sentences
     found = []
-    for (logits,) in session.run(outputs, feed | skim_feed(window, limit)):
+    for (logits,) in session.run(outputs, feed):
         own = logits[window.first : window.first + len(left)]
         found.append({int(n): float(own[left == n].max()) for n in np.unique(left)})
         left = left[np.isin(left, sorted(_kept(found[-1], limit)))]
@@ -146,8 +94,8 @@ def _kept(scores: dict[int, float], limit: float) -> set[int]:
     return {n for n, score in scores.items() if score >= min(limit, max(scores.values()))}
 
 
-def test_windows_tell_the_sentence_in_which_a_token_starts(checkpoint: Path) -> None:
-    windower = Windower.load(checkpoint, WindowConfig(40, 8, 10, 4), with_sentences=True)
+def test_windows_tell_the_sentence_in_which_a_token_starts(skim_checkpoint: Path) -> None:
+    windower = Windower.load(skim_checkpoint, WindowConfig(40, 8, 10, 4), with_sentences=True)
     found = windower.windows(QUESTIONS)
     assert len(found) > len(QUESTIONS), "some contexts are cut"
     for window in found:
@@ -155,25 +103,25 @@ def test_windows_tell_the_sentence_in_which_a_token_starts(checkpoint: Path) -> 
         assert window.sentences is not None
         for number, (start, _) in zip(window.sentences, window.offsets, strict=True):
             assert sentences[number].start <= start < sentences[number].end
-    assert all(w.sentences is None for w in Windower.load(checkpoint, WindowConfig()).windows(QUESTIONS))
+    assert all(w.sentences is None for w in Windower.load(skim_checkpoint, WindowConfig()).windows(QUESTIONS))
 
 
 def test_with_nothing_left_out_the_graph_is_that_of_the_reader_without_the_head(
-    plain_checkpoint: Path, exported: Path, windows: list[Window], tmp_path: Path
+    skim_plain_checkpoint: Path, skim_export: Path, windows: list[Window], tmp_path: Path
 ) -> None:
     plain = tmp_path / "plain"
-    export(plain_checkpoint, plain, calibrate=made_examples(0, 120), n_threads=2)
+    export(skim_plain_checkpoint, plain, calibrate=made_examples(0, 120), n_threads=2)
     expected = OnnxBackend(plain).run(windows)
-    assert _equal(OnnxBackend(exported).run(windows), expected)
-    assert _equal(OnnxBackend(exported, keep_above=-1e30).run(windows), expected)
+    assert _equal(OnnxBackend(skim_export).run(windows), expected)
+    assert _equal(OnnxBackend(skim_export, keep_above=-1e30).run(windows), expected)
 
 
 @pytest.mark.parametrize("limit", [-2.0, 0.0, 0.5, 1e30])
 def test_sentences_above_the_limit_and_the_best_one_are_read(
-    exported: Path, windows: list[Window], limit: float
+    skim_export: Path, windows: list[Window], limit: float
 ) -> None:
-    for window, logits in zip(windows, OnnxBackend(exported, keep_above=limit).run(windows), strict=True):
-        scores = _sentence_scores(exported, window, limit)
+    for window, logits in zip(windows, OnnxBackend(skim_export, keep_above=limit).run(windows), strict=True):
+        scores = _sentence_scores(skim_export, window, limit)
         assert set(scores[1]) == _kept(scores[0], limit), "the second head is asked about what is left"
         stop = window.first + window.n_context_tokens
         assert window.sentences is not None
@@ -209,66 +157,68 @@ def _three_masks(window: Window, scores: Sequence[dict[int, float]], limit: floa
 
 
 def test_what_is_left_out_is_as_if_masked_in_the_upper_layers(
-    checkpoint: Path, exported: Path, windows: list[Window]
+    skim_checkpoint: Path, skim_export: Path, windows: list[Window]
 ) -> None:
-    model = SpanReader.from_pretrained(checkpoint, attn_implementation="eager").eval()
+    model = SpanReader.from_pretrained(skim_checkpoint, attn_implementation="eager").eval()
     limit = 2.0
     n_left_out, apart = 0, []
-    for window, logits in zip(windows, OnnxBackend(exported, keep_above=limit).run(windows), strict=True):
-        all_read, lower, upper = _three_masks(window, _sentence_scores(exported, window, limit), limit)
+    for window, logits in zip(windows, OnnxBackend(skim_export, keep_above=limit).run(windows), strict=True):
+        all_read, lower, upper = _three_masks(window, _sentence_scores(skim_export, window, limit), limit)
         n_left_out += int((~upper).sum())
         assert np.array_equal(logits.start > DROPPED, upper)
-        rounded = OnnxBackend(exported).run([window])[0].start - _torch_logits(model, window, [all_read] * 4)
+        rounded = OnnxBackend(skim_export).run([window])[0].start - _torch_logits(
+            model, window, [all_read] * 4
+        )
         masked = _torch_logits(model, window, [all_read, lower, lower, upper])
         apart.append((np.abs(logits.start - masked)[upper].max(), np.abs(rounded).max()))
     assert n_left_out > 50
     assert max(a for a, _ in apart) < 2 * max(b for _, b in apart), "not further from torch than int8 is"
 
 
-def _lost(exported: Path, examples: Sequence[Example]) -> float:
+def _lost(skim_export: Path, skim_examples: Sequence[Example]) -> float:
     """Mean F1 of the answers at full effort whose sentences are not all read at the effort fast."""
-    config = ReaderConfig.load(exported)
+    config = ReaderConfig.load(skim_export)
     assert config.skim is not None
-    questions = [example.question for example in examples]
-    windows = Windower.load(exported, config.window, with_sentences=True).windows(questions)
-    assert len(windows) == len(examples)
-    logits = OnnxBackend(exported, keep_above=config.skim.keep_above).run(windows)
+    questions = [example.question for example in skim_examples]
+    windows = Windower.load(skim_export, config.window, with_sentences=True).windows(questions)
+    assert len(windows) == len(skim_examples)
+    logits = OnnxBackend(skim_export, keep_above=config.skim.keep_above).run(windows)
     lost = 0.0
-    for i, answer in enumerate(Predictor(exported).answer_batch(questions)):
+    for i, answer in enumerate(Predictor(skim_export).answer_batch(questions)):
         place = windows[i].locate(answer.candidates[0])
         assert place is not None
         if answer.text and (logits[i].start[place[0] : place[1] + 1] <= DROPPED).any():
-            lost += best_token_f1(answer.text, examples[i].references)
-    return lost / len(examples)
+            lost += best_token_f1(answer.text, skim_examples[i].references)
+    return lost / len(skim_examples)
 
 
 def test_the_limit_leaves_out_what_it_can_within_the_loss_allowed(
-    exported: Path, checkpoint: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+    skim_export: Path, skim_checkpoint: Path, skim_examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictor = Predictor(exported)
+    predictor = Predictor(skim_export)
     limits, lost, read = [], [], []
     for most in (0.0, skim_limit.MOST_LOST, 0.3):
         monkeypatch.setattr(skim_limit, "MOST_LOST", most)
-        skim = choose_limit(predictor, examples)
+        skim = choose_limit(predictor, skim_examples)
         assert skim is not None
-        folder = exported.parent / f"lost-{most}"
-        shutil.copytree(exported, folder)
+        folder = skim_export.parent / f"lost-{most}"
+        shutil.copytree(skim_export, folder)
         replace(ReaderConfig.load(folder), skim=skim).save(folder)
         limits.append(skim.keep_above)
-        lost.append(_lost(folder, examples))
-        windows = Predictor(folder, effort=FAST).windower.windows([e.question for e in examples])
+        lost.append(_lost(folder, skim_examples))
+        windows = Predictor(folder, effort=FAST).windower.windows([e.question for e in skim_examples])
         logits = OnnxBackend(folder, keep_above=skim.keep_above).run(windows)
         read.append(sum(int((each.start > DROPPED).sum()) for each in logits))
-    assert ReaderConfig.load(exported).skim == SkimConfig(limits[1])
+    assert ReaderConfig.load(skim_export).skim == SkimConfig(limits[1], papers_apart=True)
     for found, most in zip(lost, (0.02, 0.03, 0.4), strict=True):
         assert found < most, "the scores of the upper head shift a little"
     assert read[0] >= read[1] > read[2]
 
 
 def test_fast_has_a_calibration_and_an_identity_of_its_own(
-    exported: Path, examples: list[Example], tmp_path: Path
+    skim_export: Path, skim_examples: list[Example], tmp_path: Path
 ) -> None:
-    fast, full = Predictor(exported, effort=FAST), Predictor(exported)
+    fast, full = Predictor(skim_export, effort=FAST), Predictor(skim_export)
     assert "made" in fast.calibration.fitted_on
     assert fast.identity() != full.identity()
     copy = pickle.loads(pickle.dumps(fast))
@@ -276,23 +226,23 @@ def test_fast_has_a_calibration_and_an_identity_of_its_own(
     assert copy.answer_batch(QUESTIONS) == fast.answer_batch(QUESTIONS)
 
     folder = tmp_path / "strict"
-    shutil.copytree(exported, folder)
+    shutil.copytree(skim_export, folder)
     replace(ReaderConfig.load(folder), skim=SkimConfig(1e5)).save(folder)
-    calibrate_folder(folder, examples, effort=FAST)
+    calibrate_folder(folder, skim_examples, effort=FAST)
     assert Predictor(folder, effort=FAST).calibration != fast.calibration
     assert Predictor(folder).calibration == full.calibration
 
 
-def test_fast_answers_do_not_depend_on_the_batch_or_threads(exported: Path) -> None:
-    predictor = Predictor(exported, effort=FAST, threshold=0)
+def test_fast_answers_do_not_depend_on_the_batch_or_threads(skim_export: Path) -> None:
+    predictor = Predictor(skim_export, effort=FAST, threshold=0)
     alone = [predictor.answer_batch([question])[0] for question in QUESTIONS]
     assert predictor.answer_batch(QUESTIONS[::-1]) == alone[::-1]
-    assert Predictor(exported, effort=FAST, threshold=0, n_threads=1).answer_batch(QUESTIONS) == alone
+    assert Predictor(skim_export, effort=FAST, threshold=0, n_threads=1).answer_batch(QUESTIONS) == alone
 
 
-def test_no_candidate_starts_or_ends_in_what_was_left_out(exported: Path, checkpoint: Path) -> None:
-    folder = exported.parent / "strict"
-    shutil.copytree(exported, folder)
+def test_no_candidate_starts_or_ends_in_what_was_left_out(skim_export: Path, skim_checkpoint: Path) -> None:
+    folder = skim_export.parent / "strict"
+    shutil.copytree(skim_export, folder)
     config = ReaderConfig.load(folder)
     ReaderConfig(config.window, config.decode, SkimConfig(1e5)).save(folder)
     predictor = Predictor(folder, effort=FAST, threshold=0, top_k=50)
@@ -305,65 +255,70 @@ def test_no_candidate_starts_or_ends_in_what_was_left_out(exported: Path, checkp
 
 
 def test_the_effort_is_an_option_and_a_system_to_compare(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    skim_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question, context = QUESTIONS[0].question, QUESTIONS[0].context
-    expected = Predictor(exported, effort=FAST).answer(question, context)
-    command = ["infer", "--model", str(exported), "--effort", "fast", "--question", question]
+    expected = Predictor(skim_export, effort=FAST).answer(question, context)
+    command = ["infer", "--model", str(skim_export), "--effort", "fast", "--question", question]
     assert main([*command, "--context", context, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answerable"] == pytest.approx(expected.answerable, abs=1e-6)
-    system = open_system(f"fast:{exported}", ())
+    system = open_system(f"fast:{skim_export}", ())
     assert isinstance(system, ModelSystem)
-    assert (system.name, system.predictor.effort) == (f"fast:{exported.name}", FAST)
+    assert (system.name, system.predictor.effort) == (f"fast:{skim_export.name}", FAST)
     assert system.answer_batch(QUESTIONS[:1]) == [expected]
 
 
 def test_the_benchmark_sets_the_efforts_side_by_side(
-    exported: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    skim_export: Path, skim_examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examples_to_jsonl(tmp_path / "examples.jsonl", examples[:60])
-    command = ["effort.py", "--examples", str(tmp_path / "examples.jsonl"), "--model", str(exported)]
+    examples_to_jsonl(tmp_path / "examples.jsonl", skim_examples[:60])
+    command = ["effort.py", "--examples", str(tmp_path / "examples.jsonl"), "--model", str(skim_export)]
     monkeypatch.setattr(sys, "argv", [*command, "--output", str(tmp_path / "effort.md"), "--threads", "1"])
     effort.main()
     heads, _, *rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in (tmp_path / "effort.md").read_text().splitlines()
     ]
-    found = {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
-    assert set(found) == {"all", "science"}, "none of them is SQuAD's"
-    assert found["all"]["n"] == "60"
-    full, fast = (
-        Predictor(exported, effort=e).answer_batch([e.question for e in examples[:60]]) for e in EFFORTS
-    )
-    f1 = [
-        100 * np.mean([best_token_f1(a.text, e.references) for a, e in zip(each, examples, strict=False)])
-        for each in (full, fast)
-    ]
-    assert found["all"]["F1 at the threshold"].startswith(f"{f1[0]:.1f} -> {f1[1]:.1f} (")
-    windows = Predictor(exported, effort=FAST).windower.windows([e.question for e in examples[:60]])
-    limits = ReaderConfig.load(exported).keep_above(FAST)
+    found = {(row[0], row[2]): dict(zip(heads, row, strict=True)) for row in rows}
+    kinds = {(name, effort) for name in ("all", "science") for effort in (FAST, CACHED)}
+    assert set(found) == kinds, "none of them is SQuAD's"
+    assert found["all", FAST]["n"] == "60"
+    asked = skim_examples[:60]
+    f1 = {}
+    for name in EFFORTS:
+        answers = Predictor(skim_export, effort=name).answer_batch([e.question for e in asked])
+        of_each = [best_token_f1(a.text, e.references) for a, e in zip(answers, asked, strict=True)]
+        f1[name] = 100 * np.mean(of_each)
+    for name in (FAST, CACHED):
+        given = found["all", name]["F1 at the threshold"]
+        assert given.startswith(f"{f1['full']:.1f} -> {f1[name]:.1f} (")
+        assert bool(found["all", name]["first questions, in all"]) == (name == CACHED)
+    windows = Predictor(skim_export, effort=FAST).windower.windows([e.question for e in skim_examples[:60]])
+    limits = ReaderConfig.load(skim_export).keep_above(FAST)
     left = sum(
-        int((each.start > DROPPED).sum()) for each in OnnxBackend(exported, keep_above=limits).run(windows)
+        int((each.start > DROPPED).sum()) for each in OnnxBackend(skim_export, keep_above=limits).run(windows)
     )
-    assert found["all"]["tokens read to the end"] == f"{left / sum(w.n_tokens for w in windows):.0%}"
+    assert found["all", FAST]["tokens read to the end"] == f"{left / sum(w.n_tokens for w in windows):.0%}"
 
 
 def test_a_packed_model_brings_the_effort_along(
-    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    skim_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QA_EXTRACTIVE_CACHE", str(tmp_path / "cache"))
-    packed = pack(exported, tmp_path / "model.tar.gz")
-    expected = Predictor(exported, effort=FAST).answer_batch(QUESTIONS)
+    packed = pack(skim_export, tmp_path / "model.tar.gz")
+    expected = Predictor(skim_export, effort=FAST).answer_batch(QUESTIONS)
     assert Predictor(packed, effort=FAST).answer_batch(QUESTIONS) == expected
     broken = tmp_path / "broken"
-    shutil.copytree(exported, broken)
+    shutil.copytree(skim_export, broken)
     (broken / CALIBRATION_FILES[FAST]).write_text("{}")
     with pytest.raises(ModelError, match=r"calibration_fast.json is not a calibration"):
         Predictor(pack(broken, tmp_path / "broken.tar.gz"))
 
 
-def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Path, tmp_path: Path) -> None:
-    for source, quantize in ((tiny_checkpoint, "int8"), (checkpoint, "fp16"), (checkpoint, "none")):
+def test_models_without_a_skim_head_say_so(
+    tiny_checkpoint: Path, skim_checkpoint: Path, tmp_path: Path
+) -> None:
+    for source, quantize in ((tiny_checkpoint, "int8"), (skim_checkpoint, "fp16"), (skim_checkpoint, "none")):
         folder = tmp_path / f"{source.name}-{quantize}"
         export(source, folder, quantize=quantize, calibrate=made_examples(0, 120), n_threads=2)
         assert Predictor(folder).answer_batch(QUESTIONS)
@@ -373,32 +328,35 @@ def test_models_without_a_skim_head_say_so(tiny_checkpoint: Path, checkpoint: Pa
             OnnxBackend(folder, keep_above=0.0)
 
 
-def test_a_limit_is_not_handed_on_to_another_file(exported: Path, tmp_path: Path) -> None:
+def test_a_limit_is_not_handed_on_to_another_file(skim_export: Path, tmp_path: Path) -> None:
     export(
-        rebuild(exported, tmp_path / "rebuilt"), tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2
+        rebuild(skim_export, tmp_path / "rebuilt"),
+        tmp_path / "few",
+        calibrate=made_examples(0, 30),
+        n_threads=2,
     )
     with pytest.raises(ModelError, match="has no effort 'fast'"):
         Predictor(tmp_path / "few", effort=FAST)
 
 
-def test_with_few_examples_there_is_no_fast_effort(checkpoint: Path, tmp_path: Path) -> None:
-    export(checkpoint, tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2)
+def test_with_few_examples_there_is_no_fast_effort(skim_checkpoint: Path, tmp_path: Path) -> None:
+    export(skim_checkpoint, tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2)
     with pytest.raises(ModelError, match="has no effort 'fast'"):
         Predictor(tmp_path / "few", effort=FAST)
 
 
-def test_the_skim_head_comes_back_from_an_export(checkpoint: Path, exported: Path) -> None:
-    rebuilt, original = load_rebuilt(exported), SpanReader.from_pretrained(checkpoint)
+def test_the_skim_head_comes_back_from_an_export(skim_checkpoint: Path, skim_export: Path) -> None:
+    rebuilt, original = load_rebuilt(skim_export), SpanReader.from_pretrained(skim_checkpoint)
     assert rebuilt.config.skim_layers == LAYERS
     for name, weight in rebuilt.skim_heads.state_dict().items():
         expected = original.skim_heads.state_dict()[name]
         assert torch.allclose(weight, expected, atol=float(expected.abs().max()) / 100), name
 
 
-def test_the_loss_raises_the_right_sentences_above_the_others(checkpoint: Path) -> None:
-    windower = Windower.load(checkpoint, ReaderConfig.load(checkpoint).window, with_sentences=True)
+def test_the_loss_raises_the_right_sentences_above_the_others(skim_checkpoint: Path) -> None:
+    windower = Windower.load(skim_checkpoint, ReaderConfig.load(skim_checkpoint).window, with_sentences=True)
     batch = collate(label_windows(windower, made_examples(0, 24)))
-    model = SpanReader.from_pretrained(checkpoint)
+    model = SpanReader.from_pretrained(skim_checkpoint)
     model.config.skim_weight = 1.0
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     with torch.inference_mode():
@@ -439,17 +397,17 @@ def test_training_adds_the_head_and_a_mean_keeps_it(
 
 
 def test_the_heads_can_learn_alone(
-    plain_checkpoint: Path, tmp_path: Path, trial_rows: Callable[[Sequence[int]], str]
+    skim_plain_checkpoint: Path, tmp_path: Path, trial_rows: Callable[[Sequence[int]], str]
 ) -> None:
     data, output = tmp_path / "data.csv", tmp_path / "trained"
     data.write_text(trial_rows(range(24)))
-    command = ["train", "--data", str(data), "--base", str(plain_checkpoint), "--output", str(output)]
+    command = ["train", "--data", str(data), "--base", str(skim_plain_checkpoint), "--output", str(output)]
     settings = ["--skim-layers", "1,3", "--skim-only", "--max-steps", "3", "--n-dev", "0"]
     assert main([*command, *settings, "--n-calibration", "0"]) == 0
-    before = SpanReader.from_pretrained(plain_checkpoint).state_dict()
+    before = SpanReader.from_pretrained(skim_plain_checkpoint).state_dict()
     after = SpanReader.from_pretrained(output).state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
-    fresh = SpanReader.from_pretrained(plain_checkpoint)
+    fresh = SpanReader.from_pretrained(skim_plain_checkpoint)
     torch.manual_seed(TrainConfig().seed)
     fresh.add_skim_heads([1, 3])
     learned = [name for name, weight in fresh.state_dict().items() if not torch.equal(after[name], weight)]

@@ -56,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="M",
-        help="systems: 'default'; the folder of an exported model; either after fast:, at that effort; "
-        "hf:ID, hub id or folder of any question-answering checkpoint; torch:FOLDER as train.py writes it; "
-        "baseline:first|last|tfidf|majority|abstain; openai:NAME (default: default)",
+        help="systems: 'default'; the folder of an exported model; either after fast: or cached:, at that "
+        "effort; hf:ID, hub id or folder of any question-answering checkpoint; torch:FOLDER as train.py "
+        "writes it; baseline:first|last|tfidf|majority|abstain; openai:NAME (default: default)",
     )
     parser.add_argument(
         "--output",

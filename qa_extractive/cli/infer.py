@@ -10,8 +10,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.cli.efforts import add_efforts
 from qa_extractive.cli.terminal import closed_pipe_is_fine, one_line
-from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.errors import DataError
 from qa_extractive.records import Answer, Question, Span
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
     model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
     model.add_argument("--top-k", type=int, metavar="K", help="also give the K best candidates")
-    model.add_argument("--effort", choices=EFFORTS, default=FULL, help="fast: read the sentences that matter")
+    add_efforts(model)
     model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     batch = parser.add_argument_group("with --batch")
     batch.add_argument("--output", type=Path, metavar="F", help="default: <stem>.answers.<suffix>")
@@ -118,6 +118,7 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
         "threshold": options.threshold,
         "max_risk": options.max_risk,
         "effort": options.effort,
+        "kept_mb": options.kept_mb,
         "n_threads": options.threads,
     }
     if options.top_k is not None:

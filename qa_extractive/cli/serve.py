@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from qa_extractive.config import EFFORTS, FULL
+from qa_extractive.cli.efforts import add_efforts
 from qa_extractive.errors import DataError
 from qa_extractive.service.settings import DEFAULTS, ServiceSettings
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
     model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
-    model.add_argument("--effort", choices=EFFORTS, default=FULL, help="fast: read the sentences that matter")
+    add_efforts(model)
     model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     limits = parser.add_argument_group("limits", f"The API key, if any, is read from ${API_KEY_VARIABLE}.")
     for name, kind, about in _LIMITS:
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             threshold=options.threshold,
             max_risk=options.max_risk,
             effort=options.effort,
+            kept_mb=options.kept_mb,
             n_threads=options.threads,
         )
         server = make_server(predictor, settings)

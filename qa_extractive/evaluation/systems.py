@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from qa_extractive.config import FAST
+from qa_extractive.config import CACHED, FAST
 from qa_extractive.errors import QAError
 from qa_extractive.evaluation.baselines import open_baseline
 from qa_extractive.records import Answer, Example, Question
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
 
 DEFAULT = "default"
-KINDS = ("baseline", "fast", "hf", "torch", "openai")
+_EFFORTS = (FAST, CACHED)
+KINDS = ("baseline", *_EFFORTS, "hf", "torch", "openai")
 
 
 class System(Protocol):
@@ -73,9 +74,9 @@ def open_system(
     """The system that ``--model`` names, ready to answer.
 
     Args:
-        model: ``default``; the folder of an exported model; either after ``fast:``, at that effort;
-            ``hf:ID``, hub id or folder of any
-            question-answering checkpoint, exported once; ``torch:FOLDER`` as ``train.py`` writes it;
+        model: ``default``; the folder of an exported model; either after ``fast:`` or ``cached:``, at
+            that effort; ``hf:ID``, hub id or folder of any question-answering checkpoint, exported once;
+            ``torch:FOLDER`` as ``train.py`` writes it;
             ``baseline:KIND``; ``openai:NAME``, a model behind a chat endpoint.
         examples: The data it is going to answer, which some baselines count.
         name: What to report a model of a folder under; None for the name of the folder, after its kind.
@@ -100,8 +101,8 @@ def open_system(
         return open_torch(Path(rest), name or model)
     from qa_extractive.predictor import Predictor
 
-    if kind == "fast":
-        return ModelSystem(name or model, Predictor(folder, effort=FAST))
+    if kind in _EFFORTS:
+        return ModelSystem(name or model, Predictor(folder, effort=kind))
     if kind == "hf":
         return ModelSystem(name or model, Predictor.from_pretrained(rest))
     return ModelSystem(name or DEFAULT, Predictor(folder))
@@ -111,11 +112,11 @@ def folder_of(model: str) -> Path | None:
     """The folder that ``--model`` names, whether it exists or not; None where it names something else.
 
     All but ``default`` and what starts with a known ``KIND:`` is a folder; so is what follows ``torch:``,
-    what follows ``fast:`` but for ``default``, and what follows ``hf:`` where there is such a folder.
+    what follows an effort but for ``default``, and what follows ``hf:`` where there is such a folder.
     """
     kind, rest = _kind_and_rest(model)
     is_folder = kind == "torch" or (kind == "hf" and bool(rest) and Path(rest).is_dir())
-    if is_folder or (kind in ("", "fast") and rest != DEFAULT):
+    if is_folder or (kind in ("", *_EFFORTS) and rest != DEFAULT):
         return Path(rest)
     return None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.calibration_fit import fit
-from qa_extractive.config import FAST, FULL
+from qa_extractive.config import CACHED, FAST, FULL
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
@@ -90,11 +90,12 @@ def export(
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
-        can_skim = write_model(fp32, folder, quantization, _observed(checkpoint, check))
+        abilities = write_model(fp32, folder, quantization, _observed(checkpoint, check))
         agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
-        if can_skim:
-            _add_fast_effort(folder, calibrate, checkpoint, n_threads)
+        if abilities.can_skim:
+            efforts = (FAST, CACHED) if abilities.can_read_apart else (FAST,)
+            _add_efforts(folder, efforts, calibrate, checkpoint, n_threads)
         report = ExportReport(
             model=checkpoint.name,
             encoder_type=checkpoint.encoder_type,
@@ -135,17 +136,22 @@ def calibrate_folder(
     return calibration
 
 
-def _add_fast_effort(
-    folder: Path, examples: Sequence[Example], checkpoint: Checkpoint, n_threads: int | None
+def _add_efforts(
+    folder: Path,
+    efforts: Sequence[str],
+    examples: Sequence[Example],
+    checkpoint: Checkpoint,
+    n_threads: int | None,
 ) -> None:
     """Settle which sentences are left out, and calibrate what is then read; not with few examples."""
     predictor = Predictor(folder, n_threads=n_threads)
     skim = choose_limit(predictor, readable(predictor, examples))
     if skim is None:
         return
-    replace(checkpoint.reader, skim=skim).save(folder)
-    Calibration.load(folder).save(folder, CALIBRATION_FILES[FAST])
-    calibrate_folder(folder, examples, n_threads=n_threads, effort=FAST)
+    replace(checkpoint.reader, skim=replace(skim, papers_apart=CACHED in efforts)).save(folder)
+    for effort in efforts:
+        Calibration.load(folder).save(folder, CALIBRATION_FILES[effort])
+        calibrate_folder(folder, examples, n_threads=n_threads, effort=effort)
 
 
 def _versions() -> dict[str, str]:

@@ -26,6 +26,7 @@ from qa_extractive.errors import ExportError
 from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
 from qa_extractive.export.kernels import drop_mask, use_quick_kernels
+from qa_extractive.export.paper_cache import add_paper_cache
 from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
 from qa_extractive.export.skimming import SKIM_OUTPUT, add_skimming
@@ -173,16 +174,29 @@ def _finish(path: Path, vocab_size: int) -> None:
     graph.save_model_to_file(str(path))
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a graph can do beside reading windows whole.
+
+    Attributes:
+        can_skim: Its upper layers can leave sentences out (``add_skimming``).
+        can_read_apart: Its lowest layer can read papers apart from questions (``add_paper_cache``).
+    """
+
+    can_skim: bool = False
+    can_read_apart: bool = False
+
+
 def write_model(
     fp32: Path, folder: Path, quantization: Quantization, observed: Sequence[Inputs] = ()
-) -> bool:
+) -> Abilities:
     """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
     - int8: products with weights by channel and activations quantized in each run;
     - int4: products with weights in blocks, those of attention too;
     - fp16: large weights of 16 bits, computed with in fp32.
 
-    Of a reader with skim heads, the upper layers of int8 can leave sentences out (``add_skimming``).
+    Of a reader with skim heads, int8 has the ``Abilities`` that it can have.
     With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
     rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
     kernels (``use_quick_kernels``).
@@ -195,7 +209,7 @@ def write_model(
             if empty.
 
     Returns:
-        Whether its upper layers can leave sentences out.
+        What it can do beside reading windows whole.
     """
     target = folder / MODEL_FILE
     graph = onnx.load(str(fp32 / MODEL_FILE))
@@ -204,7 +218,7 @@ def write_model(
             to_half(graph)
         use_quick_kernels(graph, approximate_gelu=False)
         onnx.save(graph, str(target))
-        return False
+        return Abilities()
     apart = can_quantize_embeddings(graph)
     dynamic = () if apart else _TABLES
     if quantization.quantize == "int4":
@@ -220,8 +234,9 @@ def write_model(
     use_quick_kernels(graph, approximate_gelu=True)
     drop_mask(graph)
     can_skim = add_skimming(graph)
+    abilities = Abilities(can_skim, can_skim and add_paper_cache(graph))
     onnx.save(graph, str(target))
-    return can_skim
+    return abilities
 
 
 def _quantized_dynamically(

@@ -16,8 +16,9 @@ import onnxruntime as ort
 
 from qa_extractive.config import SkimConfig
 from qa_extractive.export.skimming import SKIM_OUTPUT, skim_output
+from qa_extractive.graph_inputs import GraphInputs
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.onnx_backend import MODEL_FILE, skim_feed
+from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Answer, Example
 from qa_extractive.windows import Window, Windower
@@ -86,11 +87,12 @@ def _scored(predictor: Predictor, examples: Sequence[Example]) -> _Scored:
     """What the heads give where nothing is left out: the upper ones will be asked about less."""
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
-    path = str(predictor.folder / MODEL_FILE)
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    path = predictor.folder / MODEL_FILE
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    inputs = GraphInputs(session, path, _ALL_READ)
     questions = [example.question for example in examples]
     windower = Windower.load(predictor.folder, predictor.config.window, with_sentences=True)
-    windows = [_scored_window(session, window) for window in windower.windows(questions)]
+    windows = [_scored_window(session, inputs, window) for window in windower.windows(questions)]
     begins = np.cumsum([0, *(each.scores.shape[1] for each in windows)])[:-1]
     places: dict[int, tuple[int, int]] = {}
     answers = predictor.answer_batch(questions)
@@ -126,15 +128,13 @@ class _ScoredWindow:
         return first, last
 
 
-def _scored_window(session: ort.InferenceSession, window: Window) -> _ScoredWindow:
+def _scored_window(session: ort.InferenceSession, inputs: GraphInputs, window: Window) -> _ScoredWindow:
     if window.sentences is None:
         raise ValueError("a window without sentences")
     sentences = window.sentences - window.sentences[0]
-    names = {each.name for each in session.get_inputs()}
     n_heads = sum(output.name.startswith(SKIM_OUTPUT) for output in session.get_outputs())
-    feed = {"input_ids": window.token_ids[None], "token_type_ids": window.type_ids[None]}
-    feed = {name: values for name, values in feed.items() if name in names} | skim_feed(window, _ALL_READ)
-    logits = np.concatenate(session.run([skim_output(number) for number in range(n_heads)], feed))
+    outputs = [skim_output(number) for number in range(n_heads)]
+    logits = np.concatenate(session.run(outputs, inputs.of_window(window)))
     own = logits[:, window.first : window.first + window.n_context_tokens].astype(np.float64)
     scores = [own[:, sentences == number].max(axis=1) for number in range(int(sentences[-1]) + 1)]
     return _ScoredWindow(window, sentences, np.stack(scores, axis=1))

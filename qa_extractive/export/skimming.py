@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from qa_extractive.backend import DROPPED
-from qa_extractive.onnx_backend import KEEP_ABOVE, SENTENCE_IDS
+from qa_extractive.graph_inputs import KEEP_ABOVE, SENTENCE_IDS
 
 SKIM_OUTPUT = "skim_logits"
 

@@ -1,0 +1,16 @@
+"""The options of ``infer.py`` and ``qa-extractive serve`` that say how much is read."""
+
+from __future__ import annotations
+
+import argparse
+
+from qa_extractive.config import EFFORTS, FULL, KEPT_MB
+
+
+def add_efforts(group: argparse._ArgumentGroup) -> None:
+    """Add ``--effort`` and ``--kept-mb``."""
+    about = "fast: only the sentences that matter; cached: also keep papers for other questions to them"
+    group.add_argument("--effort", choices=EFFORTS, default=FULL, help=about)
+    group.add_argument(
+        "--kept-mb", type=int, default=KEPT_MB, metavar="N", help=f"of papers kept, with cached ({KEPT_MB})"
+    )
