@@ -74,9 +74,11 @@ class OnnxBackend:
         session = self._sessions.get(self.n_threads)
         self._settings = (keep_above, kept_papers)
         self._inputs = GraphInputs(session, self.folder / MODEL_FILE, keep_above)
-        self._papers = self._no_papers(kept_papers)
-        if self._papers is not None and not self._inputs.can_read_apart:
-            raise ModelError(f"{self.folder / MODEL_FILE} cannot read papers apart from their questions")
+        self._papers: Kept[bytes, PaperStates] | None = None
+        if kept_papers is not None:
+            if not self._inputs.can_read_apart:
+                raise ModelError(f"{self.folder / MODEL_FILE} cannot read papers apart from their questions")
+            self._papers = Kept(kept_papers, lambda paper: paper.n_bytes)
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
         self._lock = threading.Lock()
@@ -128,10 +130,6 @@ class OnnxBackend:
         except Exception as error:  # onnxruntime's errors share no base class
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
             raise ModelError(f"{what}: {_first_line(error)}") from error
-
-    @staticmethod
-    def _no_papers(max_bytes: int | None) -> Kept[bytes, PaperStates] | None:
-        return None if max_bytes is None else Kept(max_bytes, lambda paper: paper.n_bytes)
 
     def _run_session(self, session: ort.InferenceSession, window: Window) -> Sequence[npt.NDArray[Any]]:
         if self._papers is None or not window.n_context_tokens:

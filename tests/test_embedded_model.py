@@ -8,11 +8,14 @@ import os
 import re
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qa_extractive import Answer, Predictor, Question
+from qa_extractive.calibration import CALIBRATION_FILES
+from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.metrics.scores import answerability_auroc, best_token_f1, squad_scores
 from qa_extractive.predictor import DEFAULT_MODEL
@@ -54,7 +57,7 @@ def test_the_model_is_small_complete_and_names_no_machine() -> None:
         "model.onnx",
         "tokenizer.json",
         "reader.json",
-        "calibration.json",
+        *CALIBRATION_FILES.values(),
         "architecture.json",
         "README.md",
     }
@@ -63,9 +66,25 @@ def test_the_model_is_small_complete_and_names_no_machine() -> None:
     for path in DEFAULT_MODEL.glob("*.json"):
         if path.name != "tokenizer.json":
             assert not re.search(r'"/\w', path.read_text(encoding="utf-8")), path
-    calibration = json.loads((DEFAULT_MODEL / "calibration.json").read_text())
-    assert "ONNX" in calibration["fitted_on"]
-    assert calibration["n_examples"] >= 1000
+    for name in CALIBRATION_FILES.values():
+        calibration = json.loads((DEFAULT_MODEL / name).read_text())
+        assert "ONNX" in calibration["fitted_on"]
+        assert calibration["n_examples"] >= 1000
+
+
+def test_less_effort_takes_less_time_and_another_question_to_the_same_papers_least() -> None:
+    predictors = {effort: Predictor(effort=effort) for effort in EFFORTS}
+    questions = _full_length(predictors[FULL])
+    others = [replace(q, question=" ".join(reversed(q.question.split()))) for q in questions]
+    seconds: dict[str, list[float]] = {effort: [] for effort in EFFORTS}
+    for asked in (others, questions, others, questions):
+        for effort in EFFORTS:
+            began = time.perf_counter()
+            predictors[effort].answer_batch(asked)
+            seconds[effort].append(time.perf_counter() - began)
+    full, fast, cached = (min(seconds[effort][1:]) for effort in EFFORTS)
+    assert full > 1.1 * fast  # 1.5 and 1.9 times, on a quiet machine
+    assert full > 1.3 * cached
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from qa_extractive import Predictor, Question
 from qa_extractive import predictor as predictor_module
+from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Answer
@@ -24,8 +25,9 @@ N_TOKENS = (*range(3, 36), 47, 48, 49, 63, 64, 65, 127, 128, 129, 255, 257, 383,
 
 
 @pytest.fixture(scope="module")
-def predictors() -> dict[int, Predictor]:
-    return {n: Predictor(n_threads=n) for n in (1, 2, 3)}
+def predictors() -> dict[tuple[str, int], Predictor]:
+    """At every effort, with 1, 2 and 3 threads; those that keep papers have room for a few."""
+    return {(e, n): Predictor(effort=e, n_threads=n, kept_mb=3) for e in EFFORTS for n in (1, 2, 3)}
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +46,34 @@ def asked() -> list[Question]:
 
 
 @pytest.fixture(scope="module")
-def alone(predictors: dict[int, Predictor], asked: list[Question]) -> list[Answer]:
-    return [predictors[1].answer(q.question, q.context, q.title) for q in asked]
+def alone(predictors: dict[tuple[str, int], Predictor], asked: list[Question]) -> dict[str, list[Answer]]:
+    """The answers at each effort."""
+    return {
+        effort: [predictors[effort, 1].answer(q.question, q.context, q.title) for q in asked]
+        for effort in EFFORTS
+    }
 
 
 @settings(
-    max_examples=20,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
 @given(
     chosen=st.lists(st.integers(0, len(N_WORDS) - 1), min_size=1, max_size=8),
+    effort=st.sampled_from(EFFORTS),
     n_threads=st.sampled_from([1, 2, 3]),
     chunk_questions=st.sampled_from([1, 2, 3, 256]),
     chunk_characters=st.sampled_from([1, 500, 2_000_000]),
 )
 def test_answers_depend_on_nothing_but_the_question(
-    predictors: dict[int, Predictor],
+    predictors: dict[tuple[str, int], Predictor],
     asked: list[Question],
-    alone: list[Answer],
+    alone: dict[str, list[Answer]],
     monkeypatch: pytest.MonkeyPatch,
     chosen: list[int],
+    effort: str,
     n_threads: int,
     chunk_questions: int,
     chunk_characters: int,
@@ -73,20 +81,22 @@ def test_answers_depend_on_nothing_but_the_question(
     monkeypatch.setattr(predictor_module, "_CHUNK_QUESTIONS", chunk_questions)
     monkeypatch.setattr(predictor_module, "_CHUNK_CHARACTERS", chunk_characters)
     batch = [asked[i] for i in chosen]
-    predictor = predictors[n_threads]
-    assert predictor.answer_batch(batch) == [alone[i] for i in chosen]
+    predictor = predictors[effort, n_threads]
+    assert predictor.answer_batch(batch) == [alone[effort][i] for i in chosen]
 
 
 def test_the_texts_differ_in_what_they_are_fuzzed_for(
-    predictors: dict[int, Predictor], asked: list[Question], alone: list[Answer]
+    predictors: dict[tuple[str, int], Predictor], asked: list[Question], alone: dict[str, list[Answer]]
 ) -> None:
-    windows = predictors[1].windower.windows(asked)
+    windows = predictors[FULL, 1].windower.windows(asked)
     n_windows = [sum(w.question_index == i for w in windows) for i in range(len(asked))]
     assert min(n_windows) == 0
     assert max(n_windows) >= 3
     assert len({window.n_tokens for window in windows}) > 12
-    assert len({answer.answerable for answer in alone}) > 12
-    assert {answer.abstained for answer in alone} == {True, False}
+    for answers in alone.values():
+        assert len({answer.answerable for answer in answers}) > 12
+        assert {answer.abstained for answer in answers} == {True, False}
+    assert len({tuple(answers) for answers in alone.values()}) == len(EFFORTS)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 4])

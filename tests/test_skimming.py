@@ -306,8 +306,9 @@ def test_a_packed_model_brings_the_effort_along(
 ) -> None:
     monkeypatch.setenv("QA_EXTRACTIVE_CACHE", str(tmp_path / "cache"))
     packed = pack(skim_export, tmp_path / "model.tar.gz")
-    expected = Predictor(skim_export, effort=FAST).answer_batch(QUESTIONS)
-    assert Predictor(packed, effort=FAST).answer_batch(QUESTIONS) == expected
+    for name in EFFORTS:
+        expected = Predictor(skim_export, effort=name).answer_batch(QUESTIONS)
+        assert Predictor(packed, effort=name).answer_batch(QUESTIONS) == expected
     broken = tmp_path / "broken"
     shutil.copytree(skim_export, broken)
     (broken / CALIBRATION_FILES[FAST]).write_text("{}")

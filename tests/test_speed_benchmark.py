@@ -301,11 +301,12 @@ def test_options_that_measure_nothing(arguments: list[str], capsys: pytest.Captu
 def test_ours_is_measured_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "speed.json"
     options = ["--minutes", "0.01", "--least-rounds", "1", "--inputs", "abstracts", "--threads", "1"]
-    rows = ["--rows", rounds.OURS, rounds.ONE_BY_ONE]
+    own = [rounds.OURS, rounds.ONE_BY_ONE, rounds.OURS_FAST, rounds.OURS_CACHED]
+    rows = ["--rows", *own]
     speed.main([*options, *rows, "--starts", "1", "--output", str(output)])
     result = json.loads(output.read_text(encoding="utf-8"))
     cells = {cell["row"]: cell for cell in result["cells"]}
-    assert {*cells} == {rounds.OURS, rounds.ONE_BY_ONE, *report.LIMITS}
+    assert {*cells} == {*own, *report.LIMITS}
     assert cells[rounds.OURS]["over_ours"]["p50"] == 1.0
     assert cells["fp32 limit"]["seconds"]["p50"] > 0.0
     assert 0.0 < result["overhead"][0]["total"]["p50"] < 1.0

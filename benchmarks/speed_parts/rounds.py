@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from qa_extractive.config import CACHED, FAST
 from speed_parts.texts import INPUTS, Asked, make
 from speed_parts.worker import WorkerError
 
@@ -35,9 +36,12 @@ class Row(NamedTuple):
 
 
 OURS, ONE_BY_ONE, TORCH_ROW = "ours", "ours, one question at a time", "torch"
+OURS_FAST, OURS_CACHED = "ours, effort fast", "ours, effort cached, papers asked about before"
 ROWS = (
     Row(OURS, "Ours", ("batch",)),
     Row(ONE_BY_ONE, "Ours", ("one by one",)),
+    Row(OURS_FAST, "Ours", (FAST,)),
+    Row(OURS_CACHED, "Ours", (CACHED,)),
     Row("transformers pipeline, batch 20", "Pipeline", ("batch 20",)),
     Row("transformers pipeline, batch 1", "Pipeline", ("batch 1",)),
     Row("optimum fp32, padded batch of 20", "Optimum", ("fp32",)),
