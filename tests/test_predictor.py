@@ -279,7 +279,9 @@ def test_what_is_no_question(predictor: Predictor, given_questions: Any, message
         ({"top_k": 0}, "top_k"),
         ({"top_k": 2.5}, "top_k"),
         ({"top_k": True}, "top_k"),
-        ({"effort": "low"}, "no effort 'low'.*'full' or 'fast'"),
+        ({"effort": "low"}, "no effort 'low': use 'full', 'fast', 'cached'"),
+        ({"kept_mb": 0}, "kept_mb"),
+        ({"kept_mb": 1.5}, "kept_mb"),
         ({"n_threads": 0}, "n_threads"),
     ],
 )
