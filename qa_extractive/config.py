@@ -168,7 +168,8 @@ class TrainConfig:
         lora_alpha: The adapters count times this over ``lora_rank``; None for twice the rank.
         gradient_checkpointing: Whether each layer is computed again on the way back instead of kept.
         answerability_weight: Weight of the answerability loss beside the span loss.
-        skim_layers: Layers after which a small head tells which sentences the layers above need.
+        skim_layers: Layers, counted from 1, in which a small head tells which sentences are to be read on,
+            between attention and feed-forward.
         skim_weight: Weight of the loss of these heads beside the span loss.
         skim_only: Whether nothing but these heads learns.
         mismatch_share: Question-context pairs from different documents, per answerable example.

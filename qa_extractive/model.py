@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -76,7 +77,7 @@ class SpanReaderOutput(ModelOutput):
         end_logits: Shape (n_windows, n_tokens).
         answerability_logit: Shape (n_windows,).
         skim_logits: Shape (n_windows, n_skim_heads, n_tokens): that the token is one of a sentence that
-            answers, by the states after each layer that has such a head.
+            answers, by the states within each layer that has such a head.
     """
 
     loss: torch.Tensor | None = None
@@ -87,18 +88,30 @@ class SpanReaderOutput(ModelOutput):
 
 
 class SkimHead(nn.Module):
-    """A logit for each token from its states after a layer."""
+    """A logit for each token, from its states within a layer and those of the question.
+
+    They are the states between attention and feed-forward, so that what a head leaves out costs no
+    feed-forward of that layer either.
+    """
 
     def __init__(self, width: int) -> None:
         """Take the width of the states."""
         super().__init__()
-        self.hidden = nn.Linear(width, _SKIM_WIDTH)
+        self.hidden = nn.Linear(width, _SKIM_WIDTH, bias=False)
+        self.question = nn.Linear(2 * width, _SKIM_WIDTH)
         self.output = nn.Linear(_SKIM_WIDTH, 1)
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """States of shape (n_windows, n_tokens, width) to logits of shape (n_windows, n_tokens)."""
+    def forward(self, states: torch.Tensor, question_weights: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (n_windows, n_tokens).
+
+        Args:
+            states: Shape (n_windows, n_tokens, width).
+            question_weights: Shape (n_windows, 1, n_tokens), of the mean over the question.
+        """
         apart = states * 1.0  # or the product were the fourth to read the states: no attention is fused then
-        logits: torch.Tensor = self.output(nn.functional.gelu(self.hidden(apart))).squeeze(-1)
+        question = torch.cat([apart[:, :1], question_weights @ apart], dim=-1)
+        hidden = nn.functional.gelu(self.hidden(apart) + self.question(question))
+        logits: torch.Tensor = self.output(hidden).squeeze(-1)
         return logits
 
 
@@ -160,18 +173,22 @@ class SpanReader(PreTrainedModel):
         return model
 
     def add_skim_heads(self, layers: Sequence[int]) -> None:
-        """Add heads that read the states after some layers, with random weights, unless they are there.
+        """Add heads to some layers, counted from 1, with random weights, unless they are there.
 
         Raises:
-            ModelError: A layer is not one below the last, or the model has heads of other layers.
+            ModelError: The model lacks a layer, has heads in other ones, or its encoder has no segments, by
+                which heads tell the question.
         """
         wanted, own = sorted(set(layers)), self.config.skim_layers
         if own == wanted:
             return
+        if not uses_type_ids(self.encoder.config):
+            kind = self.encoder.config.model_type
+            raise ModelError(f"skim_layers: {kind} has no segments, by which heads tell questions; BERT has")
         n_layers = self.encoder.config.num_hidden_layers
-        if own or not all(0 < layer < n_layers for layer in wanted):
+        if own or not all(0 < layer <= n_layers for layer in wanted):
             its_own = f", and be {own}, which the model has" if own else ""
-            raise ModelError(f"skim_layers {wanted} must lie between 1 and {n_layers - 1}{its_own}")
+            raise ModelError(f"skim_layers {wanted} must lie between 1 and {n_layers}{its_own}")
         self.config.skim_layers = wanted
         self.skim_heads = self._new_skim_heads()
         self.skim_heads.apply(self._init_weights)
@@ -223,9 +240,9 @@ class SpanReader(PreTrainedModel):
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
             inputs["token_type_ids"] = token_type_ids
-        encoded = self.encoder(**inputs, output_hidden_states=bool(self.config.skim_layers))
-        hidden = encoded.last_hidden_state
-        skim = self._skim(encoded)
+        with self._attended() as attended:
+            hidden = self.encoder(**inputs).last_hidden_state
+        skim = self._skim(attended, token_type_ids, attention_mask)
         start, end = self.span_head(hidden).unbind(-1)
         answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
         loss = None
@@ -251,11 +268,48 @@ class SpanReader(PreTrainedModel):
             skim_logits=skim,
         )
 
-    def _skim(self, encoded: Any) -> torch.Tensor | None:
-        if not self.config.skim_layers:
+    @contextmanager
+    def _attended(self) -> Iterator[dict[int, torch.Tensor]]:
+        """Catches what skim heads read, by their layers: the states between attention and feed-forward."""
+        states: dict[int, torch.Tensor] = {}
+
+        def catching(layer: int) -> Callable[[nn.Module, Any, Any], None]:
+            def catch(_module: nn.Module, _inputs: Any, output: Any) -> None:
+                states[layer] = output[0] if isinstance(output, tuple) else output
+
+            return catch
+
+        handles = [
+            _last_of_attention(self.encoder, layer).register_forward_hook(catching(layer))
+            for layer in self.config.skim_layers
+        ]
+        try:
+            yield states
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _skim(
+        self,
+        attended: dict[int, torch.Tensor],
+        token_type_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        if not attended:
             return None
+        if token_type_ids is None:
+            raise ValueError("skim heads need token_type_ids: they tell the question")
+        own = (token_type_ids == 0).float()
+        if attention_mask is not None:
+            own = own * attention_mask
+        weights = (own / own.sum(-1, keepdim=True)).unsqueeze(1)
         pairs = zip(self.skim_heads, self.config.skim_layers, strict=True)
-        return torch.stack([head(encoded.hidden_states[layer]) for head, layer in pairs], dim=1)
+        return torch.stack([head(attended[layer], weights) for head, layer in pairs], dim=1)
+
+
+def _last_of_attention(encoder: nn.Module, layer: int) -> nn.Module:
+    """The module whose output goes into a layer's feed-forward: its attention with sum and normalisation."""
+    return encoder.get_submodule(f"encoder.layer.{layer - 1}.attention")
 
 
 def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:

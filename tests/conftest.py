@@ -239,7 +239,7 @@ def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
     return output
 
 
-SKIM_LAYERS = [1, 3]
+SKIM_LAYERS = [2, 3]
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +262,7 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with skim heads after the first and the third layer."""
+    """The same with skim heads in the second and the third layer."""
     torch = pytest.importorskip("torch")
     from qa_extractive.model import SpanReader
 

@@ -54,7 +54,7 @@ CONTEXTS = [
     "The trial had two arms. " * 9 + "The risk of death was reduced. " + "Patients were old. " * 5,
     "One sentence. Another one? A third! The risk was 4.5 percent in 65 patients.",
 ]
-LAYERS = [1, 3]
+LAYERS = [2, 3]
 QUESTIONS = [Question("What was the risk?", context) for context in CONTEXTS]
 
 
@@ -76,17 +76,21 @@ def _equal(left: list[WindowLogits], right: list[WindowLogits]) -> bool:
 
 def _sentence_scores(folder: Path, window: Window, limit: float) -> list[dict[int, float]]:
     """For each head, by the number of the sentence: the scores of those that are left when it is asked."""
-    session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
-    feed = GraphInputs(session, folder / MODEL_FILE, limit).of_window(window)
-    outputs = [skim_output(number) for number in range(len(LAYERS))]
     assert window.sentences is not None
     left = window.sentences
     found = []
-    for (logits,) in session.run(outputs, feed):
+    for logits in _skim_logits(folder, window, limit):
         own = logits[window.first : window.first + len(left)]
         found.append({int(n): float(own[left == n].max()) for n in np.unique(left)})
         left = left[np.isin(left, sorted(_kept(found[-1], limit)))]
     return found
+
+
+def _skim_logits(folder: Path, window: Window, limit: float) -> list[np.ndarray]:
+    """What each head gives for the tokens that are left when it is asked."""
+    session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
+    feed = GraphInputs(session, folder / MODEL_FILE, limit).of_window(window)
+    return [logits for (logits,) in session.run([skim_output(n) for n in range(len(LAYERS))], feed)]
 
 
 def _kept(scores: dict[int, float], limit: float) -> set[int]:
@@ -145,7 +149,7 @@ def _torch_logits(model: Any, window: Window, kept: Sequence[np.ndarray]) -> np.
 
 
 def _three_masks(window: Window, scores: Sequence[dict[int, float]], limit: float) -> list[np.ndarray]:
-    """The tokens that are read up to the first head, up to the second, and above."""
+    """The tokens that attention reads up to the first head, up to the second, and above."""
     masks = [np.ones(window.n_tokens, dtype=bool)]
     assert window.sentences is not None
     for own in scores:
@@ -169,7 +173,7 @@ def test_what_is_left_out_is_as_if_masked_in_the_upper_layers(
         rounded = OnnxBackend(skim_export).run([window])[0].start - _torch_logits(
             model, window, [all_read] * 4
         )
-        masked = _torch_logits(model, window, [all_read, lower, lower, upper])
+        masked = _torch_logits(model, window, [all_read, all_read, lower, upper])
         apart.append((np.abs(logits.start - masked)[upper].max(), np.abs(rounded).max()))
     assert n_left_out > 50
     assert max(a for a, _ in apart) < 2 * max(b for _, b in apart), "not further from torch than int8 is"
@@ -403,14 +407,14 @@ def test_the_heads_can_learn_alone(
     data, output = tmp_path / "data.csv", tmp_path / "trained"
     data.write_text(trial_rows(range(24)))
     command = ["train", "--data", str(data), "--base", str(skim_plain_checkpoint), "--output", str(output)]
-    settings = ["--skim-layers", "1,3", "--skim-only", "--max-steps", "3", "--n-dev", "0"]
+    settings = ["--skim-layers", "2,3", "--skim-only", "--max-steps", "3", "--n-dev", "0"]
     assert main([*command, *settings, "--n-calibration", "0"]) == 0
     before = SpanReader.from_pretrained(skim_plain_checkpoint).state_dict()
     after = SpanReader.from_pretrained(output).state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
     fresh = SpanReader.from_pretrained(skim_plain_checkpoint)
     torch.manual_seed(TrainConfig().seed)
-    fresh.add_skim_heads([1, 3])
+    fresh.add_skim_heads([2, 3])
     learned = [name for name, weight in fresh.state_dict().items() if not torch.equal(after[name], weight)]
     assert {name.split(".")[1] for name in learned} == {"0", "1"}
 
@@ -429,12 +433,55 @@ def test_settings_of_the_heads_are_checked(capsys: pytest.CaptureFixture[str]) -
     assert "'two' is no list of layers such as 2,4" in capsys.readouterr().err
 
 
-def test_skim_heads_are_of_lower_layers(tiny_checkpoint: Path) -> None:
+def test_skim_heads_are_of_layers_that_there_are(tiny_checkpoint: Path) -> None:
     model = SpanReader.from_pretrained(tiny_checkpoint)
-    for layers in ([2], [0], [1, 7]):
-        with pytest.raises(ModelError, match=r"skim_layers .* must lie between 1 and 1"):
+    for layers in ([3], [0], [1, 7]):
+        with pytest.raises(ModelError, match=r"skim_layers .* must lie between 1 and 2"):
             model.add_skim_heads(layers)
     model.add_skim_heads([1])
     heads = model.skim_heads
     model.add_skim_heads([1])
     assert model.skim_heads is heads
+
+
+@pytest.mark.parametrize("model_type", ["bert", "electra"])
+def test_skim_heads_read_what_feed_forward_reads_and_the_question(
+    make_reader_checkpoint: Callable[..., Path], model_type: str
+) -> None:
+    folder = make_reader_checkpoint(model_type)
+    model = SpanReader.from_pretrained(folder)
+    model.add_skim_heads([1, 2])
+    windows = Windower.load(folder, ReaderConfig.load(folder).window).windows(QUESTIONS)
+    assert len({w.n_tokens for w in windows}) > 1, "some are padded"
+    entering: list[Any] = []
+    for block in model.encoder.encoder.layer:
+        block.intermediate.register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0]))
+    with torch.inference_mode():
+        found = model(**pad_windows(windows)).skim_logits.numpy()
+        for row, window in enumerate(windows):
+            n_question = int((window.type_ids == 0).sum())
+            assert 0 < n_question < window.n_tokens
+            for number, (head, states) in enumerate(zip(model.skim_heads, entering, strict=True)):
+                own = states[row, : window.n_tokens]
+                question = torch.cat([own[0], own[:n_question].mean(0)])
+                hidden = torch.nn.functional.gelu(head.hidden(own) + head.question(question))
+                expected = head.output(hidden)[:, 0].numpy()
+                assert np.allclose(found[row, number, : window.n_tokens], expected, atol=1e-5)
+
+
+def test_heads_of_a_graph_are_those_of_torch(
+    skim_checkpoint: Path, skim_export: Path, windows: list[Window]
+) -> None:
+    model = SpanReader.from_pretrained(skim_checkpoint).eval()
+    for window in windows:
+        with torch.inference_mode():
+            expected = model(**pad_windows([window])).skim_logits[0].numpy()
+        found = _skim_logits(skim_export, window, -1e30)
+        for given, own in zip(found, expected, strict=True):
+            assert np.corrcoef(given, own)[0, 1] > 0.98, "int8 apart"
+
+
+def test_encoders_without_segments_have_no_skim_heads(make_reader_checkpoint: Callable[..., Path]) -> None:
+    model = SpanReader.from_pretrained(make_reader_checkpoint("roberta"))
+    with pytest.raises(ModelError, match="skim_layers: roberta has no segments"):
+        model.add_skim_heads([1])

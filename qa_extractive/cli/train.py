@@ -44,7 +44,7 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
     "skim_layers": (
         _layers,
-        "layers, such as 2,4, after which a head tells the sentences to read on: effort fast",
+        "layers, such as 2,4, in which a head tells the sentences to read on: effort fast",
     ),
     "skim_only": (bool, "train nothing but the heads of --skim-layers"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),

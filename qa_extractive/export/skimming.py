@@ -1,7 +1,8 @@
 """A graph whose upper layers read only the sentences that skim heads ask for. Needs the [train] extra.
 
-Each head scores sentences by the states after a layer; the others leave the graph there, and their tokens
-get the logit ``DROPPED``. It is up to each run: with ``sentence_ids`` of -1 nothing is left out.
+Each head scores sentences by the states between a layer's attention and its feed-forward; those not to be
+read leave the graph there, and their tokens get the logit ``DROPPED``. It is up to each run: with
+``sentence_ids`` of -1 nothing is left out.
 After Block-Skim (Guan et al. 2022, arXiv 2112.08560), with sentences for blocks.
 """
 
@@ -22,6 +23,7 @@ from qa_extractive.graph_inputs import KEEP_ABOVE, SENTENCE_IDS
 SKIM_OUTPUT = "skim_logits"
 
 _SPANS = ("start_logits", "end_logits")
+_QUESTION_INPUTS = ("skim_axis", "skim_n_question", "skim_one")  # from where, to where, along which axis
 
 
 def _join_heads(graph: onnx.GraphProto) -> None:
@@ -42,10 +44,47 @@ def _is_one(values: npt.NDArray[Any]) -> bool:
     return values.size == 1 and values.dtype == np.float32 and float(values.reshape(())) == 1.0
 
 
-def add_skimming(model: onnx.ModelProto) -> bool:
-    """Cut the graph after the layer of each skim head, in place, if it can be.
+def _slice_questions(graph: onnx.GraphProto) -> None:
+    """Let skim heads take the mean of the question's states from the first tokens, in place, not by weights.
 
-    It can where the upper layers read nothing of the lower ones but that layer's states: not where they want
+    The weights are as many as there are tokens to begin with; the question is never left out.
+    """
+    kinds = {output: node.op_type for node in graph.node for output in node.output}
+    nodes = []
+    for node in graph.node:
+        weights, states = [*node.input, "", ""][:2]
+        is_mean = node.op_type == "MatMul" and kinds.get(states) == "LayerNormalization"
+        if is_mean and kinds.get(weights, "Constant") != "Constant":
+            mean = node.output[0]
+            nodes += [
+                _node("Slice", [states, *_QUESTION_INPUTS], f"{mean}_of"),
+                _node("ReduceMean", [f"{mean}_of"], mean, axes=[1], keepdims=1),
+            ]
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _drop_dead(graph: onnx.GraphProto) -> None:
+    """Remove nodes of which no output comes, and inputs that nothing reads."""
+    read = {output.name for output in graph.output}
+    alive = []
+    for node in reversed(graph.node):
+        if read & set(node.output):
+            alive.append(node)
+            read |= set(node.input)
+    inputs = [each for each in graph.input if each.name in read]
+    del graph.node[:]
+    graph.node.extend(reversed(alive))
+    del graph.input[:]
+    graph.input.extend(inputs)
+
+
+def add_skimming(model: onnx.ModelProto) -> bool:
+    """Cut the graph at each skim head, in place, if it can be.
+
+    It can where what is above reads nothing of what is below but that head's states: not where layers want
     a mask or relative positions. The graph gains the inputs ``sentence_ids`` (int64, of the shape of
     ``input_ids``, -1 for what is always kept) and ``keep_above`` (float, shape (1,); minus infinity for no
     limit, where no head is computed), and the outputs ``skim_logits_0`` and so on, of the tokens that are
@@ -58,9 +97,12 @@ def add_skimming(model: onnx.ModelProto) -> bool:
     if all(each.name != SKIM_OUTPUT for each in graph.output):
         return False
     _join_heads(graph)
+    _slice_questions(graph)
+    _drop_dead(graph)
     heads = _heads(graph)
     _drop_output(graph, SKIM_OUTPUT)
     if not heads or not all(_reads_only(graph, _above(graph, head), head.states) for head in heads):
+        _drop_dead(graph)
         return False
     uppers = [_above(graph, head) for head in heads]
     for head, upper in zip(heads, uppers, strict=True):
@@ -165,7 +207,7 @@ def _reached(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
 
 
 def _reads_only(graph: onnx.GraphProto, upper: Sequence[onnx.NodeProto], states: str) -> bool:
-    constant = {tensor.name for tensor in graph.initializer} | {""}
+    constant = {tensor.name for tensor in graph.initializer} | {"", *_QUESTION_INPUTS}
     for node in graph.node:
         if set(node.input) <= constant:
             constant |= set(node.output)
@@ -208,8 +250,10 @@ def _with_selections(graph: onnx.GraphProto, heads: Sequence[_Head]) -> Iterator
 
 
 def _beginning() -> Iterator[onnx.NodeProto]:
-    """What all heads share: whether there is a limit, the numbers of sentences, all tokens as left."""
+    """What all heads share: is there a limit, the question's length, the sentences' numbers, all tokens."""
     yield _node("Greater", [KEEP_ABOVE, "skim_least"], "skim_has_limit")
+    yield _node("Sub", ["skim_one", "token_type_ids"], "skim_of_question")
+    yield _node("ReduceSum", ["skim_of_question", "skim_one"], "skim_n_question", keepdims=0)
     yield _node("Add", [SENTENCE_IDS, "skim_one"], _rows(0))
     yield _node("Size", [SENTENCE_IDS], "skim_n_tokens")
     yield _node("Range", ["skim_zero", "skim_n_tokens", "skim_step"], _places(0))
