@@ -71,7 +71,7 @@ class _Scored:
     n_answerable: int
 
     def lost(self, limit: float) -> float:
-        """The mean F1, over answerable examples, of the spans that are not whole in what that limit leaves."""
+        """The mean F1, over answerable examples, of spans that are not whole in what that limit leaves."""
         left = np.ones(len(self.scores[0]), dtype=bool)
         for own in self.scores:
             scores = np.where(left, own, -np.inf)
