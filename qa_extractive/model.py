@@ -17,6 +17,13 @@ from transformers.utils import ModelOutput
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import ModelError
+from qa_extractive.losses import (
+    answerability_loss,
+    right_sentences,
+    skim_loss,
+    span_loss,
+    weighted_mean,
+)
 from qa_extractive.windows import Window
 
 _ALLOW_PICKLE_HINT = (
@@ -24,9 +31,6 @@ _ALLOW_PICKLE_HINT = (
     "from (--allow-pickle; still as weights only)"
 )
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
-IGNORE = -1
-ABSENT = -1e4
-"""Logit of a position that cannot be chosen."""
 
 _SKIM_WIDTH = 64
 
@@ -249,17 +253,17 @@ class SpanReader(PreTrainedModel):
         if start_positions is not None and end_positions is not None and context_mask is not None:
             if span_weight is None or answerable is None:
                 raise ValueError("a loss needs span_weight and answerable beside the positions")
-            span_loss = _span_loss(start, start_positions, context_mask) + _span_loss(
+            per_window = span_loss(start, start_positions, context_mask) + span_loss(
                 end, end_positions, context_mask
             )
-            loss = _weighted_mean(span_loss / 2, span_weight)
-            loss = loss + self.config.answerability_weight * _answerability_loss(answerability, answerable)
+            loss = weighted_mean(per_window / 2, span_weight)
+            loss = loss + self.config.answerability_weight * answerability_loss(answerability, answerable)
             if skim is not None and sentence_ids is not None:
-                right = _right_sentences(sentence_ids, start_positions, end_positions)
-                skim_loss = torch.stack(
-                    [_skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
-                ).sum(0)
-                loss = loss + self.config.skim_weight * _weighted_mean(skim_loss, span_weight)
+                right = right_sentences(sentence_ids, start_positions, end_positions)
+                of_heads = [skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
+                loss = loss + self.config.skim_weight * weighted_mean(
+                    torch.stack(of_heads).sum(0), span_weight
+                )
         return SpanReaderOutput(
             loss=loss,
             start_logits=start,
@@ -347,54 +351,6 @@ def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
 def uses_type_ids(config: PretrainedConfig) -> bool:
     """Whether the encoder tells segments apart."""
     return getattr(config, "type_vocab_size", 0) > 1 and config.model_type != "distilbert"
-
-
-def _span_loss(logits: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Negative log of the probability mass on the right positions, shape (n_windows,)."""
-    log_probs = logits.float().masked_fill(~mask, ABSENT).log_softmax(-1)
-    chosen = log_probs.gather(1, positions.clamp(min=0)).masked_fill(~_first_of_each(positions), ABSENT)
-    return -chosen.logsumexp(-1)
-
-
-def _first_of_each(positions: torch.Tensor) -> torch.Tensor:
-    """True where a position is given and no earlier column of its row gives it; spans may share an end."""
-    same = positions.unsqueeze(2) == positions.unsqueeze(1)
-    return (positions != IGNORE) & ~same.tril(-1).any(-1)
-
-
-def _weighted_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
-
-
-def _answerability_loss(logits: torch.Tensor, answerable: torch.Tensor) -> torch.Tensor:
-    known = (answerable >= 0).float()
-    losses = nn.functional.binary_cross_entropy_with_logits(
-        logits.float(), answerable.clamp(min=0).float(), reduction="none"
-    )
-    return (losses * known).sum() / known.sum().clamp(min=1.0)
-
-
-def _right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """Whether a right span lies in a sentence, in part at least, shape (n_windows, n_sentences).
-
-    Args:
-        sentence_ids: Shape (n_windows, n_tokens).
-        first: First tokens of the spans, shape (n_windows, n_spans); 0 and -1 stand for none.
-        last: The same for the last tokens.
-    """
-    numbers = torch.arange(int(sentence_ids.max().clamp(min=0)) + 1, device=sentence_ids.device)
-    begin, end = (sentence_ids.gather(1, each.clamp(min=0)).unsqueeze(-1) for each in (first, last))
-    inside = (numbers >= begin) & (numbers <= end) & (first > 0).unsqueeze(-1)
-    return inside.any(1)
-
-
-def _skim_loss(logits: torch.Tensor, sentence_ids: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Cross-entropies of the sentences of a window, by the largest logit of each, summed: (n_windows,)."""
-    numbers = torch.arange(right.shape[1], device=right.device)
-    own = sentence_ids.unsqueeze(1) == numbers[None, :, None]
-    pooled = logits.float().unsqueeze(1).masked_fill(~own, ABSENT).amax(-1)
-    losses = nn.functional.binary_cross_entropy_with_logits(pooled, right.float(), reduction="none")
-    return (losses * own.any(-1)).sum(-1)
 
 
 class TorchBackend:

@@ -30,6 +30,7 @@ LAYERS = (
     "backend",
     "decoding",
     "calibration",
+    "losses",
     "model",
     "threads",
     "scheduling",

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from qa_extractive.model import IGNORE, pad_windows
+from qa_extractive.losses import IGNORE
+from qa_extractive.model import pad_windows
 from qa_extractive.windows import LabelledWindow, Window
 
 _BATCHES_SORTED_TOGETHER = 50

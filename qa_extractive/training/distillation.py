@@ -13,7 +13,8 @@ from torch.nn import functional
 from qa_extractive.backend import Backend, WindowLogits
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.model import ABSENT, SpanReader
+from qa_extractive.losses import ABSENT
+from qa_extractive.model import SpanReader
 from qa_extractive.records import Example
 from qa_extractive.training.batching import WindowDataset, collate
 from qa_extractive.training.span_trainer import SpanTrainer
