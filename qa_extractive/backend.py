@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -39,4 +39,13 @@ class Backend(Protocol):
 
     def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
         """The logits of each window, in order; those of one never depend on the others."""
+        ...
+
+
+@runtime_checkable
+class StreamingBackend(Backend, Protocol):
+    """A backend that can be given windows while it runs others."""
+
+    def run_stream(self, parts: Iterable[Sequence[Window]]) -> Iterator[list[WindowLogits]]:
+        """The logits of the windows of each part, in order; parts are asked for while others run."""
         ...

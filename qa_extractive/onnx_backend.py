@@ -9,9 +9,10 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +24,7 @@ from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import ModelError
 from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
 from qa_extractive.keeping import Kept
-from qa_extractive.scheduling import Plan, longest_first, plan_runs
+from qa_extractive.scheduling import Plan, longest_first, plan_runs, run_in_threads
 from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Window
 
@@ -95,8 +96,35 @@ class OnnxBackend:
         with self._counted() as is_alone:
             plan = plan_runs(lengths, self.n_threads) if is_alone else Plan((), longest_first(lengths))
             found = {i: self._run_one(windows[i], self.n_threads) for i in plan.together}
-            found |= self._run_apart(windows, plan.apart)
+            if min(self.n_threads, len(plan.apart)) <= 1:
+                found |= {i: self._run_one(windows[i], 1) for i in plan.apart}
+            else:
+                (apart,) = run_in_threads([self._jobs(windows, plan.apart)], self.n_threads)
+                found |= zip(plan.apart, apart, strict=True)
         return [found[i] for i in range(len(windows))]
+
+    def run_stream(self, parts: Iterable[Sequence[Window]]) -> Iterator[list[WindowLogits]]:
+        """The logits of the windows of each part, in order; the next part is made meanwhile.
+
+        The longest window of a part runs first. One thread runs all and makes the parts between.
+        """
+        if self.n_threads == 1:
+            yield from map(self.run, parts)
+            return
+        orders: deque[tuple[int, ...]] = deque()
+
+        def jobs() -> Iterator[list[Callable[[], WindowLogits]]]:
+            for windows in parts:
+                orders.append(longest_first([window.n_tokens for window in windows]))
+                yield self._jobs(windows, orders[-1])
+
+        with self._counted(), closing(run_in_threads(jobs(), self.n_threads)) as results:
+            for found in results:
+                by_position = dict(zip(orders.popleft(), found, strict=True))
+                yield [by_position[i] for i in range(len(found))]
+
+    def _jobs(self, windows: Sequence[Window], order: Sequence[int]) -> list[Callable[[], WindowLogits]]:
+        return [partial(self._run_one, windows[i], 1) for i in order]
 
     @contextmanager
     def _counted(self) -> Iterator[bool]:
@@ -109,14 +137,6 @@ class OnnxBackend:
         finally:
             with self._lock:
                 self._n_calls -= 1
-
-    def _run_apart(self, windows: Sequence[Window], order: Sequence[int]) -> dict[int, WindowLogits]:
-        """The logits of some windows by their positions, on a thread each."""
-        n_workers = min(self.n_threads, len(order))
-        if n_workers <= 1:
-            return {i: self._run_one(windows[i], 1) for i in order}
-        with ThreadPoolExecutor(n_workers, thread_name_prefix="qa-onnx") as pool:
-            return dict(zip(order, pool.map(lambda i: self._run_one(windows[i], 1), order), strict=True))
 
     def _run_one(self, window: Window, n_threads: int) -> WindowLogits:
         highest = int(window.token_ids.max(initial=0))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +15,23 @@ import numpy as np
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import CACHED, FULL, KEPT_MB, DecodeConfig, ReaderConfig
-from qa_extractive.decoding import Candidate, Reading, decode
+from qa_extractive.config import CACHED, FULL, KEPT_MB, ReaderConfig
+from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
 from qa_extractive.packing.cache import cache_folder
 from qa_extractive.packing.opening import OpenedModel, open_model
+from qa_extractive.reading import Prepared, prepare, read, read_prepared
 from qa_extractive.records import Answer, Question, Span
 from qa_extractive.sentences import sentence_at
 from qa_extractive.threads import available_cpus
-from qa_extractive.windows import Window, Windower
+from qa_extractive.windows import Windower
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
 N_DECODED = 20
 
 _BYTES_A_TOKEN = 4_000  # of what is kept of a paper, some
-_CHUNK_QUESTIONS = 256
-_CHUNK_CHARACTERS = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Questions cut into windows.
-
-    Attributes:
-        questions: The questions.
-        windows: Their windows, in order.
-    """
-
-    questions: list[Question]
-    windows: list[Window]
 
 
 class Predictor:
@@ -172,7 +157,8 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        return self.answer_prepared(_prepared(self._checked(questions), self._windower))
+        asked = self._checked(questions)
+        return self._answers(asked, self._read(asked))
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
         """Tokenize questions, so that another thread can do so while earlier ones are answered.
@@ -180,15 +166,12 @@ class Predictor:
         Raises:
             DataError: A question is too long.
         """
-        return list(_prepared(questions, self._windower))
+        return prepare(questions, self._windower)
 
-    def answer_prepared(self, prepared: Iterable[Prepared]) -> list[Answer]:
+    def answer_prepared(self, prepared: Sequence[Prepared]) -> list[Answer]:
         """The answers to what ``prepare`` made, in order."""
-        return [
-            self._answer(question, reading)
-            for each in prepared
-            for question, reading in zip(each.questions, self._read_prepared(each), strict=True)
-        ]
+        readings = read_prepared(prepared, self._backend, self.config.decode, top_k=self._n_decoded)
+        return self._answers([question for each in prepared for question in each.questions], readings)
 
     def answer_frame(
         self,
@@ -237,16 +220,31 @@ class Predictor:
         Raises:
             DataError: One is no ``Question``, or too long; the message gives its index.
         """
-        prepared = _prepared(self._checked(questions), self._windower)
-        return [reading for each in prepared for reading in self._read_prepared(each)]
+        return self._read(self._checked(questions))
 
     def check(self, question: Question) -> None:
         """Raise DataError if a question is too long to be read."""
         self._windower.check(question)
 
-    def _read_prepared(self, prepared: Prepared) -> list[Reading]:
-        n_decoded = max(self.top_k, N_DECODED)  # scores of the first few do not depend on top_k
-        return _read(prepared, self._backend, self.config.decode, n_decoded)
+    @property
+    def _n_decoded(self) -> int:
+        return max(self.top_k, N_DECODED)  # scores of the first few do not depend on top_k
+
+    def _read(self, questions: Sequence[Question]) -> list[Reading]:
+        return read(
+            questions,
+            self._windower,
+            self._backend,
+            self.config.decode,
+            top_k=self._n_decoded,
+            n_threads=self.n_threads,
+        )
+
+    def _answers(self, questions: Sequence[Question], readings: Sequence[Reading]) -> list[Answer]:
+        return [
+            to_answer(question, reading, self.calibration, threshold=self.threshold, top_k=self.top_k)
+            for question, reading in zip(questions, readings, strict=True)
+        ]
 
     def _checked(self, questions: Iterable[Question]) -> list[Question]:
         if isinstance(questions, (str, Question)) or not isinstance(questions, Iterable):
@@ -264,9 +262,6 @@ class Predictor:
         except DataError as error:
             raise DataError(f"questions[{index}]: {error}") from None
 
-    def _answer(self, question: Question, reading: Reading) -> Answer:
-        return to_answer(question, reading, self.calibration, threshold=self.threshold, top_k=self.top_k)
-
     def __reduce__(self) -> tuple[Any, ...]:
         settings = {
             "threshold": self.threshold,
@@ -282,53 +277,6 @@ def _restore(cls: type[Predictor], folder: Path, model_name: str, settings: dict
     predictor = cls(folder, **settings)
     predictor.model_name = model_name
     return predictor
-
-
-def read_questions(
-    questions: Sequence[Question],
-    windower: Windower,
-    backend: Backend,
-    config: DecodeConfig,
-    *,
-    top_k: int = 5,
-) -> list[Reading]:
-    """A reading for each question, in order, in memory that does not grow with their number.
-
-    Args:
-        questions: Checked questions.
-        windower: Cuts them into windows.
-        backend: Runs the windows.
-        config: Span length and beam.
-        top_k: Candidates to keep for each question.
-    """
-    prepared = _prepared(questions, windower)
-    return [reading for each in prepared for reading in _read(each, backend, config, top_k)]
-
-
-def _prepared(questions: Sequence[Question], windower: Windower) -> Iterator[Prepared]:
-    parts = chunks(questions, _CHUNK_QUESTIONS, _CHUNK_CHARACTERS)
-    return (Prepared(chunk, windower.windows(chunk)) for chunk in parts)
-
-
-def _read(prepared: Prepared, backend: Backend, config: DecodeConfig, top_k: int) -> list[Reading]:
-    logits = backend.run(prepared.windows)
-    return decode(prepared.questions, prepared.windows, logits, config, top_k=top_k)
-
-
-def chunks(
-    questions: Sequence[Question], max_questions: int, max_characters: int
-) -> Iterator[list[Question]]:
-    """Runs of neighbours of at most so many questions and, but for a single one, characters of contexts."""
-    chunk: list[Question] = []
-    n_characters = 0
-    for question in questions:
-        n_characters += len(question.context)
-        if chunk and (len(chunk) == max_questions or n_characters > max_characters):
-            yield chunk
-            chunk, n_characters = [], len(question.context)
-        chunk.append(question)
-    if chunk:
-        yield chunk
 
 
 def to_answer(

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qa_extractive import Predictor, Question
-from qa_extractive import predictor as predictor_module
+from qa_extractive import Predictor, Question, reading
 from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.predictor import DEFAULT_MODEL
@@ -61,7 +60,7 @@ def alone(predictors: dict[tuple[str, int], Predictor], asked: list[Question]) -
     derandomize=True,
 )
 @given(
-    chosen=st.lists(st.integers(0, len(N_WORDS) - 1), min_size=1, max_size=8),
+    chosen=st.lists(st.integers(0, len(N_WORDS) - 1), min_size=1, max_size=14),
     effort=st.sampled_from(EFFORTS),
     n_threads=st.sampled_from([1, 2, 3]),
     chunk_questions=st.sampled_from([1, 2, 3, 256]),
@@ -78,8 +77,8 @@ def test_answers_depend_on_nothing_but_the_question(
     chunk_questions: int,
     chunk_characters: int,
 ) -> None:
-    monkeypatch.setattr(predictor_module, "_CHUNK_QUESTIONS", chunk_questions)
-    monkeypatch.setattr(predictor_module, "_CHUNK_CHARACTERS", chunk_characters)
+    monkeypatch.setattr(reading, "CHUNK_QUESTIONS", chunk_questions)
+    monkeypatch.setattr(reading, "CHUNK_CHARACTERS", chunk_characters)
     batch = [asked[i] for i in chosen]
     predictor = predictors[effort, n_threads]
     assert predictor.answer_batch(batch) == [alone[effort][i] for i in chosen]

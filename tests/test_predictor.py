@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa_extractive import predictor as predictor_module
+from qa_extractive import reading
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import Calibration, RiskPoint
 from qa_extractive.decoding import Candidate
@@ -144,12 +145,12 @@ def test_answers_do_not_depend_on_their_batch(
 
 def test_chunks_change_nothing(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = predictor.answer_batch(questions())
-    monkeypatch.setattr(predictor_module, "_CHUNK_QUESTIONS", 3)
+    monkeypatch.setattr(reading, "CHUNK_QUESTIONS", 3)
     assert predictor.answer_batch(questions()) == expected
-    monkeypatch.setattr(predictor_module, "_CHUNK_CHARACTERS", 200)
+    monkeypatch.setattr(reading, "CHUNK_CHARACTERS", 200)
     assert predictor.answer_batch(questions()) == expected
     asked = [Question("q", "x" * n) for n in (150, 50, 1, 500, 1, 1, 1, 1)]
-    chunks = predictor_module.chunks(asked, 3, 200)
+    chunks = reading.chunks(asked, 3, 200)
     assert [len(chunk) for chunk in chunks] == [2, 1, 1, 3, 1]
 
 

@@ -29,6 +29,7 @@ LAYERS = (
     "windows",
     "backend",
     "decoding",
+    "reading",
     "calibration",
     "losses",
     "model",

@@ -289,12 +289,14 @@ def _rounds(result: dict[str, Any]) -> list[str]:
         if cell["row"] == OURS
     }
     lines = [
-        "Rounds: " + "; ".join(f"{INPUTS[n].title}, {t} threads: {r}" for (n, t), r in n_rounds.items()) + "."
+        "Rounds: "
+        + "; ".join(f"{INPUTS[n].title}, {_threads(t)}: {r}" for (n, t), r in n_rounds.items())
+        + "."
     ]
     read: dict[str, list[str]] = {}
     for cell in result["cells"]:
         if cell.get("share_read", 1.0) < 1.0:
-            where = f"{INPUTS[cell['input']].title}, {cell['n_threads']} threads"
+            where = f"{INPUTS[cell['input']].title}, {_threads(cell['n_threads'])}"
             read.setdefault(where, []).append(f"{cell['row']} {cell['share_read']:.0%}")
     if read:
         lines.append(
@@ -315,11 +317,15 @@ def _limits(result: dict[str, Any] | None) -> str:
             cells = [_inverse(_find(result, title, name, n_threads)) for name in INPUTS]
             rows.append(
                 [
-                    f"{title}, {n_threads} thread{'s' * (n_threads > 1)}{_rate(result, title, n_threads)}",
+                    f"{title}, {_threads(n_threads)}{_rate(result, title, n_threads)}",
                     *cells,
                 ]
             )
     return _table(head, rows)
+
+
+def _threads(n_threads: int) -> str:
+    return f"{n_threads} thread{'s' * (n_threads > 1)}"
 
 
 def _rate(result: dict[str, Any] | None, title: str, n_threads: int) -> str:
@@ -332,19 +338,13 @@ def _rate(result: dict[str, Any] | None, title: str, n_threads: int) -> str:
 
 
 def _overhead(result: dict[str, Any] | None) -> str:
-    head = [
-        "share of the cores' time",
-        "before (tokenize)",
-        "between (schedule, wait)",
-        "after (decode)",
-        "all",
-    ]
+    head = ["share of the cores' time", "work (tokenize, schedule, decode)", "idle", "all"]
     if result is None:
-        return _table(head, [[INPUTS[_KEY_INPUT].title, *[NOT_MEASURED] * 4]])
+        return _table(head, [[INPUTS[_KEY_INPUT].title, *[NOT_MEASURED] * 3]])
     rows = []
     for each in result["overhead"]:
-        shares = [f"{100 * each[part]['p50']:.2f} %" for part in ("before", "between", "after", "total")]
-        rows.append([f"{INPUTS[each['input']].title}, {each['n_threads']} threads", *shares])
+        shares = [f"{100 * each[part]['p50']:.2f} %" for part in ("work", "idle", "total")]
+        rows.append([f"{INPUTS[each['input']].title}, {_threads(each['n_threads'])}", *shares])
     return _table(head, rows)
 
 

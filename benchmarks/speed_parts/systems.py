@@ -85,38 +85,41 @@ class Ours(System):
             self._loaded[setting, n_threads](others)
 
     def overhead(self, n_threads: int, asked: Sequence[Asked]) -> dict[str, float]:
-        """Shares of the cores' time that the graph does not run, of one batch.
+        """Shares of the cores' time that the graph does not use, of one batch.
+
+        A run on one thread uses that thread's time on a core: where tokenizing takes turns with it on the
+        same core, the time is not the graph's. A run on several threads has all of them until it ends.
 
         Returns:
-            ``before`` the first run (tokenizing), ``after`` the last (decoding), ``between``
-            (scheduling, and cores that wait for the last run), and their sum ``total``.
+            ``work`` outside the graph (tokenizing, scheduling, decoding), ``idle`` cores, and their sum
+            ``total``.
         """
         import onnxruntime as ort
 
         use_cpus(n_threads)
         answer = self._loaded["batch", n_threads]
-        runs: list[tuple[float, float, int]] = []
+        runs: list[tuple[float, float]] = []  # the cores' time that is the graph's; what of it they worked
         plain = ort.InferenceSession.run
 
         def timed(session: Any, *arguments: Any, **named: Any) -> Any:
-            began = time.perf_counter()
-            values = plain(session, *arguments, **named)
             n_used = session.get_session_options().intra_op_num_threads
-            runs.append((began, time.perf_counter(), n_used))
+            worked_s = time.thread_time if n_used == 1 else time.process_time
+            began, worked = time.perf_counter(), worked_s()
+            values = plain(session, *arguments, **named)
+            worked = worked_s() - worked
+            runs.append((worked if n_used == 1 else n_used * (time.perf_counter() - began), worked))
             return values
 
         ort.InferenceSession.run = timed
         try:
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             answer(asked)
-            ended = time.perf_counter()
+            all_s, worked_s = n_threads * (time.perf_counter() - began), time.process_time() - worked
         finally:
             ort.InferenceSession.run = plain
-        all_s = ended - began
-        busy_s = sum((end - start) * n for start, end, n in runs) / n_threads
-        before, after = min(r[0] for r in runs) - began, ended - max(r[1] for r in runs)
-        shares = {"before": before, "after": after, "between": all_s - before - after - busy_s}
-        return {"total": 1.0 - busy_s / all_s, **{name: s / all_s for name, s in shares.items()}}
+        total = 1.0 - sum(of_graph for of_graph, _ in runs) / all_s
+        work = (worked_s - sum(worked for _, worked in runs)) / all_s
+        return {"total": total, "work": work, "idle": total - work}
 
 
 def _best(answer: Any) -> tuple[int, int]:

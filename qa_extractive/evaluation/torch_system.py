@@ -9,7 +9,8 @@ from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
 from qa_extractive.config import DecodeConfig
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.predictor import N_DECODED, read_questions, to_answer
+from qa_extractive.predictor import N_DECODED, to_answer
+from qa_extractive.reading import read
 from qa_extractive.records import Answer, Question
 from qa_extractive.windows import Windower
 
@@ -46,7 +47,7 @@ class TorchSystem:
                 self._windower.check(question)
             except DataError as error:
                 raise DataError(f"questions[{i}]: {error}") from None
-        readings = read_questions(questions, self._windower, self._backend, self._decode, top_k=N_DECODED)
+        readings = read(questions, self._windower, self._backend, self._decode, top_k=N_DECODED)
         threshold = self._calibration.threshold
         return [
             to_answer(question, reading, self._calibration, threshold=threshold)

@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 from qa_extractive.decoding import decode
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.predictor import N_DECODED, Predictor, chunks, to_answer
+from qa_extractive.predictor import N_DECODED, Predictor, to_answer
+from qa_extractive.reading import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.records import Answer, Question
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
@@ -22,8 +23,6 @@ from qa_extractive.windows import Window
 
 MAX_TOP_K = N_DECODED
 MAX_QUESTION_CHARACTERS = 10_000
-_CHUNK_QUESTIONS = 64
-_CHUNK_CHARACTERS = 500_000  # cutting them into windows takes some 200 times their memory for a moment
 _MAX_RETRY_S = 60
 _WARM_UP = Question("What was measured?", "We measured blood pressure in 40 adults. It fell by 5 mmHg. " * 40)
 
@@ -215,7 +214,7 @@ class Engine:
         answers: list[Answer] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
-        for chunk in chunks(questions, _CHUNK_QUESTIONS, _CHUNK_CHARACTERS):
+        for chunk in chunks(questions, CHUNK_QUESTIONS, CHUNK_CHARACTERS):
             began = time.perf_counter()
             windows = await self._in_thread(self._windows, chunk, len(answers))
             tokenize_s += time.perf_counter() - began
