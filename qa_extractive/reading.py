@@ -6,6 +6,7 @@ so that no core waits for it. Serving code: no torch.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from qa_extractive.windows import Window, Windower
 CHUNK_QUESTIONS = 64
 CHUNK_CHARACTERS = 500_000  # cutting them into windows takes some 200 times their memory for a moment
 _FIRST_A_THREAD = 2  # questions of the first part
-_PART_A_THREAD = 8  # questions of the parts after it
+_PART_A_THREAD = 8  # most questions of the parts after it
 _WHOLE_A_THREAD = 4  # so few questions are tokenized at once, and their windows planned together
 
 
@@ -64,8 +65,10 @@ def read(
         parts = _parts(questions, CHUNK_QUESTIONS)
     else:
         n_first = _FIRST_A_THREAD * n_threads
-        n_next = min(CHUNK_QUESTIONS, _PART_A_THREAD * n_threads)
-        parts = _parts(questions[:n_first], n_first) + _parts(questions[n_first:], n_next)
+        first, rest = questions[:n_first], questions[n_first:]
+        n_most = min(CHUNK_QUESTIONS, _PART_A_THREAD * n_threads)
+        n_even = math.ceil(len(rest) / math.ceil(len(rest) / n_most))  # no core waits for a last part of one
+        parts = _parts(first, n_first) + _parts(rest, n_even)
     return _read(_prepared(parts, windower), len(parts), backend, config, top_k)
 
 

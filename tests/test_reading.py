@@ -45,11 +45,12 @@ def questions(n: int) -> list[Question]:
     [
         (8, 2, True, [8]),  # so few are planned together
         (9, 2, True, [4, 5]),
-        (30, 2, True, [4, 16, 10]),
+        (20, 2, True, [4, 16]),
+        (21, 2, True, [4, 9, 8]),
         (30, 1, True, [30]),
         (70, 1, True, [64, 6]),
-        (200, 16, True, [32, 64, 64, 40]),
-        (30, 2, False, [4, 16, 10]),
+        (200, 16, True, [32, 56, 56, 56]),
+        (30, 2, False, [4, 13, 13]),
     ],
 )
 def test_the_first_part_is_small_and_all_are_read(
