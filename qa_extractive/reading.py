@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from qa_extractive.backend import Backend, StreamingBackend
+from qa_extractive.backend import Backend, StreamingBackend, WindowLogits
 from qa_extractive.config import DecodeConfig
 from qa_extractive.decoding import Reading, decode
 from qa_extractive.records import Question
+from qa_extractive.scheduling import MAX_PLANNED_A_THREAD
 from qa_extractive.windows import Window, Windower
 
 CHUNK_QUESTIONS = 64
 CHUNK_CHARACTERS = 500_000  # cutting them into windows takes some 200 times their memory for a moment
 _FIRST_A_THREAD = 2  # questions of the first part
 _PART_A_THREAD = 8  # most questions of the parts after it
-_WHOLE_A_THREAD = 4  # so few questions are tokenized at once, and their windows planned together
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ def read(
         backend: Runs the windows.
         config: Span length and beam.
         top_k: Candidates to keep for each question.
-        n_threads: Windows that the backend runs at once.
+        n_threads: Windows that the backend runs at once. So few questions that their windows may be planned
+            together are tokenized together.
     """
-    if n_threads == 1 or len(questions) <= _WHOLE_A_THREAD * n_threads:
+    if n_threads == 1 or len(questions) <= MAX_PLANNED_A_THREAD * n_threads:
         parts = _parts(questions, CHUNK_QUESTIONS)
     else:
         n_first = _FIRST_A_THREAD * n_threads
@@ -97,15 +99,21 @@ def _read(
             running.append(part)
             yield part.windows
 
-    if n_parts > 1 and isinstance(backend, StreamingBackend):
-        logits = backend.run_stream(windows())
-    else:
-        logits = map(backend.run, windows())
     readings: list[Reading] = []
-    for found in logits:
-        part = running.popleft()
-        readings += decode(part.questions, part.windows, found, config, top_k=top_k)
+    with closing(_logits(windows(), n_parts, backend)) as logits:
+        for found in logits:
+            part = running.popleft()
+            readings += decode(part.questions, part.windows, found, config, top_k=top_k)
     return readings
+
+
+def _logits(
+    parts: Iterator[list[Window]], n_parts: int, backend: Backend
+) -> Generator[list[WindowLogits], None, None]:
+    if n_parts > 1 and isinstance(backend, StreamingBackend):
+        yield from backend.run_stream(parts)
+    else:
+        yield from map(backend.run, parts)
 
 
 def chunks(

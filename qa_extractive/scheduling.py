@@ -15,8 +15,10 @@ _T = TypeVar("_T")
 # 41 % of the time of windows of 380 tokens.
 _EVEN_TOKENS = 550
 _SHARED_GAIN = 0.7  # of n times the speed: 2 cores run a window of 519 tokens 1.38 times as fast as one
-_MAX_WINDOWS_A_THREAD = 4  # more of them leave cores idle for too short a time to be worth a plan
 _AHEAD_OF_A_THREAD = 16  # jobs that wait or run when results are looked at: no thread is to run out of them
+
+MAX_PLANNED_A_THREAD = 4
+"""Windows of a plan for each thread: more of them leave cores idle for too short a time to be worth one."""
 
 
 class Plan(NamedTuple):
@@ -39,7 +41,7 @@ def plan_runs(lengths: Sequence[int], n_threads: int) -> Plan:
         n_threads: Threads there are.
     """
     order = longest_first(lengths)
-    if n_threads == 1 or len(lengths) > _MAX_WINDOWS_A_THREAD * n_threads:
+    if n_threads == 1 or len(lengths) > MAX_PLANNED_A_THREAD * n_threads:
         return Plan((), order)
     costs = [_cost(lengths[i]) for i in order]
     gain = _SHARED_GAIN * n_threads

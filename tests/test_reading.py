@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from qa_extractive import Predictor, Question, reading, scheduling
 from qa_extractive.backend import WindowLogits
+from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.windows import Window
 
 
@@ -102,3 +104,21 @@ def test_an_error_while_other_parts_run_is_raised(
         several.answer_batch(questions(40))
     monkeypatch.undo()
     assert several.answer_batch(questions(40)) == predictor.answer_batch(questions(40))
+
+
+def test_an_error_of_decoding_leaves_nothing_running(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = Predictor(predictor.folder, n_threads=2)
+
+    def broken(*arguments: object, **named: object) -> None:
+        raise RuntimeError("not decoded")
+
+    monkeypatch.setattr(reading, "decode", broken)
+    with pytest.raises(RuntimeError, match="not decoded") as held:
+        several.answer_batch(questions(40))
+    backend = several.backend
+    assert isinstance(backend, OnnxBackend)
+    assert backend._n_calls == 0, "while the error, and with it the frame, is held"
+    assert held.value is not None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("qa-run")]
