@@ -11,6 +11,12 @@ from typing import Any
 
 from qa_extractive.errors import DataError
 
+ANSWERED, UNSURE, NOT_REPORTED = STATUSES = ("answered", "unsure", "not_reported")
+
+UNSURE_FROM = 0.2
+"""The lowest ``answerable`` of an abstention that still shows its best span: below it, at most one
+question in five has an answer in its context, if the probabilities are calibrated."""
+
 
 def _require_text(value: object, name: str) -> None:
     if not isinstance(value, str):
@@ -152,6 +158,22 @@ class Answer:
         if self.start < 0 or self.end - self.start != len(self.text):
             raise DataError(f"answer [{self.start}:{self.end}] does not fit its text")
 
+    @property
+    def status(self) -> str:
+        """What to tell a person, one of ``STATUSES``.
+
+        "answered": the answer is ``text``. "unsure": abstained, but ``answerable`` is at least
+        ``UNSURE_FROM``, so that ``best`` is worth a look. "not_reported": the context does not say.
+        """
+        if not self.abstained:
+            return ANSWERED
+        return UNSURE if self.candidates and self.answerable >= UNSURE_FROM else NOT_REPORTED
+
+    @property
+    def best(self) -> Span | None:
+        """The best span, whether given as the answer or not; None where the context holds none."""
+        return next(iter(self.candidates), None)
+
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain values that ``json`` can write."""
         return {
@@ -161,6 +183,7 @@ class Answer:
             "score": self.score,
             "answerable": self.answerable,
             "abstained": self.abstained,
+            "status": self.status,
             "sentence": None if self.sentence is None else _span_dict(self.sentence),
             "candidates": [_span_dict(span) for span in self.candidates],
         }

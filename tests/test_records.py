@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
-from qa_extractive.records import Answer, Example, Question, Span, documents_of
+from qa_extractive.records import UNSURE_FROM, Answer, Example, Question, Span, documents_of
 
 SEEDED = settings(deadline=None, derandomize=True, database=None)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -136,6 +136,7 @@ def test_an_answer_as_plain_values() -> None:
         "score": 0.7,
         "answerable": 0.9,
         "abstained": False,
+        "status": "answered",
         "sentence": {"text": "The risk fell.", "start": 0, "end": 14, "score": 0.7},
         "candidates": [
             {"text": "risk", "start": 4, "end": 8, "score": 0.7},
@@ -148,3 +149,19 @@ def test_an_answer_as_plain_values() -> None:
 def test_documents_come_once_in_order_of_appearance() -> None:
     examples = [Example(str(i), QUESTION, document=d) for i, d in enumerate("bacab")]
     assert documents_of(examples) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("answerable", "candidates", "status"),
+    [
+        (UNSURE_FROM, (Span("risk", 4, 8, 0.1),), "unsure"),
+        (UNSURE_FROM - 1e-9, (Span("risk", 4, 8, 0.1),), "not_reported"),
+        (0.9, (), "not_reported"),
+    ],
+)
+def test_an_abstention_is_unsure_or_says_that_the_context_does_not_say(
+    answerable: float, candidates: tuple[Span, ...], status: str
+) -> None:
+    answer = Answer("", 0, 0, 0.1, answerable, abstained=True, candidates=candidates)
+    assert answer.status == status
+    assert answer.best == next(iter(candidates), None)
