@@ -22,7 +22,7 @@ from speed_parts import texts
 
 from qa_extractive import Predictor, Question
 from qa_extractive.decoding import decode
-from qa_extractive.predictor import N_DECODED, to_answer
+from qa_extractive.predictor import to_answer
 
 ROOT = Path(__file__).resolve().parents[1]
 # Milliseconds of CPU since the process started, and peak memory as the system counts it.
@@ -54,18 +54,18 @@ def stages(repeat: int) -> dict[str, float]:
     questions = [Question(*each) for each in texts.make("abstracts", 0)]
     windows = predictor.windower.windows(questions)
     logits = predictor.backend.run(windows)
-    settings = predictor.config.decode
-    readings = decode(questions, windows, logits, settings, top_k=N_DECODED)
+    settings, n_decoded = predictor.config.decode, predictor.settings.n_decoded
+    readings = decode(questions, windows, logits, settings, top_k=n_decoded)
 
     def answers() -> object:
         calibration = predictor.calibration
         pairs = zip(questions, readings, strict=True)
-        return [to_answer(q, r, calibration, threshold=predictor.threshold) for q, r in pairs]
+        return [to_answer(q, r, calibration, predictor.settings) for q, r in pairs]
 
     return {
         "windows": _least_ms(lambda: predictor.windower.windows(questions), repeat),
         "model": _least_ms(lambda: predictor.backend.run(windows), 3),
-        "decode": _least_ms(lambda: decode(questions, windows, logits, settings, top_k=N_DECODED), repeat),
+        "decode": _least_ms(lambda: decode(questions, windows, logits, settings, top_k=n_decoded), repeat),
         "answers": _least_ms(answers, repeat),
     }
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
+from qa_extractive.config import checked_count
 from qa_extractive.errors import ModelError
 from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
 from qa_extractive.keeping import Kept
@@ -192,13 +193,6 @@ def check_graph(path: Path) -> None:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     if _OTHER_FILE in content:
         raise ModelError(f"{path} keeps weights in other files: export the model again with export_onnx.py")
-
-
-def checked_count(value: object, name: str) -> int:
-    """The value of the argument ``name`` if it is a whole number of at least 1; ModelError otherwise."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ModelError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 class _Sessions:

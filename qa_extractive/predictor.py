@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import CACHED, FULL, KEPT_MB, ReaderConfig
+from qa_extractive.config import KEPT_MB, AnswerSettings, ReaderConfig, checked_number
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend, checked_count
+from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
 from qa_extractive.packing.cache import cache_folder
 from qa_extractive.packing.opening import OpenedModel, open_model
 from qa_extractive.reading import Prepared, prepare, read, read_prepared
@@ -28,8 +27,6 @@ from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Windower
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
-
-N_DECODED = 20
 
 _BYTES_A_TOKEN = 4_000  # of what is kept of a paper, some
 
@@ -74,14 +71,12 @@ class Predictor:
         """
         opened = _opened(model)
         self.folder, self.model_name = opened.folder, opened.name
-        self.top_k = checked_count(top_k, "top_k")
-        self.effort = effort
         self.config = ReaderConfig.load(self.folder)
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
-        self.threshold = _threshold(self.calibration, threshold, max_risk)
-        self._kept_mb = checked_count(kept_mb, "kept_mb")
-        n_kept = kept_mb * 1_000_000 if effort == CACHED else 0
+        least = _threshold(self.calibration, threshold, max_risk)
+        self.settings = AnswerSettings(least, top_k, effort, kept_mb)
+        n_kept = self.settings.kept_bytes
         self._windower = Windower.load(
             self.folder,
             self.config.window,
@@ -129,6 +124,21 @@ class Predictor:
         return predictor
 
     @property
+    def threshold(self) -> float:
+        """Abstain below this answerable probability."""
+        return self.settings.threshold
+
+    @property
+    def top_k(self) -> int:
+        """Candidates of each answer."""
+        return self.settings.top_k
+
+    @property
+    def effort(self) -> str:
+        """How much is read: "full", "fast" or "cached"."""
+        return self.settings.effort
+
+    @property
     def n_threads(self) -> int:
         """Windows run at once."""
         return self._n_threads or available_cpus()
@@ -170,7 +180,7 @@ class Predictor:
 
     def answer_prepared(self, prepared: Sequence[Prepared]) -> list[Answer]:
         """The answers to what ``prepare`` made, in order."""
-        readings = read_prepared(prepared, self._backend, self.config.decode, top_k=self._n_decoded)
+        readings = read_prepared(prepared, self._backend, self.config.decode, top_k=self.settings.n_decoded)
         return self._answers([question for each in prepared for question in each.questions], readings)
 
     def answer_frame(
@@ -204,15 +214,7 @@ class Predictor:
 
     def identity(self) -> dict[str, str | int | float]:
         """What decides the answers besides the questions: a digest of the model, and the settings."""
-        model = _folder_digest(self.folder)
-        known: dict[str, str | int | float] = {
-            "model": model,
-            "threshold": self.threshold,
-            "top_k": self.top_k,
-        }
-        if self.effort != FULL:
-            known["effort"] = self.effort
-        return known
+        return {"model": _folder_digest(self.folder), **self.settings.identity()}
 
     def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.
@@ -226,23 +228,19 @@ class Predictor:
         """Raise DataError if a question is too long to be read."""
         self._windower.check(question)
 
-    @property
-    def _n_decoded(self) -> int:
-        return max(self.top_k, N_DECODED)  # scores of the first few do not depend on top_k
-
     def _read(self, questions: Sequence[Question]) -> list[Reading]:
         return read(
             questions,
             self._windower,
             self._backend,
             self.config.decode,
-            top_k=self._n_decoded,
+            top_k=self.settings.n_decoded,
             n_threads=self.n_threads,
         )
 
     def _answers(self, questions: Sequence[Question], readings: Sequence[Reading]) -> list[Answer]:
         return [
-            to_answer(question, reading, self.calibration, threshold=self.threshold, top_k=self.top_k)
+            to_answer(question, reading, self.calibration, self.settings)
             for question, reading in zip(questions, readings, strict=True)
         ]
 
@@ -263,42 +261,36 @@ class Predictor:
             raise DataError(f"questions[{index}]: {error}") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = {
-            "threshold": self.threshold,
-            "top_k": self.top_k,
-            "effort": self.effort,
-            "kept_mb": self._kept_mb,
-            "n_threads": self._n_threads,
-        }
-        return _restore, (type(self), self.folder, self.model_name, settings)
+        return _restore, (type(self), self.folder, self.model_name, self.settings, self._n_threads)
 
 
-def _restore(cls: type[Predictor], folder: Path, model_name: str, settings: dict[str, Any]) -> Predictor:
-    predictor = cls(folder, **settings)
+def _restore(
+    cls: type[Predictor], folder: Path, model_name: str, settings: AnswerSettings, n_threads: int | None
+) -> Predictor:
+    predictor = cls(folder, **asdict(settings), n_threads=n_threads)
     predictor.model_name = model_name
     return predictor
 
 
 def to_answer(
-    question: Question, reading: Reading, calibration: Calibration, *, threshold: float, top_k: int = 5
+    question: Question, reading: Reading, calibration: Calibration, settings: AnswerSettings
 ) -> Answer:
     """The answer that a reading amounts to.
 
     Args:
         question: What was asked.
-        reading: Its reading, of at least ``N_DECODED`` candidates where there are so many: they share
+        reading: Its reading, of ``settings.n_decoded`` candidates where there are so many: they share
             what the best one leaves.
         calibration: Of the model that read it.
-        threshold: Abstain below this answerable probability.
-        top_k: Candidates to keep.
+        settings: Its threshold and number of candidates count.
     """
     answerable, right = calibration.probs(reading)
-    scores = candidate_scores(reading.candidates, right)[:top_k]
+    scores = candidate_scores(reading.candidates, right)[: settings.top_k]
     context = question.context
     spans = tuple(
         Span.cut(context, c.start, c.end, s) for c, s in zip(reading.candidates, scores, strict=False)
     )
-    if not spans or answerable < threshold:
+    if not spans or answerable < settings.threshold:
         return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans)
     best = spans[0]
     around = sentence_at(context, best.start, best.end)
@@ -322,19 +314,9 @@ def _threshold(calibration: Calibration, threshold: float | None, max_risk: floa
     if threshold is not None and max_risk is not None:
         raise ModelError("threshold and max_risk exclude each other: give one of them")
     if max_risk is not None:
-        return calibration.threshold_for_risk(_number(max_risk, "max_risk"))
-    if threshold is None:
-        return calibration.threshold
-    value = _number(threshold, "threshold")
-    if not 0.0 <= value <= 1.0:
-        raise ModelError(f"threshold must lie in [0, 1], got {threshold}")
-    return value
-
-
-def _number(value: object, name: str) -> float:
-    if isinstance(value, (int, float, np.floating)) and not isinstance(value, bool):
-        return float(value)
-    raise ModelError(f"{name} must be a number, got {value!r}")
+        return calibration.threshold_for_risk(checked_number(max_risk, "max_risk"))
+    # A number of numpy must not reach a fingerprint, which is written as JSON.
+    return calibration.threshold if threshold is None else checked_number(threshold, "threshold")
 
 
 def _folder_digest(folder: Path) -> str:

@@ -203,7 +203,7 @@ def test_it_has_a_calibration_and_an_identity_of_its_own(skim_export: Path) -> N
     assert cached.calibration != fast.calibration
     assert cached.identity() != fast.identity()
     copy = pickle.loads(pickle.dumps(cached))
-    assert (copy.effort, copy._kept_mb) == (CACHED, 7)
+    assert (copy.effort, copy.settings.kept_mb) == (CACHED, 7)
     assert copy.answer_batch(QUESTIONS) == cached.answer_batch(QUESTIONS)
 
 

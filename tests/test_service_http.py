@@ -143,7 +143,7 @@ def test_the_callers_threshold_and_top_k_hold(served: Any, predictor: Predictor)
         ASKED, " ".join(f"In {year} it fell by {year % 7} mmHg." for year in range(1900, 2020))
     )
     (reading,) = predictor.read_batch([question])
-    full = to_answer(question, reading, predictor.calibration, threshold=0.0, top_k=20).to_dict()[
+    full = to_answer(question, reading, predictor.calibration, predictor.settings.chosen(0.0, 20)).to_dict()[
         "candidates"
     ]
     assert len(full) > predictor.top_k
@@ -189,7 +189,7 @@ def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
     readings = predictor.read_batch([question for question, _, _ in asked])
     for body, reading, (question, threshold, top_k) in zip(got, readings, asked, strict=True):
         limit = predictor.threshold if threshold is None else threshold
-        answer = to_answer(question, reading, predictor.calibration, threshold=limit, top_k=top_k)
+        answer = to_answer(question, reading, predictor.calibration, predictor.settings.chosen(limit, top_k))
         assert {name: body[name] for name in answer.to_dict()} == answer.to_dict()
 
 

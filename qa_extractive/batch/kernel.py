@@ -6,7 +6,7 @@ It is pickled with the files of its model, so that a worker needs this package a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,7 @@ from qa_extractive.answering.cells import added_columns, answer_types, answer_va
 from qa_extractive.answering.recent import RecentQuestions
 from qa_extractive.answering.results import RowResult
 from qa_extractive.answering.rows import answer_rows
+from qa_extractive.config import AnswerSettings
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.predictor import Predictor
 from qa_extractive.tables.arrow_types import arrow_array
@@ -30,14 +31,12 @@ class ShippedModel:
 
     Attributes:
         files: Content by name of each file of its folder.
-        threshold: Abstain below this probability.
-        top_k: Candidates of each answer.
+        settings: Of the predictor, all of them.
         n_threads: Windows run at once.
     """
 
     files: tuple[tuple[str, bytes], ...]
-    threshold: float
-    top_k: int
+    settings: AnswerSettings
     n_threads: int
 
     @classmethod
@@ -45,14 +44,14 @@ class ShippedModel:
         """The model of a predictor."""
         paths = sorted(path for path in predictor.folder.iterdir() if path.is_file())
         files = tuple((path.name, path.read_bytes()) for path in paths)
-        return cls(files, predictor.threshold, predictor.top_k, n_threads)
+        return cls(files, predictor.settings, n_threads)
 
     def load(self) -> Predictor:
         """A predictor that gives the same answers."""
         with TemporaryDirectory(prefix="qa-extractive-") as folder:  # it is read once, when loading
             for name, content in self.files:
                 Path(folder, name).write_bytes(content)
-            return Predictor(folder, threshold=self.threshold, top_k=self.top_k, n_threads=self.n_threads)
+            return Predictor(folder, **asdict(self.settings), n_threads=self.n_threads)
 
 
 class AnswerKernel:

@@ -1,8 +1,9 @@
 """A process that loads a model, answers, and says what memory that took; started by ``footprint``.
 
-``python -m qa_extractive.evaluation.first_answer FOLDER`` reads a JSON list of ``[question, context, title]``
-from standard input. It writes a line once the first is answered, answers all as a batch, and writes
-the bytes of its largest resident set, or ``null`` where the system does not tell.
+``python -m qa_extractive.evaluation.first_answer FOLDER [SETTINGS]`` takes ``AnswerSettings`` as JSON and reads
+a JSON list of ``[question, context, title]`` from standard input. It writes a line once the first is
+answered, answers all as a batch, and writes the bytes of its largest resident set, or ``null`` where the
+system does not tell.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from qa_extractive.predictor import Predictor
 from qa_extractive.records import Question
 
 
-def main(folder: str) -> None:
+def main(folder: str, settings: str = "{}") -> None:
     """Answer what standard input asks with the model of a folder."""
     questions = [Question(*each) for each in json.load(sys.stdin)]
-    predictor = Predictor(folder)
+    predictor = Predictor(folder, **json.loads(settings))
     predictor.answer_batch(questions[:1])
     sys.stdout.write("answered\n")
     sys.stdout.flush()
@@ -45,4 +46,4 @@ def peak_memory_bytes() -> int | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

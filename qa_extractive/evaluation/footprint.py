@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import qa_extractive
+from qa_extractive.config import AnswerSettings
 from qa_extractive.evaluation.figures import Footprint
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import BATCH_ROWS
@@ -27,20 +29,21 @@ def footprint_of(system: System, rows: Sequence[ScoredRow]) -> Footprint | None:
     """Measure a system that has a model on this machine; None for one that has none.
 
     Args:
-        system: Its ``predictor.folder`` is where its model is.
+        system: Its ``predictor.folder`` is where its model is, and ``predictor.settings`` how it answers.
         rows: What it said; the first 20 rows that it did not fail on are asked again, in processes of
             their own. Without any, only the disk is measured.
     """
-    folder = getattr(getattr(system, "predictor", None), "folder", None)
-    if folder is None:
+    predictor = getattr(system, "predictor", None)
+    if predictor is None:
         return None
+    folder = predictor.folder
     size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     asked = [row.example.question for row in rows if row.answer is not None][:BATCH_ROWS]
     if not asked:
         return Footprint(None, None, size)
     questions = json.dumps([[q.question, q.context, q.title] for q in asked])
     try:
-        starts = [_start(Path(folder), questions) for _ in range(N_STARTS)]
+        starts = [_start(Path(folder), predictor.settings, questions) for _ in range(N_STARTS)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         _log.warning("%s: cold start and memory could not be measured: %s", system.name, error)
         return Footprint(None, None, size)
@@ -48,9 +51,10 @@ def footprint_of(system: System, rows: Sequence[ScoredRow]) -> Footprint | None:
     return Footprint(statistics.median(s for s, _ in starts), max(peaks, default=None), size)
 
 
-def _start(folder: Path, questions: str) -> tuple[float, int | None]:
+def _start(folder: Path, settings: AnswerSettings, questions: str) -> tuple[float, int | None]:
     """Seconds from the start of a process to its first answer, and the bytes of its largest resident set."""
-    command = [sys.executable, "-m", "qa_extractive.evaluation.first_answer", str(folder.resolve())]
+    command = [sys.executable, "-m", "qa_extractive.evaluation.first_answer"]
+    command += [str(folder.resolve()), json.dumps(asdict(settings))]
     started = time.perf_counter()
     with subprocess.Popen(
         command,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
-from qa_extractive.config import DecodeConfig
+from qa_extractive.config import AnswerSettings, DecodeConfig
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.predictor import N_DECODED, to_answer
+from qa_extractive.predictor import to_answer
 from qa_extractive.reading import read
 from qa_extractive.records import Answer, Question
 from qa_extractive.windows import Windower
@@ -47,10 +47,10 @@ class TorchSystem:
                 self._windower.check(question)
             except DataError as error:
                 raise DataError(f"questions[{i}]: {error}") from None
-        readings = read(questions, self._windower, self._backend, self._decode, top_k=N_DECODED)
-        threshold = self._calibration.threshold
+        settings = AnswerSettings(self._calibration.threshold)
+        readings = read(questions, self._windower, self._backend, self._decode, top_k=settings.n_decoded)
         return [
-            to_answer(question, reading, self._calibration, threshold=threshold)
+            to_answer(question, reading, self._calibration, settings)
             for question, reading in zip(questions, readings, strict=True)
         ]
 

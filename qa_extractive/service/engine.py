@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from qa_extractive.config import N_DECODED, AnswerSettings
 from qa_extractive.decoding import decode
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.predictor import N_DECODED, Predictor, to_answer
+from qa_extractive.predictor import Predictor, to_answer
 from qa_extractive.reading import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.records import Answer, Question
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
@@ -209,8 +210,7 @@ class Engine:
 
     async def _answer(self, questions: Sequence[Question], options: AnswerOptions) -> Answered:
         started = time.perf_counter()
-        threshold = self.predictor.threshold if options.threshold is None else options.threshold
-        top_k = self.predictor.top_k if options.top_k is None else options.top_k
+        settings = self.predictor.settings.chosen(options.threshold, options.top_k)
         answers: list[Answer] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
@@ -223,11 +223,11 @@ class Engine:
             self._observer.on_run(run)
             queue_s, model_s = queue_s + run.queue_s, model_s + run.model_s
             n_tokens += sum(window.n_tokens for window in windows)
-            answers += await self._in_thread(self._decoded, chunk, windows, run, threshold, top_k)
+            answers += await self._in_thread(self._decoded, chunk, windows, run, settings)
         self._observer.on_answers(answers)
         total_s = time.perf_counter() - started
         timing = Timing(*(round(1000.0 * s, 3) for s in (tokenize_s, queue_s, model_s, total_s)))
-        return Answered(tuple(answers), threshold, n_tokens, timing)
+        return Answered(tuple(answers), settings.threshold, n_tokens, timing)
 
     async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
@@ -245,12 +245,11 @@ class Engine:
         questions: Sequence[Question],
         windows: Sequence[Window],
         run: BatchedRun,
-        threshold: float,
-        top_k: int,
+        settings: AnswerSettings,
     ) -> list[Answer]:
         predictor = self.predictor
-        readings = decode(questions, windows, run.logits, predictor.config.decode, top_k=N_DECODED)
+        readings = decode(questions, windows, run.logits, predictor.config.decode, top_k=settings.n_decoded)
         return [
-            to_answer(question, reading, predictor.calibration, threshold=threshold, top_k=top_k)
+            to_answer(question, reading, predictor.calibration, settings)
             for question, reading in zip(questions, readings, strict=True)
         ]
