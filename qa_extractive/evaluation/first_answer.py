@@ -1,7 +1,7 @@
 """A process that loads a model, answers, and says what memory that took; started by ``footprint``.
 
-``python -m qa_extractive.evaluation.first_answer FOLDER [SETTINGS]`` takes ``AnswerSettings`` as JSON and reads
-a JSON list of ``[question, context, title]`` from standard input. It writes a line once the first is
+``python -m qa_extractive.evaluation.first_answer FOLDER [SETTINGS]`` takes ``AnswerSettings`` as JSON and
+reads a JSON list of ``[question, context, title]`` from standard input. It writes a line once the first is
 answered, answers all as a batch, and writes the bytes of its largest resident set, or ``null`` where the
 system does not tell.
 """
