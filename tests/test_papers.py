@@ -14,7 +14,8 @@ from qa_extractive.cli import main
 from qa_extractive.dataset.columns import ColumnNames, resolve_columns
 from qa_extractive.errors import DataError
 from qa_extractive.papers import preparing, reading, safe_xml
-from qa_extractive.papers.plain import paper_from_json, paper_from_text
+from qa_extractive.papers.json_records import paper_from_json
+from qa_extractive.papers.plain import paper_from_text
 from qa_extractive.papers.preparing import prepare
 from qa_extractive.papers.reading import Skipped, read_papers
 from qa_extractive.papers.records import NoPaperError, Paper, Section

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 MAX_RECORD_CHARACTERS: Final = 50_000_000  # of a paper with its markup; also of a whole text or JSON file
+MAX_HEADING_CHARACTERS: Final = 5_000_000  # of all headings of a paper, each after those it lies under
+TOO_LARGE: Final = "too large"
 
 _YEAR = re.compile(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)")
+# What data bases write where there is no title or no abstract.
+_STAND_IN = re.compile(
+    r"(?:in process citation|untitled|n/?a|none|null|no (?:title|abstract)(?: (?:is )?available)?"
+    r"|(?:(?:title|abstract|english abstract) )?(?:is )?not available"
+    r"|abstract (?:is )?(?:unavailable|missing))"
+)
 
 
 class NoPaperError(Exception):
@@ -83,6 +92,40 @@ COLUMNS = ("title", "abstract", "sections", "pmid", "doi", "year", "journal", "a
 def one_line(text: str) -> str:
     """The text with single spaces for all white space."""
     return " ".join(text.split())
+
+
+def without_stand_in(text: str) -> str:
+    """The text; empty where it only says that there is none: ``[Not Available].``."""
+    bare = text.strip(" []().:*").casefold()
+    return "" if len(bare) < 40 and _STAND_IN.fullmatch(bare) else text
+
+
+def first_title(titles: Iterable[str]) -> str:
+    """The first title that is one; empty where there is none."""
+    return next(filter(None, map(without_stand_in, titles)), "")
+
+
+def joined(parts: Sequence[Section]) -> str:
+    """The abstract that labelled parts make; empty where it only says that there is none."""
+    return without_stand_in(" ".join(labelled(part.heading, part.text) for part in parts))
+
+
+def bounded(sections: Iterable[Section]) -> tuple[Section, ...]:
+    """The sections, each counted as it comes; NoPaperError as soon as they are too large.
+
+    A heading repeats those above it, so that a small file can hold headings without end.
+    """
+    taken: list[Section] = []
+    n_heading = n_text = 0
+    for section in sections:
+        n_heading += len(section.heading)
+        n_text += len(section.text)
+        if n_heading > MAX_HEADING_CHARACTERS:
+            raise NoPaperError(TOO_LARGE, f"headings of more than {MAX_HEADING_CHARACTERS:,} characters")
+        if n_text > MAX_RECORD_CHARACTERS:
+            raise NoPaperError(TOO_LARGE, f"a text of more than {MAX_RECORD_CHARACTERS:,} characters")
+        taken.append(section)
+    return tuple(taken)
 
 
 def labelled(heading: str, text: str) -> str:

@@ -2,9 +2,11 @@
 
 Refused are documents that bring a DTD of their own, and with it entities that grow or read files, defaults
 of attributes, and all else that is not plain content. A DTD that is only named, as in every JATS and PubMed
-file, is never fetched; characters that it names (``&alpha;``) are those of HTML. Nesting, a record's size
-and a file's are bounded. ``defusedxml`` would do no more: it guards the same hooks of expat, has seen no
-release since 2021, and its readers keep whole documents.
+file, is never fetched; characters that it names (``&alpha;``) are those of HTML. Bounded are nesting, the
+sizes of a tag, a record and a file, and the number of names that elements and attributes have: expat keeps
+them all, and reads a tag again from its start with each chunk that does not end it. ``defusedxml`` would do
+no more: it guards the same hooks of expat, has seen no release since 2021, and its readers keep whole
+documents.
 """
 
 from __future__ import annotations
@@ -16,14 +18,19 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
-from qa_extractive.papers.records import MAX_RECORD_CHARACTERS, NoPaperError
+from qa_extractive.papers.records import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError
 
 MAX_DEPTH: Final = 200
 MAX_FILE_BYTES: Final = 4 << 30  # decompressed; PubMed's own files have some hundred MB
+MAX_TAG_BYTES: Final = 1 << 20  # also of a comment
+MAX_NAMES: Final = 10_000  # of elements and attributes; JATS with MathML has some hundred
+MAX_NAME_CHARACTERS: Final = 1000
 
 _CHUNK_BYTES = 1 << 16
-_ELEMENT_WEIGHT = 64  # characters that an element counts for beside its text
-UNSAFE, BROKEN, TOO_LARGE = "unsafe XML", "broken XML", "too large"
+# Characters that an element, and each of its attributes, counts for beside its text: what it takes in memory.
+_ELEMENT_WEIGHT = 128
+_ATTRIBUTE_WEIGHT = 64
+UNSAFE, BROKEN = "unsafe XML", "broken XML"
 
 
 @dataclass(slots=True)
@@ -52,17 +59,20 @@ class Element:
         return element
 
 
-def elements(stream: BinaryIO, tags: Collection[str]) -> Generator[Element, None, None]:
+def elements(
+    stream: BinaryIO, tags: Collection[str], sets: Collection[str] = ()
+) -> Generator[Element, None, None]:
     """The outermost elements of these names, each as soon as it ends; nothing else is kept.
 
     Args:
         stream: The document, in any encoding that it declares and expat knows.
         tags: Names without prefix.
+        sets: Names of elements whose children are taken as well, whatever they are named.
 
     Raises:
         NoPaperError: The document is unsafe, broken or too large; what came before it stands.
     """
-    reader = _Reader(tags)
+    reader = _Reader(tags, sets)
     n_bytes = 0
     while True:
         chunk = stream.read(_CHUNK_BYTES)
@@ -85,11 +95,13 @@ class _Reader:
         ready: Elements that are whole.
     """
 
-    def __init__(self, tags: Collection[str]) -> None:
+    def __init__(self, tags: Collection[str], sets: Collection[str]) -> None:
         self.ready: deque[Element] = deque()
         self._tags = tags
+        self._sets = sets
+        self._above: list[str] = []  # names of the elements around the one being read
         self._open: list[Element] = []
-        self._depth = 0
+        self._n_names = 0
         self._weight = 0  # of the element being read
         self._n_silent = 0  # bytes since expat last saw anything whole
         self._parser = expat.ParserCreate()
@@ -113,26 +125,39 @@ class _Reader:
             return NoPaperError(BROKEN, f"{where}: {expat.ErrorString(error.code)}")
         except (ValueError, LookupError) as error:  # an encoding that is none, or of several bytes
             return NoPaperError(BROKEN, f"its encoding is not known: {error}")
-        if self._n_silent > MAX_RECORD_CHARACTERS:
-            return NoPaperError(TOO_LARGE, f"a tag or comment of more than {MAX_RECORD_CHARACTERS:,} bytes")
+        if self._n_silent > min(MAX_TAG_BYTES, MAX_RECORD_CHARACTERS):
+            return NoPaperError(TOO_LARGE, f"a tag or comment of more than {MAX_TAG_BYTES:,} bytes")
         return None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._n_silent = 0
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise NoPaperError(UNSAFE, f"elements nested more than {MAX_DEPTH} deep")
+        self._check_names(name, attributes)
         tag = name.rpartition(":")[2]
-        if self._open or tag in self._tags:
-            self._grow(_ELEMENT_WEIGHT + sum(len(key) + len(value) for key, value in attributes.items()))
+        if self._open or tag in self._tags or (self._above and self._above[-1] in self._sets):
+            self._grow(_ELEMENT_WEIGHT)
+            self._grow(sum(_ATTRIBUTE_WEIGHT + len(key) + len(value) for key, value in attributes.items()))
             element = Element(tag, attributes)
             if self._open:
                 self._open[-1].content.append(element)
             self._open.append(element)
+        self._above.append(tag)
+        if len(self._above) > MAX_DEPTH:
+            raise NoPaperError(UNSAFE, f"elements nested more than {MAX_DEPTH} deep")
+
+    def _check_names(self, name: str, attributes: dict[str, str]) -> None:
+        """Refuse a document with names without end."""
+        n_names = len(self._parser.intern)
+        if n_names == self._n_names:
+            return
+        self._n_names = n_names
+        if n_names > MAX_NAMES:
+            raise NoPaperError(UNSAFE, f"more than {MAX_NAMES:,} different names of elements and attributes")
+        if max(map(len, (name, *attributes))) > MAX_NAME_CHARACTERS:
+            raise NoPaperError(UNSAFE, f"a name of more than {MAX_NAME_CHARACTERS:,} characters")
 
     def _end(self, name: str) -> None:
         self._n_silent = 0
-        self._depth -= 1
+        self._above.pop()
         if self._open:
             element = self._open.pop()
             if not self._open:
