@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, replace_line
 
 if TYPE_CHECKING:
-    from qa_extractive.papers.preparing import Preparation
+    from qa_extractive.papers.preparing import Preparation, SkippedKind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="with .txt, .json, .jsonl, .xml (JATS, PubMed); also .gz, .zst",
+        help="with .txt, .json, .jsonl, .xml (JATS, PubMed), .nbib, .ris, .enw, .ciw; also .gz, .zst",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="F", help="CSV, TSV, JSONL or Parquet file to write"
@@ -50,8 +50,15 @@ def _print(done: Preparation, options: argparse.Namespace) -> None:
     print(f"skipped  {sum(kind.n for kind in done.skipped.values()):,}")
     for name, kind in done.skipped.items():
         print(f"  {kind.n:,} {name}")
-        for where, reason in kind.first:
-            print(fitted("    ", f"{where}: {reason}"))
-        if kind.n > len(kind.first):
-            print(f"    ... {f'see {options.errors}' if options.errors else 'list them with --errors F'}")
+        _print_first(kind, f"see {options.errors}" if options.errors else "list them with --errors F")
+    if done.foreign.n:
+        print(f"foreign  {done.foreign.n:,} taken, but not in English, which is all that the models read")
+        _print_first(done.foreign, "see the table")
     print(f"table    {options.output}")
+
+
+def _print_first(kind: SkippedKind, rest: str) -> None:
+    for where, reason in kind.first:
+        print(fitted("    ", f"{where}: {reason}"))
+    if kind.n > len(kind.first):
+        print(f"    ... {rest}")

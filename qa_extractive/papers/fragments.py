@@ -31,7 +31,8 @@ _TAG = re.compile(
 )
 _VALUE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
-_MAX_TAGS = 400_000
+_COMMON = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " "}
+_MAX_TAGS = 400_000  # also of entities
 _N_ESCAPED = 3  # how often a text may have been escaped on its way
 
 
@@ -54,9 +55,11 @@ def element_of(text: str) -> Element | None:
     """The tags in a text as elements in one named ``abstract``; None where there are none.
 
     Raises:
-        NoPaperError: There are tags without end.
+        NoPaperError: There are tags or entities without end.
     """
     text = _unescaped(text)
+    if text.count("<") > 2 * _MAX_TAGS:
+        raise NoPaperError(TOO_LARGE, f"a text with more than {_MAX_TAGS:,} tags")
     root = Element("abstract", {})
     stack, end, n_tags = [root], 0, 0
     for tag in _TAG.finditer(text):
@@ -97,5 +100,9 @@ def _unescaped(text: str) -> str:
     for _ in range(_N_ESCAPED):
         if "&" not in text:
             break
+        for entity, character in _COMMON.items():
+            text = text.replace(entity, character)
+        if text.count("&") > _MAX_TAGS:
+            raise NoPaperError(TOO_LARGE, f"a text with more than {_MAX_TAGS:,} entities")
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     return text

@@ -21,6 +21,7 @@ _DEGREES = frozenset(("o", "O", "\u00ba", "\u00b0", "\u2218", "\u25e6"))
 _TEN_MINUS = re.compile(r"(?:(?<=[^\d.,])|^)10([-\u2212\u2013])$")
 _BRACKETED_NUMBERS = re.compile(r"\[\s*\d[\d\s,;\u2013-]*\]")
 _N_ENDING = 8
+_LONG = 1000  # characters: more are no number and no symbol
 
 
 class Line:
@@ -185,7 +186,8 @@ def bracketed(text: str) -> str:
 
 
 def _in_brackets(text: str, simple: re.Pattern[str]) -> str:
-    return text if simple.fullmatch(text) or _is_closed(text) else f"({text})"
+    is_one = len(text) < _LONG and (simple.fullmatch(text) or _is_closed(text))
+    return text if is_one else f"({text})"
 
 
 def _is_closed(text: str) -> bool:

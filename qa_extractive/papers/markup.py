@@ -29,6 +29,7 @@ _SUPERSCRIPTS, _SUBSCRIPTS = frozenset(("sup", "superscript")), frozenset(("sub"
 _CITING = frozenset(("bibr", "fn", "table-fn", "aff", "corresp", "author-notes", ""))
 _SEPARATORS = " \t\n\u00a0\u2009,;\u2013\u2212-"
 _NUMBERS = re.compile(r"\d{1,3}(?:[\s,;\u2013-]+\d{1,3})*")
+_MAX_SPLIT = 4  # superscripts that one exponent may be split into
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -142,7 +143,7 @@ def _write_superscript(
         line.fraction(*fraction)
         return start + 3
     text, end = "", start
-    for part in content[start:]:
+    for part in content[start : start + _MAX_SPLIT]:
         if not isinstance(part, Element) or part.tag not in _SUPERSCRIPTS or not _goes_on(text):
             break
         if _cites(part) or (line.follows_citation and not "".join(_strings(part)).strip(_SEPARATORS)):

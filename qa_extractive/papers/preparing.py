@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,11 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive.errors import DataError
+from qa_extractive.papers.languages import is_foreign
 from qa_extractive.papers.reading import Outcome, Skipped, read_papers
 from qa_extractive.papers.records import COLUMNS
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, GrowingTable, ParquetContent, partial_path, text_content
 from qa_extractive.tables.parquet import require_pyarrow
+from qa_extractive.tables.text_files import os_reason
 from qa_extractive.tables.writing import RowWriter, checked_target, write_rows
 
 _ALL_COLUMNS = (*COLUMNS, "file", "record")
@@ -27,7 +30,7 @@ _N_SHOWN = 3
 
 @dataclass(slots=True)
 class SkippedKind:
-    """What was skipped for reasons of one kind.
+    """What was skipped, or taken with a warning, for reasons of one kind.
 
     Attributes:
         n: How many files and records.
@@ -36,6 +39,12 @@ class SkippedKind:
 
     n: int = 0
     first: list[tuple[str, str]] = field(default_factory=list)
+
+    def count(self, where: str, reason: str) -> None:
+        """Count one more."""
+        self.n += 1
+        if len(self.first) < _N_SHOWN:
+            self.first.append((where, reason))
 
 
 @dataclass(slots=True)
@@ -46,19 +55,18 @@ class Preparation:
         n_files: Files looked at.
         n_papers: Rows written.
         skipped: What was skipped, by kind.
+        foreign: Rows whose abstract, or body where there is none, is not in English.
     """
 
     n_files: int = 0
     n_papers: int = 0
     skipped: dict[str, SkippedKind] = field(default_factory=dict)
+    foreign: SkippedKind = field(default_factory=SkippedKind)
 
     def skip(self, name: str, skipped: Skipped) -> None:
         """Count what was skipped."""
-        kind = self.skipped.setdefault(skipped.kind, SkippedKind())
-        kind.n += 1
-        if len(kind.first) < _N_SHOWN:
-            where = name if skipped.record is None else f"{name}, record {skipped.record}"
-            kind.first.append((where, skipped.reason))
+        where = name if skipped.record is None else f"{name}, record {skipped.record}"
+        self.skipped.setdefault(skipped.kind, SkippedKind()).count(where, skipped.reason)
 
 
 def prepare(
@@ -76,8 +84,7 @@ def prepare(
     Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:
-        folder: With ``.txt``, ``.json``, ``.jsonl`` and ``.xml`` files (JATS, PubMed), each also ``.gz`` or
-            ``.zst``.
+        folder: With files of the formats that docs/PAPERS.md lists.
         output: The table; its extension names the format. It appears when all is read.
         errors: Table of what was skipped, or None.
         overwrite: Whether to replace a table that is there.
@@ -87,7 +94,7 @@ def prepare(
         DataError: The folder is none, no paper was found (what was skipped is listed nevertheless), or a
             table cannot be written.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 (a name that is too long is no folder either)
         raise DataError(f"{folder} is no folder: give one with papers")
     target = checked_target(output)
     listed = None if errors is None else checked_target(errors)
@@ -138,12 +145,13 @@ def _fill(
     on_file: Callable[[Preparation], object] | None,
 ) -> Preparation:
     done = Preparation()
-    part: list[dict[str, Any]] = []
-    n_characters = 0
+    part = _Part(table)
+    place = folder.resolve()  # below it no link is followed
     for path in _files(folder):
-        if path.resolve() in own:
+        relative = path.relative_to(folder)
+        if place / relative in own:
             continue
-        name = path.relative_to(folder).as_posix()
+        name = relative.as_posix()
         done.n_files += 1
         for outcome in _outcomes(path):
             if isinstance(outcome, Skipped):
@@ -154,16 +162,35 @@ def _fill(
                 continue
             number, paper = outcome
             done.n_papers += 1
-            part.append(paper.to_row() | {"file": name, "record": number})
-            n_characters += len(paper.abstract) + sum(len(section.text) for section in paper.sections)
-            if len(part) == _PART_ROWS or n_characters > _PART_CHARACTERS:
-                table.add(part)
-                part, n_characters = [], 0
+            if is_foreign(paper.abstract or " ".join(section.text for section in paper.sections[:3])):
+                done.foreign.count(f"{name}, record {number}", paper.abstract[:100] or paper.title[:100])
+            part.add(paper.to_row() | {"file": name, "record": number}, paper.n_characters)
         if on_file is not None:
             on_file(done)
-    if part:
-        table.add(part)
+    part.write()
     return done
+
+
+class _Part:
+    """Rows that are written together."""
+
+    def __init__(self, table: GrowingTable) -> None:
+        self._table = table
+        self._rows: list[dict[str, Any]] = []
+        self._n_characters = 0
+
+    def add(self, row: dict[str, Any], n_characters: int) -> None:
+        """Take a row; what there is is written first where it would become too large."""
+        if len(self._rows) == _PART_ROWS or self._n_characters + n_characters > _PART_CHARACTERS:
+            self.write()
+        self._rows.append(row)
+        self._n_characters += n_characters
+
+    def write(self) -> None:
+        """Write what there is."""
+        if self._rows:
+            self._table.add(self._rows)
+        self._rows, self._n_characters = [], 0
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -180,9 +207,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _outcomes(path: Path) -> Iterator[Outcome]:
-    if path.is_symlink():
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        yield Skipped(None, "unreadable", os_reason(error))
+        return
+    if stat.S_ISLNK(mode):
         yield Skipped(None, "a link", "links are not followed: copy the file")
-    elif path.is_dir():
+    elif stat.S_ISDIR(mode):
         yield Skipped(None, "unreadable", "a folder that cannot be opened")
     else:
         yield from read_papers(path)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from qa_extractive.papers.fragments import plain_text
 from qa_extractive.papers.records import (
+    LINE_WEIGHT,
     MAX_RECORD_CHARACTERS,
     TOO_LARGE,
     NoPaperError,
@@ -41,15 +42,15 @@ def abstract_records(lines: Iterable[str]) -> Iterator[str]:
         NoPaperError: A record is too large; those before it stand.
     """
     record: list[str] = []
-    number = n_characters = 0
+    number = weight = 0
     for line in lines:
         found = _START.match(line)
         if found and (not record or (int(found[1]) == number + 1 and _is_whole(record))):
             if record:
                 yield "".join(record)
-            record, number, n_characters = [], int(found[1]), 0
-        n_characters += len(line)
-        if n_characters > MAX_RECORD_CHARACTERS:
+            record, number, weight = [], int(found[1]), 0
+        weight += len(line) + LINE_WEIGHT
+        if weight > MAX_RECORD_CHARACTERS:
             raise NoPaperError(TOO_LARGE, f"a record of more than {MAX_RECORD_CHARACTERS:,} characters")
         if record or found:
             record.append(line)

@@ -9,7 +9,10 @@ from typing import Any, Final
 
 MAX_RECORD_CHARACTERS: Final = 50_000_000  # of a paper with its markup; also of a whole text or JSON file
 MAX_HEADING_CHARACTERS: Final = 5_000_000  # of all headings of a paper, each after those it lies under
+LINE_WEIGHT: Final = 64  # characters that a line counts for beside its text: what it takes in memory
 TOO_LARGE: Final = "too large"
+
+_AT_ONCE = 1_000_000  # characters
 
 _YEAR = re.compile(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)")
 # What data bases write where there is no title or no abstract.
@@ -77,6 +80,12 @@ class Paper:
         if not self.abstract and not any(section.text for section in self.sections):
             raise NoPaperError("no text", "neither an abstract nor a body")
 
+    @property
+    def n_characters(self) -> int:
+        """How much text it is, headings included."""
+        in_sections = sum(len(section.heading) + len(section.text) for section in self.sections)
+        return len(self.title) + len(self.abstract) + in_sections
+
     def to_row(self) -> dict[str, Any]:
         """Its values by column."""
         values = {name: getattr(self, name) for name in COLUMNS}
@@ -91,7 +100,15 @@ COLUMNS = ("title", "abstract", "sections", "pmid", "doi", "year", "journal", "a
 
 def one_line(text: str) -> str:
     """The text with single spaces for all white space."""
-    return " ".join(text.split())
+    if len(text) <= _AT_ONCE:
+        return " ".join(text.split())
+    parts = []
+    for start in range(0, len(text), _AT_ONCE):  # millions of words at once would fill the memory
+        part = text[start : start + _AT_ONCE]
+        line = " ".join(part.split())
+        starts_word = line and (part[0].isspace() or (start and text[start - 1].isspace()))
+        parts.append(f" {line}" if starts_word else line)
+    return "".join(parts).strip()
 
 
 def without_stand_in(text: str) -> str:

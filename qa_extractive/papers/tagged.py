@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qa_extractive.papers.fragments import plain_sections, plain_text
 from qa_extractive.papers.languages import english_first, english_texts
 from qa_extractive.papers.records import (
+    LINE_WEIGHT,
     MAX_RECORD_CHARACTERS,
     TOO_LARGE,
     NoPaperError,
@@ -115,16 +116,24 @@ _LABELLED = re.compile(r"\s*\[[A-Za-z]+\]$")  # of MEDLINE: "10.1/x [doi]"
 
 @dataclass(slots=True)
 class _Record:
-    fields: Fields = field(default_factory=dict)
+    lines: dict[str, list[list[str]]] = field(default_factory=dict)  # of each field, by tag
     tag: str = ""  # of the line before
-    n_characters: int = 0
+    weight: int = 0
+
+    def count(self, line: str) -> None:
+        self.weight += len(line) + LINE_WEIGHT
+        if self.weight > MAX_RECORD_CHARACTERS:
+            raise NoPaperError(TOO_LARGE, f"a record of more than {MAX_RECORD_CHARACTERS:,} characters")
 
     def add(self, tag: str, text: str) -> None:
         self.tag = tag
-        self.fields.setdefault(tag, []).append(text.strip())
+        self.lines.setdefault(tag, []).append([text.strip()])
 
     def go_on(self, text: str) -> None:
-        self.fields[self.tag][-1] += "\n" + text.strip()
+        self.lines[self.tag][-1].append(text.strip())
+
+    def fields(self) -> Fields:
+        return {tag: ["\n".join(lines) for lines in fields] for tag, fields in self.lines.items()}
 
 
 def tagged_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Fields]:
@@ -141,25 +150,23 @@ def tagged_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Fields]:
             continue
         found = dialect.line.fullmatch(line.rstrip()) if line[:1] not in (" ", "\t") else None
         tag = found[1] if found else ""
-        record.n_characters += len(line)
-        if record.n_characters > MAX_RECORD_CHARACTERS:
-            raise NoPaperError(TOO_LARGE, f"a record of more than {MAX_RECORD_CHARACTERS:,} characters")
+        record.count(line)
         begins = tag in dialect.starts or (bool(tag) and is_after_gap and dialect is MEDLINE)
-        if record.fields and (begins or (tag and tag == dialect.ends)) and not _goes_before(record, tag):
-            yield record.fields
+        if record.lines and (begins or (tag and tag == dialect.ends)) and not _goes_before(record, tag):
+            yield record.fields()
             record = _Record()
         if found and tag != dialect.ends:
             record.add(tag, found[2] or "")
         elif line.strip() and record.tag and not found:
             record.go_on(line)
         is_after_gap = not line.strip()
-    if record.fields:
-        yield record.fields
+    if record.lines:
+        yield record.fields()
 
 
 def _goes_before(record: _Record, tag: str) -> bool:
     """Whether what stands before a start belongs to that record: ``PMC`` before ``PMID``."""
-    return tag not in record.fields and record.fields.keys() <= {"PMC", "OWN"}
+    return tag not in record.lines and record.lines.keys() <= {"PMC", "OWN"}
 
 
 def table_records(lines: Iterable[str]) -> Iterator[Fields]:

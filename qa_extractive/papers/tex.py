@@ -13,8 +13,11 @@ from qa_extractive.papers.inline import Line, bracketed
 _MAX_DEPTH = 100
 _TOKEN = re.compile(r"\\([A-Za-z]+)\s*|\\(.)|([{}^_&])|%[^\n]*|(\s+)|(\d[\d.,]*(?<=\d)|.)", re.DOTALL)
 _DOCUMENT = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
-_WHOLE_DOCUMENT = re.compile(r"\\documentclass.*?\\end\s*\{document\}", re.DOTALL)
-_PREAMBLE = re.compile(r"\\(?:documentclass|usepackage|setlength)\s*(?:\[[^\]]*\])?(?:\s*\{[^{}]*\}){0,2}")
+_DOCUMENT_START = "\\documentclass"
+_DOCUMENT_END = re.compile(r"\\end\s{0,9}\{document\}")
+_PREAMBLE = re.compile(
+    r"\\(?:documentclass|usepackage|setlength)\s{0,9}(?:\[[^\]]{0,200}\])?(?:\s{0,9}\{[^{}]{0,200}\}){0,2}"
+)
 _FRACTIONS = frozenset(("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"))
 _BINOMIALS = frozenset(("binom", "dbinom", "tbinom"))
 _WITHOUT_ARGUMENT = frozenset(("begin", "end", "label", "tag", "hspace", "vspace", "color", "phantom"))
@@ -58,9 +61,11 @@ def text_of_tex(source: str) -> str:
 
 def without_documents(text: str) -> str:
     """Running text with each TeX document in it, as some publishers send formulas, replaced by its text."""
-    if "\\documentclass" not in text:
-        return text
-    return _WHOLE_DOCUMENT.sub(lambda found: f" {text_of_tex(found[0])} ", text)
+    parts, end = list[str](), 0
+    while (start := text.find(_DOCUMENT_START, end)) >= 0 and (last := _DOCUMENT_END.search(text, start)):
+        parts += [text[end:start], f" {text_of_tex(text[start : last.end()])} "]
+        end = last.end()
+    return "".join((*parts, text[end:]))
 
 
 class _Formula:
