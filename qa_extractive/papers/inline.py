@@ -11,7 +11,7 @@ import re
 
 SIGNS = "-+\u2212\u2013\u00b1"  # hyphen, plus, minus, en dash, plus or minus
 _SIGN = f"[{re.escape(SIGNS)}]"
-_OPERATORS = re.escape(SIGNS + "/*\u00d7\u00b7\u22c5=<>\u2264\u2265~|,;:")
+_OPERATORS = re.escape(SIGNS + "/*\u00d7\u00b7\u22c5=<>\u2264\u2265\u2192\u2190\u2208\u2260\u2248\u223c~|,;:")
 _SIMPLE_POWER = re.compile(rf"{_SIGN}?[^\s()^{re.escape(SIGNS)}/*\u00d7\u00b7=<>]+{_SIGN}?|{_SIGN}")
 _SIMPLE = re.compile(rf"{_SIGN}?(?:[^\s()^{_OPERATORS}]|(?<=\d)[.,](?=\d))+")
 _CHARGE = re.compile(rf"\d*{_SIGN}")

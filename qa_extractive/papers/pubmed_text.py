@@ -69,8 +69,8 @@ def paper_from_abstract_record(text: str) -> Paper:
     citation = _CITATION.match(blocks[0])
     ids = dict(_ID.findall(text))
     title, *others = blocks[1:] or [""]
-    authors = others[0] if others and _are_authors(others[0]) else ""
-    passages = [block for block in others if block is not authors and not _BESIDE.match(block)]
+    passages = [block for block in others if not _BESIDE.match(block)]
+    authors = passages.pop(0) if passages and _are_authors(passages[0]) else ""
     in_citation = _DOI_IN_CITATION.search(one_line(blocks[0]))
     return Paper(
         title=first_title([plain_text(title)]),
