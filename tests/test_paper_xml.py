@@ -131,7 +131,8 @@ def test_another_abstract_is_none(tmp_path: Path) -> None:
 
 def abstract(text: str, code: str = "", tag: str = "abstract") -> str:
     """An abstract, perhaps with its language."""
-    return f"<{tag}{f' xml:lang="{code}"' if code else ''}><p>{text}</p></{tag}>"
+    attribute = f' xml:lang="{code}"' if code else ""
+    return f"<{tag}{attribute}><p>{text}</p></{tag}>"
 
 
 @pytest.mark.parametrize(
@@ -204,11 +205,13 @@ def pubmed(article: str, citation: str = "") -> str:
 
 BOOK = (
     "<PubmedBookArticle><BookDocument><PMID>8</PMID>"
-    "<ArticleIdList><ArticleId IdType='doi'>10.9999/b</ArticleId></ArticleIdList><Book><BookTitle>Roofs</BookTitle><PubDate><Year>2019</Year></PubDate>"
+    "<ArticleIdList><ArticleId IdType='doi'>10.9999/b</ArticleId></ArticleIdList>"
+    "<Book><BookTitle>Roofs</BookTitle><PubDate><Year>2019</Year></PubDate>"
     "<AuthorList Type='editors'><Author><LastName>Roe</LastName></Author></AuthorList></Book>"
     "<ArticleTitle>{}</ArticleTitle><AuthorList Type='authors'>"
     "<Author><LastName>Green</LastName><ForeName>Anne</ForeName></Author></AuthorList>"
-    "<Abstract><AbstractText Label='KEY'>Moss held 10<sup>3</sup> l.</AbstractText></Abstract></BookDocument></PubmedBookArticle>"
+    "<Abstract><AbstractText Label='KEY'>Moss held 10<sup>3</sup> l.</AbstractText></Abstract>"
+    "</BookDocument></PubmedBookArticle>"
 )
 
 
