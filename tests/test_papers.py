@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -16,10 +17,10 @@ from qa_extractive.errors import DataError
 from qa_extractive.papers import preparing, reading, safe_xml
 from qa_extractive.papers.json_records import paper_from_json
 from qa_extractive.papers.plain import paper_from_text
-from qa_extractive.papers.preparing import prepare
+from qa_extractive.papers.preparing import Preparation, prepare
 from qa_extractive.papers.reading import Skipped, read_papers
 from qa_extractive.papers.records import NoPaperError, Paper, Section
-from qa_extractive.tables import read_rows
+from qa_extractive.tables import growing, read_rows
 
 JATS = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE article PUBLIC "-//NLM//DTD JATS (Z39.96) v1.2//EN" "https://example.org/JATS-archivearticle1.dtd">
@@ -436,6 +437,102 @@ def test_nothing_is_lost(folder: Path, tmp_path: Path) -> None:
     assert output.read_text() == "mine"
     assert [row.values["file"] for row in read_rows(errors)] == ["a.pdf"]
     assert {path.name for path in tmp_path.iterdir()} == {"papers", "t.csv", "empty", "errors.csv"}
+
+
+def test_two_runs_with_one_output(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, errors = tmp_path / "t.csv", tmp_path / "errors.csv"
+
+    def second(*more: str) -> str:
+        assert main(["prepare", str(folder), *more, "--overwrite"]) == 2
+        return capsys.readouterr().err
+
+    said = []
+
+    def meanwhile(done: Preparation) -> None:
+        said.append(second("--output", str(output)))
+        said.append(second("--output", str(tmp_path / "u.csv"), "--errors", str(errors)))
+
+    done = prepare(folder, output, errors=errors, on_file=meanwhile)
+    assert (done.n_papers, done.n_files) == (4, 9)
+    assert set(said) == {
+        f"error: another run is writing {path}: wait for it, or give another file\n"
+        for path in (output, errors)
+    }
+    assert len(list(read_rows(output))) == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"papers", "t.csv", "errors.csv"}
+
+
+def test_what_another_run_left_or_made_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    output, partial = tmp_path / "t.csv", tmp_path / "t.csv.partial"
+    partial.write_text("rows of a run that was stopped")
+    with pytest.raises(DataError, match=r"t\.csv\.partial is left of a run that was stopped: replace it"):
+        prepare(folder, output)
+    assert partial.read_text() == "rows of a run that was stopped"
+    partial.unlink()
+    with pytest.raises(DataError, match=r"t\.csv exists: replace it with --overwrite"):
+        prepare(folder, output, on_file=lambda done: output.write_text("mine") and None)
+    assert output.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"papers", "t.csv"}
+
+
+def test_a_full_disk_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    output = tmp_path / "t.csv"
+    for name in ("sync", "replace_file"):
+        with monkeypatch.context() as patch:
+            patch.setattr(growing, name, full)
+            assert main(["prepare", str(folder), "--output", str(output)]) == 2
+        assert capsys.readouterr().err == f"error: {output} cannot be written: No space left on device\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"papers"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are another matter there")
+def test_names_that_cannot_be_are_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    for place, output in [
+        (folder, tmp_path / ("x" * 300 + ".csv")),
+        (folder, tmp_path / ("x" * 250 + ".csv")),
+        (folder, tmp_path / "round"),
+        (folder, tmp_path / "round" / "t.csv"),
+        (folder, tmp_path / "none" / "t.csv"),
+        (tmp_path / ("x" * 300), tmp_path / "t.csv"),
+        (tmp_path / "round", tmp_path / "t.csv"),
+        (folder, tmp_path / "t.pdf"),
+    ]:
+        table = ["--output", str(output)]
+        listed = ["--output", str(tmp_path / "u.csv"), "--errors", str(output)]
+        for files in (table, listed) if place == folder else (table,):
+            assert main(["prepare", str(place), *files]) == 2
+            err = capsys.readouterr().err
+            assert err.startswith("error: ")
+            assert err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"papers", "round"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are another matter there")
+def test_a_folder_with_names_that_cannot_be(folder: Path, tmp_path: Path) -> None:
+    (folder / "round.txt").symlink_to(folder / "round.txt")
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("It fell.")
+    here = Path.cwd()
+    os.chdir(folder)
+    try:  # deeper than the system can name from the root
+        for _ in range(30):
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+        Path("a.txt").write_text("It fell.")
+    finally:
+        os.chdir(here)
+    done = prepare(folder, tmp_path / "t.jsonl")
+    assert done.n_papers == 5
+    assert done.skipped["a link"].n == 3
+    assert done.skipped["unreadable"].n == 2
+    assert "File name too long" in done.skipped["unreadable"].first[-1][1]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo") or os.name == "nt", reason="this system has no pipes")

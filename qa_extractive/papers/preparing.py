@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,10 @@ from qa_extractive.papers.reading import Outcome, Skipped, read_papers
 from qa_extractive.papers.records import COLUMNS
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, GrowingTable, ParquetContent, partial_path, text_content
+from qa_extractive.tables.locking import lock_path, locked
 from qa_extractive.tables.parquet import require_pyarrow
 from qa_extractive.tables.text_files import os_reason
-from qa_extractive.tables.writing import RowWriter, checked_target, write_rows
+from qa_extractive.tables.writing import RowWriter, checked_target, write_rows, writing
 
 _ALL_COLUMNS = (*COLUMNS, "file", "record")
 _ERROR_COLUMNS = ("file", "record", "kind", "reason")
@@ -91,31 +92,53 @@ def prepare(
         on_file: Called after each file.
 
     Raises:
-        DataError: The folder is none, no paper was found (what was skipped is listed nevertheless), or a
-            table cannot be written.
+        DataError: The folder is none, no paper was found (what was skipped is listed nevertheless), another
+            run writes one of the tables, or a table cannot be written.
     """
     if not os.path.isdir(folder):  # noqa: PTH112 (a name that is too long is no folder either)
         raise DataError(f"{folder} is no folder: give one with papers")
     target = checked_target(output)
     listed = None if errors is None else checked_target(errors)
-    for each in (target, listed):
-        if each is not None and each.exists() and not overwrite:
-            raise DataError(f"{each} exists: replace it with --overwrite")
     if listed == target:
         raise DataError(f"{errors} is the output itself: give the errors another file")
-    own = {each.resolve() for each in (target, partial_path(target), listed) if each is not None}
-    table = GrowingTable(target, _content(target))
-    table.start()
-    try:
-        with ExitStack() as stack:
-            writer = None if listed is None else stack.enter_context(write_rows(listed, _ERROR_COLUMNS))
-            done = _fill(folder, own, table, writer, on_file)
-        if not done.n_papers:
-            raise DataError(f"{folder} holds no paper that can be read: {_summary(done)}")
-        table.finish()
-    finally:
-        table.discard()
+    targets = [each for each in (target, listed) if each is not None]
+    with locked(targets):
+        for each in targets:
+            _check_free(each, overwrite=overwrite)
+        _check_not_begun(target, overwrite=overwrite)
+        table = GrowingTable(target, _content(target))
+        try:
+            table.start()
+            with ExitStack() as stack:
+                writer = None if listed is None else stack.enter_context(write_rows(listed, _ERROR_COLUMNS))
+                done = _fill(folder, _own_files(targets), table, writer, on_file)
+            if not done.n_papers:
+                raise DataError(f"{folder} holds no paper that can be read: {_summary(done)}")
+            _check_free(target, overwrite=overwrite)  # it may have appeared meanwhile
+            table.finish()
+        finally:
+            table.discard()
     return done
+
+
+def _check_free(target: Path, *, overwrite: bool) -> None:
+    """Raise DataError where a table that must not be lost is in the way."""
+    if target.exists() and not overwrite:
+        raise DataError(f"{target} exists: replace it with --overwrite")
+
+
+def _check_not_begun(target: Path, *, overwrite: bool) -> None:
+    """Raise DataError where rows of a run that was stopped would be lost."""
+    partial = partial_path(target)
+    with writing(target):  # a name that becomes too long
+        is_begun = partial.exists()
+    if is_begun and not overwrite:
+        raise DataError(f"{partial} is left of a run that was stopped: replace it with --overwrite")
+
+
+def _own_files(targets: Sequence[Path]) -> set[Path]:
+    """What is written here, which is no paper if it lies in the folder."""
+    return {own for target in targets for own in (target, partial_path(target), lock_path(target))}
 
 
 def _content(target: Path) -> Content:
@@ -200,7 +223,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """
     closed: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
-        links = [name for name in folders if Path(place, name).is_symlink()]
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in links)
         yield from (Path(place, name) for name in sorted(names + links) if name[0] != ".")
     yield from closed

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+"""The flag by which opening a link fails; none where there is no such flag (Windows)."""
+
+_READ_BYTES = 1 << 20
+
 
 def sync(file: IO[Any]) -> None:
     """Wait until what was written to a file is on the disk."""
@@ -16,8 +21,41 @@ def sync(file: IO[Any]) -> None:
 def replace_file(temporary: Path, target: Path) -> None:
     """Give a file that is on the disk its final name, at once or not at all."""
     temporary.replace(target)
+    _sync_folder(target.parent)
+
+
+def name_new_file(temporary: Path, target: Path) -> None:
+    """Give a file that is on the disk its final name, unless there is a file of that name with other content.
+
+    ``temporary`` may keep its name beside the new one: remove it. After a kill, call this again.
+
+    Raises:
+        FileExistsError: There is another file; both stay as they are.
+    """
+    try:
+        os.link(temporary, target)  # unlike renaming, it never replaces anything
+    except OSError as error:
+        if os.path.lexists(target):
+            if not _same_content(temporary, target):
+                raise FileExistsError(error.errno, "it appeared during the run", str(target)) from None
+        else:  # a file system without hard links
+            temporary.replace(target)
+    _sync_folder(target.parent)
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as first, other.open("rb") as second:
+        while block := first.read(_READ_BYTES):
+            if block != second.read(_READ_BYTES):
+                return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
     if os.name != "nt":  # there, a folder cannot be opened
-        descriptor = os.open(target.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -25,9 +63,14 @@ def replace_file(temporary: Path, target: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file whole or not at all; a link is replaced, not written through."""
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        sync(file)
-    replace_file(temporary, path)
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            sync(file)
+        replace_file(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

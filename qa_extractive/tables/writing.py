@@ -90,13 +90,29 @@ class _Writer(RowWriter, Protocol):
 
 def checked_target(path: Path) -> Path:
     """The file to write, links followed; DataError where there cannot be one."""
-    target = path.resolve()
-    require_compression(table_format(target).compression)
-    if target.is_dir():
-        raise DataError(f"{target} is a folder: give a file")
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent} is not a folder that exists: create it first")
+    with naming(path):
+        target = path.resolve()
+        require_compression(table_format(target).compression)
+        if target.is_dir():
+            raise DataError(f"{target} is a folder: give a file")
+        if not target.parent.is_dir():
+            raise DataError(f"{target.parent} is not a folder that exists: create it first")
+        if target.is_symlink():  # they were followed above
+            raise DataError(f"{path} is a link that leads back to itself: give a file")
+        if target.exists() and not target.is_file():
+            raise DataError(f"{target} is not a regular file: give another file")
     return target
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn what is wrong with the name of a file (too long, a loop of links) into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be used: {os_reason(error)}: give another file") from None
+    except RuntimeError:  # before Python 3.13
+        raise DataError(f"{path} leads through a link back to itself: give another file") from None
 
 
 @contextmanager
