@@ -63,6 +63,7 @@ def math(markup: str) -> str:
             "a dose of 7.^2 Then 4.1^b and 4.1*",
         ),
         ("1<sup>1</sup>/<sub>4</sub> h", "1 1/4 h"),
+        ("x\u0304<sup>2</sup>", "x\u0304^2"),
         (
             "(a+b)<sup>2</sup>, R<sup>2</sup>=0.7, p=3\u00d710<sup>-9</sup>",
             "(a+b)^2, R^2=0.7, p=3\u00d710^-9",
@@ -222,3 +223,16 @@ def test_tex_nested_without_end(source: str) -> None:
 )
 def test_tags_and_entities_in_text(text: str, plain: str) -> None:
     assert plain_text(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("30 kg/m&lt;sup&gt;2&lt;/sup&gt; and CO&lt;sub&gt;2&lt;/sub&gt;", "30 kg/m^2 and CO2"),
+        ("10&lt;sup&gt;-&lt;/sup&gt;&lt;sup&gt;4&lt;/sup&gt; M", "10^-4 M"),
+        ("p &amp;lt; 0.05 &amp;amp; more", "p < 0.05 & more"),
+        ("p &lt; 0.05 and q &gt; 3", "p < 0.05 and q > 3"),
+    ],
+)
+def test_tags_that_were_escaped(markup: str, text: str) -> None:
+    assert read(markup) == text

@@ -1,1 +1,1 @@
-"""Papers as they come (text, JSON, JATS and PubMed XML) -> a table. Standard library only."""
+"""Papers as they come (text, exports, JSON, JATS and PubMed XML) -> a table. Standard library only."""

@@ -8,6 +8,7 @@ none: ``Ca2+``, ``14C``, ``5th``, ``CD4+``. Lowered characters are written as th
 from __future__ import annotations
 
 import re
+from unicodedata import combining
 
 SIGNS = "-+\u2212\u2013\u00b1"  # hyphen, plus, minus, en dash, plus or minus
 _SIGN = f"[{re.escape(SIGNS)}]"
@@ -163,7 +164,7 @@ class Line:
             return True
         if base in ".,;:!?":
             return following.isupper() and not self._ending()[-2:-1].isdigit()
-        return not (base.isalnum() or base in ")]}|%\u2032'\u2019\u201d\"")
+        return not (base.isalnum() or combining(base) or base in ")]}|%\u2032'\u2019\u201d\"")
 
     def _ending(self) -> str:
         text = ""

@@ -9,6 +9,7 @@ from qa_extractive.papers import mathml
 from qa_extractive.papers.inline import SIGNS, Line
 from qa_extractive.papers.records import one_line
 from qa_extractive.papers.safe_xml import Element
+from qa_extractive.papers.tags import element_of, unescaped
 from qa_extractive.papers.tex import text_of_tex, without_documents
 
 # What is no running text.
@@ -65,11 +66,21 @@ def write_content(line: Line, content: Sequence[str | Element], hidden: frozense
         n_done = i + 1
         if isinstance(part, str):
             if not _parts_citations(line, content, i):
-                line.add(part)
+                _write_text(line, part)
         elif part.tag in _SUPERSCRIPTS:
             n_done = _write_superscript(line, content, i, hidden)
         elif part.tag not in LEFT_OUT and part.tag not in hidden:
             write_element(line, part, hidden)
+
+
+def _write_text(line: Line, text: str) -> None:
+    """Write text, in which tags and entities may stand as text: ``m&lt;sup&gt;2&lt;/sup&gt;``."""
+    if "<" not in text and "&" not in text:
+        line.add(text)
+    elif element := element_of(text):
+        write_content(line, element.content)
+    else:
+        line.add(unescaped(text))
 
 
 def write_element(line: Line, element: Element, hidden: frozenset[str] = _NOTHING) -> None:
