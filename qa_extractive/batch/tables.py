@@ -21,11 +21,12 @@ from qa_extractive.batch.parts import PART_ROWS, PartedRun, tidy
 from qa_extractive.batch.summary import Counts, Summary, Tally
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.errors import DataError
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import table_types
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, ParquetContent, text_content
-from qa_extractive.tables.parquet import require_pyarrow
 from qa_extractive.tables.reading import RowReader, read_rows
+from qa_extractive.tables.text_files import check_file
 
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
@@ -81,7 +82,7 @@ class BatchJob:
         if not reader.n_rows:
             raise DataError(f"{path} has no rows below its header: give at least one question")
         try:
-            columns = resolve_columns(reader.columns, names)
+            columns = resolve_columns(reader.columns, names, repeats=reader.repeats)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         return cls(reader, columns, output or default_output(path), destination, names)
@@ -89,10 +90,7 @@ class BatchJob:
 
 def open_destination(path: Path, output: Path | None, errors: Path | None, existing: Existing) -> Destination:
     """Where the answers to a table go; see ``BatchJob.open``. Only names and presence are looked at."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give a file")
-    if not path.exists():
-        raise DataError(f"{path} does not exist: check the path")
+    check_file(path)
     table_format(path)
     return Destination.open(path, output or default_output(path), errors, existing)
 
@@ -162,7 +160,7 @@ def answer_table(
         if on_start is not None:
             on_start(run.counts)
         tally = Tally(run.counts)
-        rows = job.reader.after(run.counts.n_rows)
+        rows = job.reader.after(run.counts.n_rows, job.columns.asked)
         with closing(answer_rows_ahead(predictor, rows, job.columns, RecentQuestions())) as batches:
             is_complete = _write(batches, run, sink, tally, _Rules(max_errors, on_batch, should_stop))
         if is_complete:
@@ -251,16 +249,15 @@ class _Sink:
 
     def _output_content(self, job: BatchJob) -> Content:
         if table_format(job.destination.output).kind != "parquet":
-            return text_content(
-                job.destination.output, [*self._kept.values(), *added_columns(self._with_candidates)]
-            )
+            columns = [*self._kept.values(), *added_columns(self._with_candidates)]
+            return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
         types = {self._kept[name]: kind for name, kind in table_types(job.reader).items()}
         return ParquetContent(types | answer_types(arrow, self._with_candidates))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":
-            return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS])
+            return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS], job.reader)
         arrow, _ = require_pyarrow()
         types = {self._kept_in_errors[name]: kind for name, kind in table_types(job.reader).items()}
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})

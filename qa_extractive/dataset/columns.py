@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
+from qa_extractive.tables.headers import NO_REPEATS, Repeats, fold
 from qa_extractive.tables.reading import Row
 
 # The usual names, lower case, in the order in which they are looked for.
@@ -67,12 +68,19 @@ class TableColumns:
     document: str | None = None
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The columns that a question is made of."""
+        return frozenset(name for name in (self.question, self.context, self.title) if name is not None)
+
+    @property
     def used(self) -> frozenset[str]:
         """The columns that play a part; what is left are further fields."""
         return frozenset(name for name in astuple(self) if name is not None)
 
 
-def resolve_columns(columns: Sequence[str], names: ColumnNames, *, need_answer: bool = False) -> TableColumns:
+def resolve_columns(
+    columns: Sequence[str], names: ColumnNames, *, need_answer: bool = False, repeats: Repeats = NO_REPEATS
+) -> TableColumns:
     """Find the columns, whatever the case of their names and the white space around them.
 
     A table with exactly the columns id, title, context, question and answers is SQuAD: its title is
@@ -82,16 +90,18 @@ def resolve_columns(columns: Sequence[str], names: ColumnNames, *, need_answer: 
         columns: The columns there are.
         names: Those the user named.
         need_answer: Whether a table without answers is an error.
+        repeats: Which columns share a name.
 
     Raises:
-        DataError: A named or needed column is missing; it lists the columns and gives the option.
+        DataError: A named or needed column is missing; it lists the columns and gives the option. Or several
+            columns of one name hold different things, and none was named by the user.
     """
-    found = {part: _find(columns, part, getattr(names, part)) for part in _USUAL}
+    found = {part: _find(columns, part, getattr(names, part), repeats) for part in _USUAL}
     for part in ("question", "context", "answer") if need_answer else ("question", "context"):
         if found[part] is None:
             raise _missing(columns, part, "no column for it by a usual name")
     title, document = found["title"], None
-    if names.title is None and {_folded(name) for name in columns} == _SQUAD_TABLE:
+    if names.title is None and {fold(name) for name in columns} == _SQUAD_TABLE:
         title, document = None, title
     return TableColumns(
         question=found["question"] or "",
@@ -104,21 +114,24 @@ def resolve_columns(columns: Sequence[str], names: ColumnNames, *, need_answer: 
     )
 
 
-def context_columns(columns: Sequence[str], names: ColumnNames) -> tuple[str, str | None, str | None]:
+def context_columns(
+    columns: Sequence[str], names: ColumnNames, repeats: Repeats = NO_REPEATS
+) -> tuple[str, str | None, str | None]:
     """The columns of the context, of the title and of the question of a table that may ask nothing.
 
     Args:
         columns: The columns there are.
         names: Those the user named. A title or question so named may be missing.
+        repeats: Which columns share a name.
 
     Raises:
-        DataError: There is no context, or the one named is missing.
+        DataError: There is no context, the one named is missing, or it is not clear which column it is.
     """
-    context = _by_name(columns, names.context) if names.context else _find(columns, "context", None)
+    context = _by_name(columns, names.context) if names.context else _find(columns, "context", None, repeats)
     if context is None:
         raise _missing(columns, "context", "no column for it")
     title, question = (
-        _find(columns, part, named if named and _by_name(columns, named) else None)
+        _find(columns, part, named if named and _by_name(columns, named) else None, repeats)
         for part, named in (("title", names.title), ("question", names.question))
     )
     return context, title, question
@@ -138,7 +151,7 @@ def question_from_row(row: Row, columns: TableColumns) -> Question:
     return Question(question=question, context=context, title=title)  # type: ignore[arg-type]  # checked there
 
 
-def _find(columns: Sequence[str], part: str, named: str | None) -> str | None:
+def _find(columns: Sequence[str], part: str, named: str | None, repeats: Repeats) -> str | None:
     if named is not None:
         if named in columns:
             return named
@@ -146,16 +159,20 @@ def _find(columns: Sequence[str], part: str, named: str | None) -> str | None:
         if match is None:
             raise _missing(columns, part, f"no column is named {named!r}")
         return match
-    return next(filter(None, (_by_name(columns, usual) for usual in _USUAL[part])), None)
+    open_to_choice = [name for name in columns if name not in repeats.shadowed]
+    found = next(filter(None, (_by_name(open_to_choice, usual) for usual in _USUAL[part])), None)
+    if found in repeats.contested:
+        same = [name for name in columns if name in repeats.contested and fold(name).startswith(fold(found))]
+        shown = ", ".join(map(repr, same[:_N_NAMES_SHOWN]))
+        raise DataError(
+            f"{part}: several columns are named {found!r} and differ (here {shown}): use --{part}-column NAME"
+        )
+    return found
 
 
 def _by_name(columns: Sequence[str], wanted: str) -> str | None:
-    same = [name for name in columns if _folded(name) == _folded(wanted)]
+    same = [name for name in columns if fold(name) == fold(wanted)]
     return wanted if wanted in same else next(iter(same), None)
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _missing(columns: Sequence[str], part: str, what: str) -> DataError:

@@ -62,8 +62,9 @@ class Labels:
         for row in reader:
             where = f"{path}, row {row.number}"
             name = _cell_text(row.values.get(ids))
-            if row.error is not None or not name or name in self._by_id:
-                raise DataError(f"{where}: {row.error or f'id {name!r} is empty or met before: correct it'}")
+            problem = row.error or row.short
+            if problem is not None or not name or name in self._by_id:
+                raise DataError(f"{where}: {problem or f'id {name!r} is empty or met before: correct it'}")
             self._by_id[name] = _label(row.values, answerable, reference, where)
 
     def join(self, examples: Sequence[Example], path: Path) -> tuple[Example, ...]:

@@ -141,7 +141,7 @@ def _table_outcomes(path: Path, table: Table, names: ColumnNames) -> Iterator[Ou
     if names == ColumnNames() and holds_examples(table.columns):
         return _attempts(table.rows, _saved_example)
     try:
-        found = resolve_columns(table.columns, names)
+        found = resolve_columns(table.columns, names, repeats=table.repeats)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return _attempts(table.rows, lambda row: _table_example(row, found, table.stem))
@@ -161,6 +161,8 @@ def _saved_example(row: Row) -> Example:
 
 def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
     question = question_from_row(row, columns)
+    if row.short is not None and any(row.values[name] is None for name in columns.used):
+        raise DataError(row.short)
     answers = given_answers(_cell(row, columns.answer))
     answerable = _truth(_cell(row, columns.answerable), columns.answerable)
     if answerable is None and columns.answer is not None:
