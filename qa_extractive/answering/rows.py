@@ -135,6 +135,8 @@ def _asked(row: Row, columns: TableColumns, check: Callable[[Question], None]) -
     where = "" if row.line is None else f"line {row.line}: "
     for part, column in (("question", columns.question), ("context", columns.context)):
         cell = row.values.get(column)
+        if cell is None and row.short is not None:
+            return RowError("unreadable row", f"{where}{row.short}")
         if cell is None or (isinstance(cell, str) and not cell.strip()):
             return RowError(f"empty {part}", f"{where}{part} is empty (column {column!r}): give text")
     kind = "not text"

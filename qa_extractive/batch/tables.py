@@ -132,8 +132,9 @@ def answer_table(
     """Answer a table; the output appears, or replaces the one there, when all is written.
 
     The output has every input column (one with the name of a column added here is kept as
-    ``input_<name>``), then ``ANSWER_COLUMNS``. A failed row has its ``error`` and nothing else of them;
-    an abstained one no offsets, no sentence and an empty answer. Probabilities are rounded to 4 digits.
+    ``input_<name>``), then ``ANSWER_COLUMNS``. A failed row has its ``error``, the ``status``
+    "failed" and nothing else of them; an abstained one no offsets, no sentence and an empty answer, and its
+    best span in ``best_span``. Probabilities are rounded to 4 digits.
     Until the output is whole, its rows are in ``<output>.partial``, part by part.
 
     Args:

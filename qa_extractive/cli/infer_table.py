@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.cli.infer import NO_ANSWER, predictor_of
 from qa_extractive.cli.stopping import StopSignals
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted
-from qa_extractive.cli.watching import Style, Watcher, log_event
+from qa_extractive.cli.watching import Style, Watcher, log_event, warnings_shown
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.records import Answer
 
@@ -30,6 +30,11 @@ _STOPPING = "finishing the part at hand; once more to stop at once"
 
 def answer_batch(options: argparse.Namespace) -> int:
     """Answer a table as the options say; the exit code."""
+    with warnings_shown(_style(options), is_quiet=options.quiet):
+        return _answer_batch_or_say(options)
+
+
+def _answer_batch_or_say(options: argparse.Namespace) -> int:
     if not options.log_json:
         return _answer_batch(options)
     try:

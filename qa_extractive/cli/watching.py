@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +28,30 @@ def log_event(event: str, **values: Any) -> None:
     """Print one JSON line on stderr."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     print(json.dumps({"time": now, "event": event, **values}), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def warnings_shown(style: Style, *, is_quiet: bool) -> Iterator[None]:
+    """Have what the package warns of as JSON lines where the rest is, and not at all where nothing is."""
+    logger = logging.getLogger("qa_extractive")
+    handler = _EventHandler()
+    level, propagates = logger.level, logger.propagate
+    if is_quiet:
+        logger.setLevel(logging.ERROR)
+    elif style == "json":
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagates
+
+
+class _EventHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        log_event("warning", message=record.getMessage())
 
 
 class Watcher:

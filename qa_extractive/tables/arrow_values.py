@@ -12,6 +12,7 @@ from typing import Any
 
 from qa_extractive.tables.arrow_import import require_pyarrow
 
+_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _TAKEN_AS_THEY_ARE = (str, bool, int, float, type(None))
 
 
@@ -61,7 +62,7 @@ def python_cells(column: Any) -> Iterator[tuple[Any, str | None]]:
 
 def plain_cells(column: Any) -> Iterator[tuple[Any, str | None]]:
     """Each cell of a column as a Python value, lists and dictionaries too, and why it cannot be used."""
-    is_exact = "time64[ns]" not in str(column.type)  # of which Python would drop the nanoseconds
+    is_exact = not any(kind in str(column.type) for kind in ("time32", "time64"))  # see ``_is_odd_time``
     for index, value in enumerate(_values(column)):
         if isinstance(value, UnicodeDecodeError):
             yield None, "its text is not UTF-8: correct it"
@@ -113,7 +114,7 @@ def _plain(arrow: ModuleType, cell: Any) -> Any:
     kind = cell.type
     if not cell.is_valid:
         return None
-    if arrow.types.is_time64(kind) and kind.unit == "ns" and cell.value % 1000:
+    if arrow.types.is_time(kind) and _is_odd_time(cell):
         return _time_text(arrow, cell)
     if not arrow.types.is_nested(kind):
         value = _value(cell)
@@ -126,6 +127,12 @@ def _plain(arrow: ModuleType, cell: Any) -> Any:
     if hasattr(cell, "values"):  # lists of all kinds
         return [_plain(arrow, each) for each in cell.values]
     return str(cell)  # a union
+
+
+def _is_odd_time(cell: Any) -> bool:
+    """Whether Python would make another time of a time of the day: not within the day, or of nanoseconds."""
+    unit = cell.type.unit
+    return not 0 <= cell.value < _DAY[unit] or (unit == "ns" and cell.value % 1000 != 0)
 
 
 def _text(arrow: ModuleType, cell: Any) -> Any:
@@ -154,5 +161,6 @@ def _time_text(arrow: ModuleType, cell: Any) -> str:
     except arrow.ArrowException:
         text = "out of range"
     if "out of range" in text:
-        return f"{cell.value} {getattr(kind, 'unit', 'day')} since 1970{' UTC' if zone else ''}"
+        since = "" if arrow.types.is_time(kind) else " since 1970 UTC" if zone else " since 1970"
+        return f"{cell.value} {getattr(kind, 'unit', 'days')}{since}"
     return text + zone

@@ -129,24 +129,24 @@ def _row(number: int, record: _Record, shape: CsvShape) -> Row:
     else:
         places = zip(header.columns, header.positions, strict=True)
         values.update((name, cells[index]) for name, index in places if index < len(cells))
-    problem = _problem(record, shape)
-    short = None if problem or len(cells) >= header.n_cells else _wrong_length(record, header.n_cells)
-    return Row(number, values, problem, record.line, short)
+    is_short, wrong = len(cells) < header.n_cells, _wrong_length(record, header.n_cells)
+    if _is_bad(record, shape):
+        return Row(number, values, f"line {record.line}: {wrong}", record.line)
+    return Row(number, values, None, record.line, wrong if is_short else None)
 
 
-def _problem(record: _Record, shape: CsvShape) -> str | None:
-    """What is wrong with the number of cells, if anything."""
-    n_cells, n_wanted = len(record.cells), shape.header.n_cells
-    if n_cells > n_wanted:
-        is_bad = any(cell.strip() for cell in record.cells[n_wanted:])
-    else:  # without a line end, the file may be cut short
-        is_bad = n_cells < n_wanted and not (shape.takes_short and record.is_ended)
-    return _wrong_length(record, n_wanted) if is_bad else None
+def _is_bad(record: _Record, shape: CsvShape) -> bool:
+    """Whether a row has too many cells, or too few to be sure what they are."""
+    n_wanted = shape.header.n_cells
+    if len(record.cells) > n_wanted:
+        return any(cell.strip() for cell in record.cells[n_wanted:])
+    is_whole = shape.takes_short and record.is_ended  # without a line end, the file may be cut short
+    return len(record.cells) < n_wanted and not is_whole
 
 
 def _wrong_length(record: _Record, n_wanted: int) -> str:
     return (
-        f"line {record.line}: {len(record.cells)} cells where the header has {n_wanted}: "
+        f"{len(record.cells)} cells where the header has {n_wanted}: "
         "put quotes around a cell that holds a delimiter, a quote or a line break"
     )
 

@@ -101,6 +101,8 @@ def settle(names: Sequence[str], contents: Contents) -> Header:
 
 def unique_names(names: Sequence[str]) -> Header:
     """The columns of a table whose content is not known: those of one name count as different."""
+    if len(set(names)) == len(names):
+        return Header(tuple(names), tuple(range(len(names))), len(names))
     there = range(len(names))
     return settle(names, replace(Contents.of(names), filled=set(there), digests=dict(enumerate(there))))
 

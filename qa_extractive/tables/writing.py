@@ -48,7 +48,8 @@ class RowWriter(Protocol):
 
         Args:
             values: A value by column; a column that is left out is None. None is an empty cell (null
-                in JSONL and Parquet). In a CSV or TSV, text is written as it is, anything else as JSON.
+                in JSONL and Parquet). In a CSV or TSV, text is written as it is, dates and times as text,
+                anything else as JSON.
 
         Raises:
             DataError: The file cannot be written, or a value belongs to no column.
@@ -232,6 +233,8 @@ def _cell_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     text = _json_text(value)
+    if text.startswith('"'):  # a date or the like, of which JSON has none
+        return str(json.loads(text))
     return "" if text == "null" else text
 
 
