@@ -82,7 +82,7 @@ def _lengths(sample: str, delimiter: str, *, is_whole: bool) -> list[int]:
     lines = io.StringIO(sample.replace("\0", " "), newline="")
     try:
         for cells in islice(csv.reader(lines, delimiter=delimiter), _SAMPLE_ROWS):
-            if not is_blank_line("".join(cells)) or len(cells) > 1:
+            if not lengths or len(cells) > 1 or not is_blank_line("".join(cells)):
                 lengths.append(_n_cells(cells, lengths[0] if lengths else len(cells)))
     except csv.Error:
         return []
