@@ -96,7 +96,7 @@ def test_a_repeated_column_that_adds_nothing_stops_no_run(header, row, question,
 @pytest.mark.parametrize("header", ["question,abstract,abstract", "question, Abstract,abstract"])
 def test_of_columns_that_differ_the_user_chooses(header, tmp_path):
     reader = table(tmp_path / "t.csv", f"{header}\nq,same,same\nq,one,two\n")
-    with pytest.raises(DataError, match="'abstract' and differ .here .* use --context-column NAME") as error:
+    with pytest.raises(DataError, match=r"'abstract' and differ .here .* use --context-column NAME") as error:
         BatchJob.open(tmp_path / "t.csv")
     assert "\n" not in str(error.value)
     for name, wanted in ((reader.columns[1], "one"), (reader.columns[2], "two")):
@@ -269,7 +269,7 @@ def test_windows_1252_is_read_with_one_line_of_notice(tmp_path, caplog):
 
 def test_windows_1252_deep_in_a_file(tmp_path):
     path = tmp_path / "t.csv.gz"
-    path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 500_000 + b"caf\xe9,3\n"))
+    path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 50_000 + b"caf\xe9,3\n"))
     *_, last = read_rows(path)
     assert last.values == {"a": "café", "b": "3"}
 
@@ -326,7 +326,7 @@ def test_the_output_is_written_as_the_input_was(content, output, start, tmp_path
 )
 def test_files_that_are_no_tables_get_a_useful_word(name, advice, tmp_path):
     (tmp_path / name).write_bytes(b"PK\x03\x04")
-    with pytest.raises(DataError, match="must end in .csv") as error:
+    with pytest.raises(DataError, match=r"must end in \.csv") as error:
         BatchJob.open(tmp_path / name)
     assert advice in str(error.value)
     assert "\n" not in str(error.value)
@@ -370,7 +370,7 @@ def _write_long(path, start, n_megabytes):
 def test_the_bound_counts_all_lines_of_a_row(text, tmp_path, monkeypatch):
     for module in ("csv_rows", "jsonl_rows"):
         monkeypatch.setattr(f"qa_extractive.tables.{module}.MAX_ROW_CHARACTERS", 50)
-    with pytest.raises(DataError, match="line .: .*more than 50 characters"):
+    with pytest.raises(DataError, match=r"line .: .*more than 50 characters"):
         table(tmp_path / ("t.jsonl" if text[0] == "{" else "t.csv"), text)
 
 

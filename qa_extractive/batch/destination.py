@@ -150,6 +150,7 @@ class Destination:
 
 
 def _checked(path: Path, target: Path) -> Path:
-    if target.exists() and target.samefile(path):
+    checked = checked_target(target)
+    if checked.exists() and checked.samefile(path):
         raise DataError(f"output {target} is the input itself: give another file")
-    return checked_target(target)
+    return checked

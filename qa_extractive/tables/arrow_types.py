@@ -73,6 +73,8 @@ def _from_python(values: list[Any], kind: Any, name: str) -> Any:
     arrow, _ = require_pyarrow()
     if kind == arrow.large_string():
         values = [as_text(replace_surrogates(value)) for value in values]
+    elif arrow.types.is_nested(kind):  # the names of its fields are without surrogates
+        values = [replace_surrogates(value) for value in values]
     try:
         try:
             return arrow.array(values, kind)

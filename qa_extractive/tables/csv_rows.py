@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from qa_extractive.errors import DataError
 from qa_extractive.tables.dialects import find_dialect, is_blank_line, sep_line_delimiter
@@ -102,8 +102,7 @@ def csv_rows(path: Path, shape: CsvShape) -> Iterator[Row]:
                 yield _row(number, record, shape)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     """The cells of a row or of the header.
 
     Attributes:
