@@ -362,3 +362,22 @@ def test_the_notice_goes_where_the_rest_goes(option, tmp_path):
     if option == "--log-json":
         events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
         assert events[0] == "warning"
+
+
+def test_large_cells_are_taken_one_by_one():
+    from qa_extractive.tables.arrow_values import python_cells
+
+    column = arrow.array(["x" * 20_000_000, "y" * 20_000_000])
+    cells = python_cells(column)
+    assert next(cells) == ("x" * 20_000_000, None)
+
+
+def test_memory_that_runs_out_in_a_command_is_one_line(tmp_path, monkeypatch, capsys):
+    from qa_extractive.cli import main
+
+    def full(*_args):
+        raise MemoryError
+
+    monkeypatch.setattr("qa_extractive.batch.tables.read_rows", full)
+    assert main(["infer", "--batch", str(_table(tmp_path / "t.parquet", {}))]) == 2
+    assert capsys.readouterr().err == "error: not enough memory: split long texts, or give smaller files\n"

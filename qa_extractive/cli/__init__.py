@@ -52,6 +52,9 @@ def _run(options: argparse.Namespace) -> int:
             )
             return EXIT_BAD_INPUT
         raise
+    except MemoryError:
+        print("error: not enough memory: split long texts, or give smaller files", file=sys.stderr)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

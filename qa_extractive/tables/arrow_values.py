@@ -6,13 +6,14 @@ UTF-8, two fields of one name: a cell that is only copied never meets Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 from qa_extractive.tables.arrow_import import require_pyarrow
 
 _DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_LARGE_BYTES = 1 << 25  # of a column of a batch
 _TAKEN_AS_THEY_ARE = (str, bool, int, float, type(None))
 
 
@@ -93,8 +94,10 @@ def _follow(one: Any, other: Any) -> bool:
     return not isinstance(one, ArrowValue) and not isinstance(other, ArrowValue)
 
 
-def _values(column: Any) -> list[Any]:
-    """Each cell as a Python value, or as what was raised instead."""
+def _values(column: Any) -> Iterable[Any]:
+    """Each cell as a Python value, or as what was raised instead; one by one where they are large."""
+    if column.nbytes > _LARGE_BYTES:
+        return map(_value, column)
     try:
         values: list[Any] = column.to_pylist()
     except Exception:  # pyarrow has no class for what Python cannot hold: five different ones were met
