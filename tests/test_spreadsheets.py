@@ -218,6 +218,7 @@ def _quote(cells):
         ("sep=^\na^b,c\n", ("a", "b,c")),
         ('"sep=;"\nx\n', ("sep=;",)),  # a name
         ("a;b;c\n1;2\n3;4\n", ("a", "b", "c")),  # empty cells left out
+        ("a;b\n1;x; y, z\n", ("a", "b")),  # quotes left out
     ],
 )
 def test_a_delimiter_is_not_found_where_there_is_none(text, columns, tmp_path):

@@ -66,13 +66,14 @@ def find_dialect(path: Path, encoding: Encoding, named: str) -> Dialect:
 def _fit(lengths: list[int]) -> float:
     """How well the rows fit the header, from 0 to 1; 0 where that is one cell.
 
-    A row with fewer cells counts half: spreadsheets leave out empty ones at the end.
+    A row with fewer or more cells, but two at least, counts half: spreadsheets leave out empty ones at the
+    end, people leave out quotes.
     """
     header, *rows = lengths or [0]
     if header < 2:
         return 0.0
-    n_short = sum(1 < n_cells < header for n_cells in rows)
-    return (rows.count(header) + n_short / 2) / len(rows) if rows else 1.0
+    n_off = sum(n_cells > 1 and n_cells != header for n_cells in rows)
+    return (rows.count(header) + n_off / 2) / len(rows) if rows else 1.0
 
 
 def _lengths(sample: str, delimiter: str, *, is_whole: bool) -> list[int]:
