@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from qa_extractive.records import Span
 
@@ -19,42 +20,46 @@ _STARTERS = (
     "Mean|Median|Mortality|Survival|Treatment|Levels?|Outcomes?|Background|Objectives?|Aims?|Purpose|Findings|"
     "Is|Are|Was|Were|Do|Does|Did|Can|What|Which|Who|How|Why|Where"
 )
-_STARTS_SENTENCE = re.compile(rf"(?:{_STARTERS})\b(?!\.\w)")
+_STARTS_SENTENCE = re.compile(rf"(?:{_STARTERS})\b(?!\.\w)|[A-Z][A-Za-z /&]{{2,40}}:")
 
-# Full stops ("." or several marks, perhaps with closing quotes and a citation) before white space; a citation
-# right after the full stop; a missing blank; blank lines and line breaks; full stops before labels in capitals.
+# Full stops ("." or several marks, perhaps with closing quotes and a citation) before white space; a
+# citation right after the full stop; a missing blank; line breaks; full stops before labels in capitals.
 _CITATIONS = r"(?:\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,9}\]|[⁰¹²³⁴-⁹](?:[⁰¹²³⁴-⁹⁻,]{0,20}))"
 _BOUNDARY = re.compile(
-    rf"(?<![.!?…。！？])[.!?…。！？]+[{_CLOSERS}]*{_CITATIONS}?(?=\s|$)"
+    rf"(?=[.!?…。！？\n])(?:(?<![.!?…。！？])[.!?…。！？]+[{_CLOSERS}]*{_CITATIONS}?(?=\s|$)"
     rf"|(?:(?<=[^\W\d_]{{3}})|(?<=[)\]”\"]))\.\d{{1,3}}(?:[,–-]\d{{1,3}}){{0,9}}(?=\s+[A-Z]|\s*$)"
     rf"|(?<=[a-z]{{2}})[.?!](?=(?:{_STARTERS})\s)"
-    r"|\n\s*\n|\n|[。！？][」』）”’]*|\.(?=[A-Z][A-Z /&]{2,40}:)"
+    r"|\n\s*\n|\n|[。！？][」』）”’]*|\.(?=[A-Z][A-Z /&]{2,40}:))"
 )
 
 # Abbreviations, lower case, without their last full stop.
 _NEVER_LAST = frozenset(["e.g", "i.e", "eg", "ie", "cf", "viz", "vs"])
 _BEFORE_NAMES = frozenset(
-    "dr drs mr mrs prof st mt approx appr ca var subsp ssp cv pv bv nov comb gen sect ser serov str staph strep "
-    "salm resp jr sr inc ltd co corp dept univ jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues "
-    "wed thu thur thurs fri v".split()
+    "dr drs mr mrs prof st mt approx ca var subsp ssp cv pv bv nov comb gen sect ser serov str staph "
+    "strep salm resp jr sr inc ltd co corp dept univ jan feb mar apr jun jul aug sep sept oct nov dec "
+    "mon tue tues wed thu thur thurs fri v".split()
 )
 _BEFORE_NUMBERS = frozenset(
-    "fig figs eq eqs eqn eqns ref refs tab vol vols no nos pp p sec chap suppl supp ver art ed eds".split()
+    "fig figs eq eqs eqn eqns ref refs tab vol vols no nos pp p sec chap suppl supp ver art ed eds vit deg "
+    "compd cpd".split()
 )
 _BEFORE_AMOUNTS = frozenset(
-    "al etc sp spp min max inj conc concn temp wt ht avg est diam incl excl esp sol susp dil equiv abs rel std "
-    "dev freq hr hrs yr yrs mo mos wk wks a c n q".split()
+    "al etc sp spp min max conc concn temp wt ht avg est diam incl excl esp sol susp dil equiv abs rel "
+    "std dev freq hr hrs yr yrs mo mos wk wks a c n q".split()
 )
 _UNITS_OF_TIME = frozenset("min sec hr hrs yr yrs mo mos wk wks".split())
 _ALWAYS_NUMBERED = frozenset(["no", "nos", "p", "pp", "ed", "eds", "ver", "art", "sec"])
 _CITED = re.compile(r"[\[\d]")
 _NUMBERING = re.compile(r"\d|[A-Z]{1,2}\d|[IVX]{1,5}\b")
-_LETTERED = re.compile(r"[A-HS]\b(?!['’])(?! [a-z])|(?:Fig|Table|Data|Material|File|Video|Appendix|Methods)")
+_LETTERED = re.compile(
+    r"(?:[B-HKS]\b|A\b(?! [a-z]))(?!['’])|(?:Fig|Table|Data|Material|File|Video|Appendix|Methods)"
+)
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.)+[^\W\d_]{1,3}")
 
 # A single capital before a full stop: the end after "vitamin C", "groups A and B"; else a name ("S. Typhi").
 _DESIGNATOR = re.compile(
-    r"\b(?:vitamins?|hepatitis|influenza|immunoglobulin|c[iy]closporine?|amphotericin|mitomycin|actinomycin|"
+    r"\b(?:vitamins?|vit\.|deg\.|degrees?|hepatitis|influenza|immunoglobulin|c[iy]closporine?|"
+    r"amphotericin|mitomycin|actinomycin|"
     r"proteins?|kinase|factors?|complex|troponin|cystatin|apolipoprotein|cathepsin|coenzyme|toxin|bisphenol|"
     r"ha?emophilia|angiotensin|phases?|class(?:es)?|grades?|stages?|types?|(?:sub)?groups?|arms?|cohorts?|panels?|"
     r"parts?|appendix|sections?|tables?|figures?|box|models?|levels?|clusters?|category|score|sites?|cent(?:er|re)s?|"
@@ -66,13 +71,15 @@ _DESIGNATOR = re.compile(
     re.IGNORECASE,
 )
 
-# Lower-case letters that begin a sentence: mRNA, p53, miR-21, α-synuclein, n-3, anti-TNF, von Hippel, p < 0.05.
+# Lower-case letters that begin a sentence: mRNA, p53, miR-21, α-synuclein, n-3, von Hippel, p < 0.05
 _SMALL_START = re.compile(
-    r"[a-z]{1,6}[A-Z]|[a-z]{1,8}-?\d|[a-z]{1,6}-[A-Z]|[a-zα-ωϕ]-[a-z]|[α-λν-ωϕ](?![a-zα-ω])|μ-"
+    r"[a-z]{1,6}[A-Z]|[a-z]{1,4}\)\s[A-Z]|[a-z]{1,8}-?\d|[a-z]{1,6}-[A-Z]|"
+    r"[a-zα-ωϕ]-[a-z]|[α-λν-ωϕ]{1,2}(?![a-zα-ω])|μ-"
     r"|[a-z](?:-values?)?\s?[=<>≤≥]|(?:von|van|de|di|da|del|della|du|den|ten|ter)\s(?:de[rn]?\s|la\s)?[A-Z]"
 )
 _UNIT = re.compile(
-    r"(?:[fpnµμmcdhk]{1,2}(?:M|L|Pa|Hz|Da|V|Gy|Sv|B|Eq|Osm|IU|U)|[mck]?m[23]|mmHg|kg/m|[mµμn]g/)(?!\w)"
+    r"(?:[fpnµμmcdhk]{1,2}(?:M|L|Pa|Hz|Da|V|Gy|Sv|B|Eq|Osm|IU|U)|[mck]?m[23]|mmHg|kg/m|[mµμn]g/|"
+    r"(?:min|mol|kg|cm|mm|[hsdgl])[-−][123])(?!\w)"
 )
 
 _LONE_ZERO = re.compile(r"(?<![\d.,])0$")
@@ -97,9 +104,10 @@ _ITEM = re.compile(r"(\(?)(\d{1,2})([.)])\s")
 _BULLETS = frozenset("•‣▪◦●·*–—-")
 _SURE_BULLETS = frozenset("•‣▪◦●")
 _HEADING = re.compile(
-    r"(?:\d[\d.]{0,6}\s)?(?:abstract|summary|introduction|background|(?:study )?(?:aims?|objectives?|purpose|design)|"
-    r"setting|participants|interventions?|(?:(?:patients|materials?|subjects) and )?methods?|results?|findings|"
-    r"discussion|conclusions?|interpretation|limitations|references|funding|key ?words|main outcome measures?)",
+    r"(?:\d[\d.]{0,6}\s)?(?:abstract|summary|introduction|background|(?:study )?(?:aims?|objectives?|"
+    r"purpose|design)|setting|participants|interventions?|(?:(?:patients|materials?|subjects) and )?methods?|"
+    r"results?|findings|discussion|conclusions?|interpretation|limitations|references|funding|key ?words|"
+    r"main outcome measures?)",
     re.IGNORECASE,
 )
 _OPEN_END = re.compile(
@@ -111,6 +119,7 @@ _FOLLOWING = re.compile(rf"\s*[{re.escape(_OPENERS)}]{{0,3}}(.{{0,32}})", re.DOT
 _CASED_START = re.compile(rf"[.!?][{_CLOSERS}]*\s+[A-Z]")
 _FIRST_WORD = re.compile(r"[\W\d_]*([^\W\d_]\S{0,20})")
 _LOOK_BACK = 48
+_MAX_ENUMERATOR = 12
 _MAX_HEADING = 250
 _MAX_ITEMS = 2000  # characters between the starts of two list items
 _N_KEPT = 256
@@ -161,6 +170,29 @@ def _is_uncased(text: str) -> bool:
     return _CASED_START.search(text) is None
 
 
+class _Stop(NamedTuple):
+    """A full stop before what can begin a sentence.
+
+    Attributes:
+        before: At most ``_LOOK_BACK`` characters before it, of its own sentence.
+        token: The last of them without white space, without opening brackets; may be empty.
+        mark: The full stop, with the closing brackets and the citation after it.
+        following: What follows, without white space and opening brackets; not empty.
+        is_bracketed: Whether a bracket opened in between.
+    """
+
+    before: str
+    token: str
+    mark: str
+    following: str
+    is_bracketed: bool
+
+    @property
+    def begins_plainly(self) -> bool:
+        """Whether a word follows that begins sentences and no names."""
+        return _STARTS_SENTENCE.match(self.following) is not None
+
+
 def _is_boundary(text: str, start: int, match: re.Match[str], uncased: bool) -> bool:
     mark = match.group()
     if mark[0] == "\n":
@@ -168,36 +200,37 @@ def _is_boundary(text: str, start: int, match: re.Match[str], uncased: bool) -> 
     if mark[0] in "。！？":
         return True
     rest = _FOLLOWING.match(text, match.end())
-    following = rest[1] if rest else ""
-    if not following:
+    if rest is None or not rest[1]:
         return True
-    if not _can_begin(following, uncased):
-        return mark[0] in "!?" and mark[-1] in "!?" and following[0].islower()
+    if not _can_begin(rest[1], uncased):
+        return mark[0] in "!?" and mark[-1] in "!?" and rest[1][0].islower()
     if mark[0] != "." or mark[:2] == "..":
         return True
-    return _ends_after_stop(text, start, match, following)
+    stop = match.start()
+    if stop - start <= _MAX_ENUMERATOR and _ENUMERATOR.fullmatch(text[start:stop].lstrip()):
+        return False
+    before = text[max(start, stop - _LOOK_BACK) : stop]
+    token = before.rsplit(None, 1)[-1].lstrip(_OPENERS) if before and not before[-1].isspace() else ""
+    is_bracketed = text[rest.start(1) - 1] in "(["
+    return _ends_after(_Stop(before, token, mark, rest[1], is_bracketed))
 
 
 def _can_begin(following: str, uncased: bool) -> bool:
     """Whether a sentence can begin so."""
     if following[0].islower():
         return uncased or (_SMALL_START.match(following) is not None and _UNIT.match(following) is None)
-    return following[0] not in ".,;:)]}%"
+    return following[0] not in ".,;:)]}"
 
 
-def _ends_after_stop(text: str, start: int, match: re.Match[str], following: str) -> bool:
-    """Whether a full stop before what can begin a sentence ends one."""
-    stop = match.start()
-    before = text[max(start, stop - _LOOK_BACK) : stop]
-    token = before.rsplit(None, 1)[-1].lstrip(_OPENERS) if before and not before[-1].isspace() else ""
-    if stop - start <= 12 and _ENUMERATOR.fullmatch(text[start:stop].lstrip()):
-        return False
-    if not token:
-        return not following[0].isdigit()  # "P = . 05"
-    if token[-1].isdigit():
-        return not _is_number_cut(before, following)
-    known = _after_abbreviation(before, token, following, match.group())
-    return True if known is None else known
+def _ends_after(stop: _Stop) -> bool:
+    """Whether a full stop ends a sentence."""
+    if not stop.token or stop.token[-1] in "<>=≤≥":
+        return not stop.following[0].isdigit()  # "P = . 05"
+    if stop.token[-1].isdigit():
+        return not _is_number_cut(stop.before, stop.following)
+    if len(stop.token) == 1 and stop.token.isupper():
+        return _ends_after_capital(stop)
+    return _ends_after_word(stop)
 
 
 def _is_number_cut(before: str, following: str) -> bool:
@@ -213,47 +246,47 @@ def _is_number_cut(before: str, following: str) -> bool:
     return bool(_STATISTIC.search(before) or _GOES_ON.match(following))
 
 
-def _after_abbreviation(before: str, token: str, following: str, mark: str) -> bool | None:
-    """Whether a sentence ends after an abbreviation; None where ``token`` is none."""
+def _ends_after_capital(stop: _Stop) -> bool:
+    """Whether a sentence ends after a single capital: "vitamin C." and not "Michael J. Fox", "S. Typhi"."""
+    if stop.begins_plainly or _DESIGNATOR.search(stop.before[:-1]):
+        return True
+    return not stop.following[0].isupper()
+
+
+def _ends_after_word(stop: _Stop) -> bool:
+    """Whether a sentence ends after a word or an abbreviation."""
+    token, following = stop.token, stop.following
     word = token.lower()
-    starts = _STARTS_SENTENCE.match(following) is not None
+    if token.isupper() and len(token) > 1 and not following[0].isdigit():
+        word = token  # MS, OCT and EG are no abbreviations of months and the like
     if word in _NEVER_LAST or token == "Ms":
         return False
-    if len(token) == 1 and token.isupper():
-        return _ends_after_capital(before, following, starts)
     is_dotted = "." in token and _DOTTED.fullmatch(token) is not None
     if word in _BEFORE_NAMES or (is_dotted and token[0].isupper()):
-        return starts
+        return stop.begins_plainly
     if word in _BEFORE_NUMBERS:
-        return not _CITED.search(mark) and not _is_numbered(word, following)
+        return not _CITED.search(stop.mark) and not _is_numbered(word, following)
     if not is_dotted and word not in _BEFORE_AMOUNTS:
-        return None
-    if mark[-1:] == ")":
-        return starts  # "(i.v.) Rats": the full stop is the abbreviation's alone
-    return _ends_before(before, word, is_dotted, following)
+        return True
+    if stop.mark[-1] == ")":
+        return stop.begins_plainly  # "(i.v.) Rats": the full stop is the abbreviation's alone
+    return not stop.is_bracketed and _ends_before(stop, word, is_dotted)
 
 
-def _ends_before(before: str, word: str, is_dotted: bool, following: str) -> bool:
+def _ends_before(stop: _Stop, word: str, is_dotted: bool) -> bool:
     """Whether a sentence ends after "etc.", "i.v.", "max." and their like, before what follows."""
-    first = following[0]
-    if first.isdigit():
-        return word in _UNITS_OF_TIME and before[: -len(word)].rstrip()[-1:].isdigit()
+    following = stop.following
+    if following[0].isdigit():
+        return word in _UNITS_OF_TIME and stop.before[: -len(word)].rstrip()[-1:].isdigit()
     if is_dotted or word in ("sp", "spp"):
-        return first.isupper() and (following[1:2].islower() or _STARTS_SENTENCE.match(following) is not None)
-    return not first.islower() or word == "etc"
+        return following[0].isupper() and (following[1:2].islower() or stop.begins_plainly)
+    return not following[0].islower() or word == "etc"
 
 
 def _is_numbered(word: str, following: str) -> bool:
     if word in _ALWAYS_NUMBERED:
         return following[0].isdigit()
     return (_NUMBERING.match(following) or _LETTERED.match(following)) is not None
-
-
-def _ends_after_capital(before: str, following: str, starts: bool) -> bool:
-    """Whether a sentence ends after a single capital: "vitamin C." and not "Michael J. Fox", "S. Typhi"."""
-    if starts or _DESIGNATOR.search(before[:-1]):
-        return True
-    return not following[0].isupper()
 
 
 def _ends_at_line(text: str, start: int, match: re.Match[str]) -> bool:
@@ -288,7 +321,9 @@ def _is_numbered_item(text: str, newline: int, item: re.Match[str]) -> bool:
     if number == 1:
         return text[max(0, newline - _LOOK_BACK) : newline].rstrip()[-1:] in "?:;."
     previous = f"{item[1]}{number - 1}{item[3]}"
-    return text.startswith(previous) or text.rfind("\n" + previous, max(0, newline - _MAX_ITEMS), newline) >= 0
+    return (
+        text.startswith(previous) or text.rfind("\n" + previous, max(0, newline - _MAX_ITEMS), newline) >= 0
+    )
 
 
 def _is_heading(text: str, start: int, line: str, following: str) -> bool:
