@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
+from qa_extractive.dataset.annotated import is_annotated
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
 from qa_extractive.tables.headers import NO_REPEATS, Repeats, fold
@@ -19,6 +20,9 @@ _USUAL = {
     "id": ("id",),
     "answerable": ("answerable",),
 }
+# Those that no option names.
+_IMPOSSIBLE = ("is_impossible", "impossible", "unanswerable")
+_START, _END = ("answer_start",), ("answer_end",)
 # The columns of SQuAD as the Hugging Face hub has it, where ``title`` names a document.
 _SQUAD_TABLE = {"id", "title", "context", "question", "answers"}
 _N_NAMES_SHOWN = 30
@@ -57,6 +61,10 @@ class TableColumns:
         id: Of the id.
         answerable: Of whether the context answers the question.
         document: Of the document's id; only in SQuAD's own layout, where the column ``title`` holds it.
+        impossible: Of whether the context does not answer the question, as SQuAD 2.0 says it.
+        start: Of where the answer starts.
+        end: Of where it ends.
+        is_annotated: Whether an annotation tool wrote it: a row without an answer is not labelled yet.
     """
 
     question: str
@@ -66,6 +74,10 @@ class TableColumns:
     id: str | None = None
     answerable: str | None = None
     document: str | None = None
+    impossible: str | None = None
+    start: str | None = None
+    end: str | None = None
+    is_annotated: bool = False
 
     @property
     def asked(self) -> frozenset[str]:
@@ -75,7 +87,12 @@ class TableColumns:
     @property
     def used(self) -> frozenset[str]:
         """The columns that play a part; what is left are further fields."""
-        return frozenset(name for name in astuple(self) if name is not None)
+        return frozenset(name for name in astuple(self) if isinstance(name, str))
+
+    @property
+    def if_silent(self) -> bool | None:
+        """What a row without an answer says that says nothing else: that there is none, or nothing."""
+        return None if self.answer is None or self.is_annotated or self.impossible else False
 
 
 def resolve_columns(
@@ -111,6 +128,10 @@ def resolve_columns(
         id=found["id"],
         answerable=found["answerable"],
         document=document,
+        impossible=_first(columns, _IMPOSSIBLE),
+        start=_first(columns, _START),
+        end=_first(columns, _END),
+        is_annotated=is_annotated(columns),
     )
 
 
@@ -160,7 +181,7 @@ def _find(columns: Sequence[str], part: str, named: str | None, repeats: Repeats
             raise _missing(columns, part, f"no column is named {named!r}")
         return match
     open_to_choice = [name for name in columns if name not in repeats.shadowed]
-    found = next(filter(None, (_by_name(open_to_choice, usual) for usual in _USUAL[part])), None)
+    found = _first(open_to_choice, _USUAL[part])
     if found in repeats.contested:
         same = [name for name in columns if name in repeats.contested and fold(name).startswith(fold(found))]
         shown = ", ".join(map(repr, same[:_N_NAMES_SHOWN]))
@@ -168,6 +189,11 @@ def _find(columns: Sequence[str], part: str, named: str | None, repeats: Repeats
             f"{part}: several columns are named {found!r} and differ (here {shown}): use --{part}-column NAME"
         )
     return found
+
+
+def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first of some names that is a column, as spelled there."""
+    return next(filter(None, (_by_name(columns, name) for name in names)), None)
 
 
 def _by_name(columns: Sequence[str], wanted: str) -> str | None:
