@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from qa_extractive.dataset.annotated import is_annotated
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
 from qa_extractive.tables.headers import NO_REPEATS, Repeats, fold
@@ -131,7 +130,6 @@ def resolve_columns(
         impossible=_first(columns, _IMPOSSIBLE),
         start=_first(columns, _START),
         end=_first(columns, _END),
-        is_annotated=is_annotated(columns),
     )
 
 

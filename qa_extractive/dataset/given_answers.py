@@ -144,7 +144,7 @@ def _is_span(item: object) -> bool:
     """Whether it gives a start and an end: by name, or as [start, end, label]."""
     if isinstance(item, Mapping):
         return all(_is_whole(_named(item, names)) for names in (_STARTS, _ENDS))
-    return isinstance(item, list | tuple) and len(item) == 3 and all(map(_is_whole, item[:2]))  # noqa: PLR2004
+    return isinstance(item, list | tuple) and len(item) == 3 and all(map(_is_whole, item[:2]))
 
 
 def _is_whole(value: object) -> bool:
@@ -170,6 +170,8 @@ def _from_columns(value: Mapping[Any, Any], context: str) -> tuple[GivenAnswer, 
             return ()
         raise DataError(f"an answer has no 'text' but {_short(', '.join(map(str, value)))}: give its text")
     texts = _as_list(value["text"]) if "text" in value else _cut(context, starts, ends)
+    if not texts and value.get("text") is None:
+        texts = [None] * len(starts)
     starts, ends = starts or [None] * len(texts), ends or [None] * len(texts)
     if len(starts) != len(texts):
         raise DataError(f"{len(texts)} answer texts but {len(starts)} answer_start: give one for each")
@@ -213,7 +215,7 @@ def _numbers(cell: object, name: str) -> list[int]:
             cell = json.loads(cell)
         except (ValueError, RecursionError):
             raise DataError(
-                f"{name} {_short(cell)} is no list of numbers: give the character, from 0"
+                f"{name} {cell!r:.40} is no list of numbers: give the character, from 0"
             ) from None
     items = [cell] if not isinstance(cell, list | tuple) else cell
     return [_whole(item, name) for item in items if item is not None and str(item).strip() != ""]

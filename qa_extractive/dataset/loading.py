@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.dataset.annotated import accepted_rows, is_prodigy, is_tasks, labelled_spans, rows_of_tasks
+from qa_extractive.dataset.annotated import (
+    accepted_rows,
+    is_annotated,
+    is_prodigy,
+    is_tasks,
+    labelled_spans,
+    rows_of_tasks,
+)
 from qa_extractive.dataset.answerable import answerability, truth
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
 from qa_extractive.dataset.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
@@ -142,12 +149,14 @@ def _json_outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
 def _table_outcomes(path: Path, table: Table, names: ColumnNames) -> Iterator[Outcome]:
     if names == ColumnNames() and holds_examples(table.columns):
         return _attempts(table.rows, _saved_example)
+    annotated = is_annotated(table.columns)
     if is_tasks(table.columns):
         table = _flat_tasks(table)
     elif is_prodigy(table.columns):
         table = replace(table, rows=accepted_rows(table.rows))
     try:
         found = resolve_columns(table.columns, names, repeats=table.repeats)
+        found = replace(found, is_annotated=annotated)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return _attempts(table.rows, lambda row: _table_example(row, found, table.stem))

@@ -1,7 +1,7 @@
 """Where an answer stands in its context, by an offset in whatever unit its tool counts.
 
-Python, and this package, count code points. Browsers, and the annotation tools in them, count UTF-16 units, in
-which most emoji are two; others count bytes of UTF-8, or line breaks of two characters as one.
+Python, and this package, count code points. Browsers, and the annotation tools in them, count UTF-16 units,
+in which most emoji are two; others count bytes of UTF-8, or line breaks of two characters as one.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _UNITS = (_as_it_is, _encoded("utf-16-le", 2), _encoded("utf-8", 1), _breaks_as_
 
 
 def _same(piece: str, text: str) -> bool:
-    """Whether two texts differ in white space alone; tools write line breaks as ``\\n``."""
+    """Whether two texts differ in white space alone; some tools write a line break as backslash and n."""
     return piece.strip() != "" and _WHITE_SPACE.sub(" ", piece).strip() == _WHITE_SPACE.sub(" ", text).strip()
 
 

@@ -45,8 +45,9 @@ def squad_examples(value: Mapping[str, Any], source: str) -> Iterator[Outcome]:
 
     ``document`` is the article's title, which is never a ``Question.title``. A question is unanswerable
     if it is marked ``is_impossible``, or has no answers in a file of version 2 (one of version 1: not
-    known). Without answers and with ``is_impossible`` false it was not labelled yet: not known. Every answer's offset is checked; one that is wrong makes its question a DataError. Further
-    keys of a question go to ``fields``; ``plausible_answers``, which are wrong answers, do not.
+    known). Without answers and with ``is_impossible`` false it was not labelled yet: not known. Every
+    answer's offset is checked; one that is wrong makes its question a DataError. Further keys of a question
+    go to ``fields``; ``plausible_answers``, which are wrong answers, do not.
 
     Args:
         value: The file's JSON value.
