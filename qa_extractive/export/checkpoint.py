@@ -24,7 +24,10 @@ from qa_extractive.model import SpanReader, SpanReaderConfig, loading_reason, sa
 from qa_extractive.windows import TOKENIZER_FILE
 
 _ADAPTER_FILE = "adapter_config.json"
-_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet")
+_PADDED_POSITIONS = frozenset(
+    "roberta xlm-roberta xlm-roberta-xl roberta-prelayernorm xmod camembert longformer mpnet data2vec-text "
+    "ibert".split()
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +107,7 @@ def _load_question_answering(name: str, folder: Path | None, allow_pickle: bool)
         raise ModelError(f"{folder} is an adapter: merge it into its model and give that")
     model = _question_answering_model(name, allow_pickle)
     tokenizer = fast_tokenizer(name)
+    _check_vocabulary(name, model, tokenizer.backend_tokenizer)
     return Checkpoint(
         name=folder.resolve().name if folder else name,
         folder=folder,
@@ -128,6 +132,17 @@ def _question_answering_model(name: str, allow_pickle: bool) -> PreTrainedModel:
         missing = sorted(report["missing_keys"])[0]
         raise ModelError(f"{name} is no question-answering checkpoint: it lacks {missing}; train it first")
     return model
+
+
+def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+    """Raise ModelError where the tokenizer gives tokens that the model has no vectors for."""
+    n_known = int(model.get_input_embeddings().weight.shape[0])
+    token, largest = max(tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda item: item[1])
+    if largest >= n_known:
+        raise ModelError(
+            f"{name}: its tokenizer gives ids up to {largest} ({token[:40]!r}), but the model has {n_known} "
+            "word embeddings: give it the tokenizer that it was trained with, or resize its embeddings"
+        )
 
 
 def fast_tokenizer(name: str) -> PreTrainedTokenizerFast:
