@@ -129,11 +129,11 @@ def test_failed_rows_do_not_stop_the_others(infer, tmp_path):
     assert code == 1
     assert len(found) == 24
     assert assert_verbatim(found) == 21
-    assert [i for i, values in enumerate(found) if values["error"]] == [1, 2, 3]
+    assert [i for i, values in enumerate(found) if values["error"]] == [1, 3]
     assert "question is empty" in found[1]["error"]
-    assert "context is empty" in found[2]["error"]
+    assert (found[2]["answer"], found[2]["answerable"], found[2]["error"]) == ("", "0.0", "")
     assert "exceeds 32" in found[3]["error"]
-    assert "failed        3" in out
+    assert "failed        2" in out
     assert "row 4: line 5: question of" in out
 
 
@@ -387,7 +387,6 @@ def test_models_and_settings_that_cannot_be_used(refused, tmp_path):
         (("--question", "q", "--context", "c", "--title-column", "t"), "--title-column goes with --batch"),
         (("--question", "q"), "--question needs --context"),
         (("--question", " ", "--context", "c"), "question is empty"),
-        (("--question", "q", "--context", " \n"), "context is empty"),
         (("--question", "why " * 60, "--context", "c"), "exceeds 32"),
     ],
 )
@@ -457,11 +456,20 @@ def test_the_context_from_standard_input(infer, monkeypatch):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "context is empty"), ("The µ".encode("latin-1"), "byte 4: not UTF-8"), (PNG, "not UTF-8")],
+    [("The µ".encode("latin-1"), "byte 4: not UTF-8"), (PNG, "not UTF-8")],
 )
 def test_standard_input_that_cannot_be_used(refused, monkeypatch, data, message):
     feed(monkeypatch, data)
     assert message in refused("--question", QUESTION, "--context", "-")
+
+
+@pytest.mark.parametrize("context", ["", " \n", "-"])
+def test_an_empty_context_is_an_abstention_with_a_note(infer, monkeypatch, context):
+    feed(monkeypatch, b"")
+    code, out, err = infer("--question", QUESTION, "--context", context, "--threshold", "0", "--json")
+    values = json.loads(out)
+    assert (code, values["abstained"], values["answerable"], values["candidates"]) == (0, True, 0.0, [])
+    assert "note: the context is empty" in err
 
 
 # ---------------------------------------------------------------- the script itself

@@ -68,8 +68,8 @@ def table(path, n=N_ROWS):
     """Rows of which some fail."""
     with write_rows(path, ["id", "question", "context"]) as writer:
         for i in range(n):
-            context = "" if i % 5 == 4 else f"word{i} and, «more»\n"
-            writer.write({"id": f"{i:03}", "question": "what?", "context": context})
+            question, context = "" if i % 5 == 4 else "what?", f"word{i} and, «more»\n"
+            writer.write({"id": f"{i:03}", "question": question, "context": context})
     return path
 
 
@@ -425,7 +425,7 @@ def test_failed_rows_are_written_apart(tmp_path):
 def test_too_many_failed_rows_stop_the_run(tmp_path):
     path, output = table(tmp_path / "t.csv", 200), tmp_path / "o.csv"
     with pytest.raises(
-        DataError, match=r"more than 3 of the first 20 rows failed \(4 empty context; row 5: "
+        DataError, match=r"more than 3 of the first 20 rows failed \(4 empty question; row 5: "
     ):
         answer(path, output, max_errors=3)
     summary = answer(path, output, existing="resume", max_errors=40)
@@ -511,7 +511,7 @@ def test_json_lines_for_machines(infer, tmp_path, monkeypatch):
     assert events[0]["rows"] == 60
     assert events[1].keys() >= {"rows", "of", "rows_per_s", "seconds_left", "abstained_share", "time"}
     assert events[1]["abstained_share"] > 0.5
-    assert events[-1]["failed"] == {"empty context": 12}
+    assert events[-1]["failed"] == {"empty question": 12}
     code, out, err = infer("--batch", path, "--log-json")
     assert (code, out) == (2, "")
     assert json.loads(err)["event"] == "error"
@@ -522,7 +522,7 @@ def test_errors_and_their_limit(infer, tmp_path):
     path = table(tmp_path / "t.csv")
     code, out, _ = infer("--batch", path, "--errors", tmp_path / "e.csv")
     assert code == 1
-    assert "  6 empty context\n" in out
+    assert "  6 empty question\n" in out
     assert read_rows(tmp_path / "e.csv").n_rows == 6
     code, _, err = infer("--batch", path, "--overwrite", "--max-errors", "2")
     assert code == 2

@@ -134,7 +134,7 @@ def _answer_one(options: argparse.Namespace) -> int:
         raise DataError("--question needs --context: give the paper's text, or - for standard input")
     context = _standard_input() if options.context == "-" else options.context
     if not context.strip():
-        raise DataError("the context is empty: give the paper's text")
+        print("note: the context is empty, so it holds no answer", file=sys.stderr)
     question = Question(options.question, context, options.title)
     predictor = predictor_of(options)
     predictor.check(question)

@@ -7,6 +7,7 @@ all of them a text without a span is one that nobody labelled, unless a choice s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qa_extractive.dataset.given_answers import holds_spans
@@ -42,14 +43,14 @@ def rows_of_tasks(rows: Iterable[Row]) -> Iterator[Row]:
     Annotations that were cancelled do not count.
     """
     for row in rows:
-        yield row if row.error is not None else Row(row.number, _flat(row.values), row.error, row.line)
+        yield row if row.error is not None else replace(row, values=_flat(row.values))
 
 
 def accepted_rows(rows: Iterable[Row]) -> Iterator[Row]:
     """The rows of Prodigy: spans that were not accepted are no answers."""
     for row in rows:
         spans = row.values.get("spans") if row.values.get(ANSWER) == "accept" else None
-        yield row if row.error is not None else Row(row.number, row.values | {ANSWER: spans}, None, row.line)
+        yield row if row.error is not None else replace(row, values=row.values | {ANSWER: spans})
 
 
 def labelled_spans(values: Mapping[str, Any], used: frozenset[str], *, in_any: bool) -> Any:

@@ -157,13 +157,17 @@ def context_columns(
 
 
 def question_from_row(row: Row, columns: TableColumns) -> Question:
-    """The question of a row; a blank title is none. DataError for a bad row or a missing cell."""
+    """The question of a row; a blank title is none, and no context an empty one.
+
+    Raises:
+        DataError: The row is bad, it has no question, or a cell is no text.
+    """
     if row.error is not None:
         raise DataError(row.error)
     question, context = row.values.get(columns.question), row.values.get(columns.context)
-    for name, cell in ((columns.question, question), (columns.context, context)):
-        if cell is None:
-            raise DataError(f"column {name!r} has no value: give text")
+    if question is None:
+        raise DataError(f"column {columns.question!r} has no value: give text")
+    context = "" if context is None else context
     title = None if columns.title is None else row.values.get(columns.title)
     if isinstance(title, str) and not title.strip():
         title = None
