@@ -171,7 +171,7 @@ def question_from_row(row: Row, columns: TableColumns) -> Question:
     title = None if columns.title is None else row.values.get(columns.title)
     if isinstance(title, str) and not title.strip():
         title = None
-    return Question(question=question, context=context, title=title)  # type: ignore[arg-type]  # checked there
+    return Question(question=question, context=context, title=title)
 
 
 def _find(columns: Sequence[str], part: str, named: str | None, repeats: Repeats) -> str | None:
