@@ -443,7 +443,7 @@ def test_the_api_key(serve: Callable[..., Any], predictor: Predictor) -> None:
     for path in ("/", "/health/ready", "/v2/health/live", "/openapi.json"):
         assert requests.get(served.url + path, timeout=TIMEOUT).status_code == 200
     paths = requests.get(served.url + "/openapi.json", timeout=TIMEOUT).json()["paths"]
-    assert paths["/v1/answer"]["post"]["security"] == [{"key": []}]
+    assert paths["/v1/answer"]["post"]["security"] == [{"key": []}, {"header": []}]
 
 
 def test_other_origins_may_call_only_if_allowed(
