@@ -59,30 +59,28 @@ class Bounded:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The body; None if the caller left."""
         self._check_declared(scope)
-        held = bytearray()
-        try:
-            is_whole = await asyncio.wait_for(self._read(receive, held), self._settings.read_timeout_s)
-        finally:
-            self._n_held -= len(held)
-        return bytes(held) if is_whole else None
+        return await asyncio.wait_for(self._read(receive), self._settings.read_timeout_s)
 
     def _check_declared(self, scope: Scope) -> None:
         declared = header(scope, b"content-length") or b""
         if declared.isdigit() and int(declared) > self._settings.max_body_bytes:
             self._refuse_size()
 
-    async def _read(self, receive: Receive, held: bytearray) -> bool:
-        """Put the body into ``held``; False if the caller left."""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return False
-            part = message.get("body", b"")
-            held += part
-            self._n_held += len(part)
-            self._check_read(len(held))
-            if not message.get("more_body", False):
-                return True
+    async def _read(self, receive: Receive) -> bytes | None:
+        held = bytearray()
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                part = message.get("body", b"")
+                held += part
+                self._n_held += len(part)
+                self._check_read(len(held))
+                if not message.get("more_body", False):
+                    return bytes(held)
+        finally:
+            self._n_held -= len(held)
 
     def _check_read(self, n_bytes: int) -> None:
         if n_bytes > self._settings.max_body_bytes:

@@ -22,7 +22,7 @@ log = logging.getLogger("qa_extractive.service")
 
 _MOST = 2048
 _MOST_WAITING = 512
-_MOST_TURNED_AWAY = 64
+_MOST_TURNED_AWAY = 256
 _OWN_FILES = 96  # the model's, the log's, the event loop's, and some to spare
 _LEAST_FILES = 256
 _TURN_AWAY_S = 1.0
@@ -40,7 +40,7 @@ class ConnectionLimits:
     Attributes:
         served: Most connections that are served.
         waiting: Most that the kernel hands over at once, and that wait to be.
-        turned_away: Most that are being told that there is no room; more are dropped without a word.
+        turned_away: Most that are being told that there is no room; for more, the first ones are closed.
     """
 
     served: int
@@ -59,7 +59,7 @@ class ConnectionLimits:
                 f"the limit of {n_files} open files is too low for a service: "
                 f"raise it to {_LEAST_FILES} or more (ulimit -n)"
             )
-        waiting, turned_away = min(_MOST_WAITING, n_files // 4), min(_MOST_TURNED_AWAY, n_files // 16)
+        waiting, turned_away = min(_MOST_WAITING, n_files // 8), min(_MOST_TURNED_AWAY, n_files // 8)
         return cls(min(_MOST, n_files - waiting - turned_away - _OWN_FILES), waiting, turned_away)
 
 
@@ -86,7 +86,7 @@ class _Door:
 
     def __init__(self, limits: ConnectionLimits, silent_s: float) -> None:
         self.limits, self.silent_s = limits, silent_s
-        self.turned_away: set[asyncio.Protocol] = set()
+        self.turned_away: dict[_Guarded, None] = {}  # in the order in which they came
         self._warned = -math.inf
 
     def warn(self) -> None:
@@ -111,7 +111,7 @@ class _Guarded(H11Protocol):
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.door.turned_away.discard(self)
+        self.door.turned_away.pop(self, None)
         self._patience.cancel()
         super().connection_lost(exc)
 
@@ -120,11 +120,12 @@ class _Guarded(H11Protocol):
         self.door.warn()
         self._patience = self.loop.call_later(_TURN_AWAY_S, self.transport.abort)
         if len(self.door.turned_away) >= self.door.limits.turned_away:
-            self.transport.abort()
-        else:
-            self.door.turned_away.add(self)
-            self.transport.write(_FULL)
-            self.transport.write_eof()  # and read on: closing at once would reset what the caller still sends
+            first = next(iter(self.door.turned_away))
+            del self.door.turned_away[first]
+            first.transport.abort()
+        self.door.turned_away[self] = None
+        self.transport.write(_FULL)
+        self.transport.write_eof()  # and read on: closing at once would reset what the caller still sends
 
     def _close_if_silent(self) -> None:
         if self.cycle is None:  # no request has come, or not all of its headers
