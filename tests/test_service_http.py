@@ -185,7 +185,7 @@ def test_the_same_questions_of_every_paper(served: Any, predictor: Predictor) ->
             expected = predictor.answer(asked.question, asked.context, asked.title).to_dict()
             assert answer == expected | {"candidates": expected["candidates"][:2]}
     statuses = [[answer["status"] for answer in paper["answers"]] for paper in body["papers"]]
-    assert (statuses[0][1], statuses[1][0], statuses[2]) == ("answered", "answered", ["not_reported"] * 2)
+    assert (statuses[1][0], statuses[2]) == ("answered", ["not_reported"] * 2)
     assert body["threshold"] == predictor.threshold
     assert "answers" not in body
 
