@@ -31,6 +31,7 @@ requests = pytest.importorskip("requests")
 pytest.importorskip("fastapi")
 
 from qa_extractive.service.logs import JsonFormatter  # noqa: E402
+from qa_extractive.service.page import page_files  # noqa: E402
 from qa_extractive.service.settings import ServiceSettings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -583,7 +584,7 @@ def test_metrics(serve: Callable[..., Any], predictor: Predictor) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(served: Any) -> None:
-    for path in ("/", "/page.css", "/page.js", "/samples.json", "/icon.svg"):
+    for path in page_files():
         response = requests.get(served.url + path, timeout=TIMEOUT)
         assert response.status_code == 200
         assert not re.search(r"(https?:)?//[a-z]", response.text.replace("http://www.w3.org/2000/svg", ""))

@@ -11,9 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from copy import deepcopy
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -199,6 +202,82 @@ def test_few_characters_sent_cannot_become_many_to_read(served: Any) -> None:
     assert response.status_code == 422
     assert response.json()["error"]["fields"][0]["path"] == "papers"
     assert seconds < 5.0
+
+
+_JUNK = (
+    *(
+        None,
+        True,
+        -1,
+        1e400,
+        "",
+        "\ud800",
+        [],
+        {},
+        [[]],
+        [None],
+        {"a": 1},
+        10**400,
+        float("nan"),
+        -0.0,
+        2**70,
+    ),
+    *("x" * 100_000, [1] * 2000, {"": {}}),
+)
+_REQUESTS: list[tuple[str, Any]] = [
+    ("/v1/answer", ONE | {"title": "t", "top_k": 3, "threshold": 0.5}),
+    ("/v1/answers", {"questions": [ONE], "top_k": 1}),
+    ("/v1/answers", {"question": "q", "papers": [{"context": "c", "title": None}]}),
+    ("/v1/answers", {"questions": ["q"], "papers": [{"context": "c"}]}),
+    (
+        INFER,
+        {
+            "id": "x",
+            "inputs": [
+                {"name": name, "shape": [1], "datatype": "BYTES", "data": ["t"]}
+                for name in ("question", "context")
+            ],
+            "outputs": [{"name": "best"}],
+            "parameters": {"threshold": 0.1},
+        },
+    ),
+]
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a JSON value, as its container and key."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, each in list(pairs) for place in [(value, key), *_places(each)]]
+
+
+def _spoilt(random: Random) -> tuple[str, bytes]:
+    path, request = random.choice(_REQUESTS)
+    sent = json.loads(json.dumps(request))
+    for _ in range(random.randint(1, 2)):
+        holder, key = random.choice(_places(sent) or [(sent, "zz")])
+        if random.random() < 0.7:
+            holder[key] = deepcopy(random.choice(_JUNK))
+        elif isinstance(holder, dict):
+            holder[random.choice(["papers", "questions", f"{key}x"])] = deepcopy(random.choice(_JUNK))
+        else:
+            holder.append(deepcopy(random.choice(_JUNK)))
+    raw = json.dumps(sent).encode()
+    cut = random.randrange(len(raw))
+    odd = raw[:cut] + random.randbytes(3) + raw[cut:]
+    return path, random.choice([raw, raw, raw, raw, odd, raw[:cut]])
+
+
+def test_malformed_requests_are_refused_and_never_break_it(served: Any) -> None:
+    random = Random(174)
+    statuses = Counter()
+    for _ in range(400):
+        path, body = _spoilt(random)
+        response, _ = _ask(served, path, body)
+        assert response.status_code in (200, 400, 413, 422), (path, body[:300])
+        assert len(response.content) < 300_000, (path, body[:300])
+        statuses[response.status_code] += 1
+    assert statuses[400] > 50
+    assert statuses[422] > 50
 
 
 # ---------------------------------------------------------------- JSON by any name
