@@ -49,7 +49,7 @@ function number() {
   find("add").disabled = isFull;
   find("room").textContent = isFull
     ? `${MAX_PAPERS} papers are the most that this page takes; POST /v1/answers takes more.`
-    : `${boxes.length} of at most ${MAX_PAPERS} papers. Ctrl + Enter asks too`;
+    : `${boxes.length} of at most ${MAX_PAPERS} papers. Ctrl + Enter asks, too.`;
 }
 
 const fieldOf = (box, name) => box.querySelector(`[data-id="${name}"]`);
