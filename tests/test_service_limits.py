@@ -338,7 +338,7 @@ _LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
 from qa_extractive.cli import main
-sys.exit(main(["serve", "--port", "0", "--threads", "1", "--read-timeout-s", "6"]))
+sys.exit(main(["serve", "--port", "0", "--threads", "1", "--read-timeout-s", "20"]))
 """
 
 
