@@ -6,6 +6,7 @@ The title stands with the question, so every window of a long context sees it an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,10 @@ TOKENIZER_FILE = "tokenizer.json"
 _TITLE_MARK = " | "
 _RARE = "\N{CJK UNIFIED IDEOGRAPH-2A6A5}"  # hardly in a vocabulary: what is unknown must have a token too
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_PIECE_CHARACTERS = 50_000  # tokenized at once: a tokenizer takes up to 700 bytes a character for a moment
+_LEAD_CHARACTERS = 64  # read again before each piece: a tokenizer may treat the start of a text differently
+_LAST_BLANK = re.compile(r".*[!-~](?= [!-~])", re.DOTALL)  # between two ASCII words, which share no token
+_MOST_CHARACTERS_A_TOKEN = 100  # of a question, on average
 
 IntArray = npt.NDArray[np.int64]
 
@@ -61,6 +66,11 @@ class Window:
     def n_context_tokens(self) -> int:
         """Tokens that may hold a span."""
         return len(self.offsets)
+
+    @property
+    def context_ids(self) -> IntArray:
+        """The context tokens, shape (n_context_tokens,)."""
+        return self.token_ids[self.first : self.first + self.n_context_tokens]
 
     def locate(self, span: Span) -> tuple[int, int] | None:
         """First and last token position (inclusive) of a span, or None if it is not all inside."""
@@ -133,15 +143,27 @@ class Windower:
         Raises:
             DataError: A question is longer than ``max_question_tokens``.
         """
-        asked = [(i, q) for i, q in enumerate(questions) if q.context.strip()]
-        pairs = [(self._head(question), _encodable(question.context)) for _, question in asked]
-        encodings = self._pairs.encode_batch(pairs) if self._kept is None else self._joined(pairs, self._kept)
-        windows = [
-            window
-            for (index, _), encoding in zip(asked, encodings, strict=True)
-            for window in _windows(index, encoding)
-        ]
+        windows: list[Window] = []
+        for group in _groups(questions):
+            pairs = [(self._head(question), _encodable(question.context)) for _, question in group]
+            if len(pairs[0][1]) > _PIECE_CHARACTERS:
+                windows += self._windows_of_long(group[0][0], *pairs[0])
+                continue
+            for (index, _), encoding in zip(group, self._encodings(pairs), strict=True):
+                windows += _windows(index, encoding)
         return _with_sentences(windows, questions) if self.with_sentences else windows
+
+    def _encodings(self, pairs: Sequence[tuple[str, str]]) -> list[Encoding]:
+        return self._pairs.encode_batch(pairs) if self._kept is None else self._joined(pairs, self._kept)
+
+    def _windows_of_long(self, index: int, head: str, context: str) -> list[Window]:
+        """The windows that a context would have in one piece, tokenized piece by piece to save memory."""
+        pieces: list[Window] = []
+        for piece in _pieces(context):
+            encoding = self._pairs.encode(head, context[piece.lead : piece.end])
+            windows = [*_windows(index, encoding)]
+            pieces.append(_own_tokens(_whole(windows, self.config.stride_tokens), piece))
+        return _cut(_whole(pieces, 0), self.config.max_tokens, self.config.stride_tokens)
 
     def _joined(self, pairs: Sequence[tuple[str, str]], kept: Kept[str, Encoding]) -> list[Encoding]:
         """The pairs encoded, of contexts that were encoded before only the questions."""
@@ -175,6 +197,12 @@ class Windower:
 
     def _head(self, question: Question) -> str:
         asked = _encodable(question.question.strip())
+        most = _MOST_CHARACTERS_A_TOKEN * self.config.max_question_tokens
+        if len(asked) > most:
+            raise DataError(
+                f"question of {len(asked):,} characters exceeds {most:,}: "
+                "shorten it, or put the text into the context"
+            )
         if not _is_short(asked, self.config.max_question_tokens):
             n_tokens = len(self._plain.encode(asked, add_special_tokens=False))
             if n_tokens > self.config.max_question_tokens:
@@ -222,6 +250,86 @@ def _is_short(text: str, max_tokens: int) -> bool:
 def _encodable(text: str) -> str:
     """The text with lone surrogates replaced one for one: they exist in str but not in UTF-8."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _groups(questions: Sequence[Question]) -> Iterator[list[tuple[int, Question]]]:
+    """Questions with their positions, as many as may be tokenized at once; none of a blank context."""
+    group: list[tuple[int, Question]] = []
+    n_characters = 0
+    for index, question in enumerate(questions):
+        if not question.context.strip():
+            continue
+        n_characters += len(question.context)
+        if group and n_characters > _PIECE_CHARACTERS:
+            yield group
+            group, n_characters = [], len(question.context)
+        group.append((index, question))
+    if group:
+        yield group
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of a text.
+
+    Attributes:
+        lead: Where reading begins, so that the start of the piece is not the start of a text.
+        start: Where the piece begins.
+        end: Where it ends.
+    """
+
+    lead: int
+    start: int
+    end: int
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
+    """Pieces of at most ``_PIECE_CHARACTERS``, cut before a blank between words, where there is one."""
+    lead = start = 0
+    while len(text) - start > _PIECE_CHARACTERS:
+        blank = _LAST_BLANK.match(text, start, start + _PIECE_CHARACTERS)
+        end = blank.end() if blank else start + _PIECE_CHARACTERS
+        yield _Piece(lead, start, end)
+        lead, start = max(start, end - _LEAD_CHARACTERS) if blank else end, end
+    yield _Piece(lead, start, len(text))
+
+
+def _own_tokens(window: Window, piece: _Piece) -> Window:
+    """The window of a piece without the tokens of its lead, its offsets moved to where it stands."""
+    offsets = window.offsets + piece.lead
+    n_lead = int(np.count_nonzero(offsets[:, 1] <= piece.start)) if piece.lead < piece.start else 0
+    ids = np.delete(window.token_ids, slice(window.first, window.first + n_lead))
+    types = np.delete(window.type_ids, slice(window.first, window.first + n_lead))
+    own = np.maximum(offsets[n_lead:], piece.start)
+    return replace(window, token_ids=ids, type_ids=types, offsets=own)
+
+
+def _whole(windows: Sequence[Window], stride: int) -> Window:
+    """One window of all context tokens of several, of which each repeats ``stride`` of the one before."""
+    frame = next((w for w in windows if w.n_context_tokens), windows[0])
+    kept = [windows[0].context_ids, *(w.context_ids[stride:] for w in windows[1:])]
+    offsets = [windows[0].offsets, *(w.offsets[stride:] for w in windows[1:])]
+    return _framed(frame, np.concatenate(kept), np.concatenate(offsets))
+
+
+def _framed(frame: Window, context_ids: IntArray, offsets: IntArray) -> Window:
+    """A window with other context tokens between its question and its end."""
+    end = frame.first + frame.n_context_tokens
+    ids = np.concatenate([frame.token_ids[: frame.first], context_ids, frame.token_ids[end:]])
+    context_type = frame.type_ids[min(frame.first, frame.n_tokens - 1)]
+    context_types = np.full(len(context_ids), context_type, dtype=np.int64)
+    types = np.concatenate([frame.type_ids[: frame.first], context_types, frame.type_ids[end:]])
+    return replace(frame, token_ids=ids, type_ids=types, offsets=offsets)
+
+
+def _cut(whole: Window, max_tokens: int, stride: int) -> list[Window]:
+    """A window too long for the model as overlapping ones, as tokenizers cut them."""
+    room = max_tokens - (whole.n_tokens - whole.n_context_tokens)
+    n_steps = max(0, math.ceil((whole.n_context_tokens - room) / (room - stride)))
+    return [
+        _framed(whole, whole.context_ids[start : start + room], whole.offsets[start : start + room])
+        for start in range(0, (n_steps + 1) * (room - stride), room - stride)
+    ]
 
 
 def _windows(index: int, encoding: Encoding) -> Iterator[Window]:
