@@ -26,7 +26,7 @@ CALIBRATION_FILES = {
     FAST: "calibration_fast.json",
     CACHED: "calibration_cached.json",
 }
-_N_FEATURES = 4  # of ``Reading.features``
+N_FEATURES = 4  # of ``Reading.features``
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.
 RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
@@ -150,8 +150,8 @@ class Calibration:
 
 def _logistic(values: dict[str, Any]) -> Logistic:
     weights = tuple(_number(each) for each in values["weights"])
-    if not 1 <= len(weights) <= _N_FEATURES:
-        raise ValueError(f"{len(weights)} weights, where there are {_N_FEATURES} features")
+    if not 1 <= len(weights) <= N_FEATURES:
+        raise ValueError(f"{len(weights)} weights, where there are {N_FEATURES} features")
     return Logistic(weights, bias=_number(values["bias"]))
 
 

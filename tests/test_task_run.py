@@ -16,10 +16,11 @@ pytest.importorskip("optimum")
 from qa_extractive import Predictor
 from qa_extractive.cli import main
 from qa_extractive.cli.train_task import EXIT_REFUSED, EXIT_WEAK_TEACHER
+from qa_extractive.dataset.documents import folds_of
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.records import Answer, Example, Question
 from qa_extractive.task import running
-from qa_extractive.task.students import MANY_ROWS, folds_of, settings_for, taught_settings
+from qa_extractive.task.students import MANY_ROWS, settings_for, taught_settings
 from qa_extractive.task.teachers import SpanTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")

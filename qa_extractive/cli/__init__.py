@@ -15,6 +15,7 @@ _COMMANDS = {
     "infer": "answer questions from papers",
     "train": "train a model on question-paper pairs",
     "export": "export a trained model to quantized ONNX",
+    "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
     "prepare": "make a table of a folder of papers",

@@ -6,8 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.errors import DataError
+
 if TYPE_CHECKING:
     from qa_extractive.export.report import ExportReport
+
+_DEFAULT = "default"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
+    _refuse_exported(options)
     from qa_extractive.export.exporting import export
     from qa_extractive.export.graph import EMBEDDING_BITS
     from qa_extractive.packing.packing import check_target, pack
@@ -83,6 +88,26 @@ def run(options: argparse.Namespace) -> int:
         print(f"packed: {packed}, {packed.stat().st_size / 1e6:.1f} MB")
     print(f"next: python infer.py --batch data/inference_data.csv --model {options.pack or options.output}")
     return 0
+
+
+def _refuse_exported(options: argparse.Namespace) -> None:
+    """Raise DataError, with what to do instead, for a model that is exported already."""
+    from qa_extractive.onnx_backend import MODEL_FILE
+
+    path = Path(options.model)
+    is_packed = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
+    if options.model != _DEFAULT and not is_packed and not (path / MODEL_FILE).is_file():
+        return
+    if options.calibrate:
+        data = " ".join(str(each) for each in options.calibrate)
+        raise DataError(
+            f"{options.model} is exported already; to fit its threshold and probabilities to your rows: "
+            f"qa-extractive calibrate --model {options.model} --data {data} --output {options.output}"
+        )
+    raise DataError(
+        f"{options.model} is exported already: infer.py --model {options.model} answers with it, and "
+        f"train.py --base {options.model} trains it further"
+    )
 
 
 def _print(report: ExportReport, output: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qa_extractive.config import WindowConfig
 from qa_extractive.dataset.contexts import Context
+from qa_extractive.dataset.documents import folds_of
 from qa_extractive.dataset.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.chat_endpoint import EndpointSettings
@@ -33,7 +34,6 @@ from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
 from qa_extractive.task.students import (
     Student,
     cross_validated,
-    folds_of,
     settings_for,
     taught_settings,
     teach,

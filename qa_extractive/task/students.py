@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.config import TrainConfig
+from qa_extractive.dataset.documents import document_of
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import run_system
 from qa_extractive.evaluation.torch_system import open_torch
 from qa_extractive.records import Example
-from qa_extractive.task.job import document_of, place_of
 from qa_extractive.training.distillation import Distillation
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import train
@@ -78,13 +78,6 @@ def teach(
     """One training run; errors as of ``training.run.train``."""
     report = train(examples, base=base, output=output, config=config, distillation=distillation)
     return Student(output, report)
-
-
-def folds_of(examples: Sequence[Example], n_folds: int, seed: int) -> list[set[str]]:
-    """The documents of each of at most ``n_folds`` folds, of about equally many documents."""
-    documents = sorted(dict.fromkeys(map(document_of, examples)), key=lambda d: place_of(d, seed))
-    folds = [set(documents[i::n_folds]) for i in range(n_folds)]
-    return [fold for fold in folds if fold]
 
 
 def cross_validated(

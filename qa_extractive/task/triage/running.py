@@ -16,6 +16,7 @@ import numpy as np
 from qa_extractive.calibration import Calibration
 from qa_extractive.calibration_fit import fit_yes_no
 from qa_extractive.config import READER_FILE, ReaderConfig, TrainConfig
+from qa_extractive.dataset.documents import document_of, place_of
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.running import BATCH_ROWS, Results, run_system
 from qa_extractive.evaluation.systems import DEFAULT, System, open_system
@@ -25,7 +26,7 @@ from qa_extractive.export.grafting import keep_all_but_the_head
 from qa_extractive.packing.packing import pack
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
-from qa_extractive.task.job import document_of, held_out, place_of
+from qa_extractive.task.job import held_out
 from qa_extractive.task.students import FEW_ROWS
 from qa_extractive.task.teachers import system_name
 from qa_extractive.task.triage.baseline import WordCounts
