@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 ),
                 folds=folds,
                 work=Path(work),
-            )
+            ).rows
         seconds = time.perf_counter() - started
         forced = np.array([row.f1 for row in scored if row.is_scored])
         interval = bootstrap_interval(forced, seed=options.seed)

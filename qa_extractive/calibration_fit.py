@@ -78,13 +78,22 @@ class FitRows:
     @property
     def can_fit(self) -> bool:
         """Whether there are enough of them, and of both kinds."""
-        return len(self) >= MIN_EXAMPLES and bool(self.answerable.any()) and not self.answerable.all()
+        return _are_enough(self.answerable.tolist())
 
     def where(self, chosen: BoolArray) -> FitRows:
         """The rows where ``chosen``, (n,), holds."""
         return FitRows(
             self.features[chosen], self.answerable[chosen], self.f1[chosen], self.documents[chosen]
         )
+
+
+def can_calibrate(examples: Sequence[Example]) -> bool:
+    """Whether examples are enough, and of both kinds, to fit a calibration to."""
+    return _are_enough([e.answerable for e in examples if e.answerable is not None])
+
+
+def _are_enough(answerable: Sequence[bool]) -> bool:
+    return len(answerable) >= MIN_EXAMPLES and any(answerable) and not all(answerable)
 
 
 def fit(

@@ -196,7 +196,8 @@ def test_it_needs_scikit_learn_and_says_so_and_never_torch(tmp_path: Path) -> No
     command = ["calibrate", "--data", data, "--labels", labels, "--output", str(tmp_path / "new")]
     code = (
         f"import sys; from qa_extractive.cli import main; code = main({command!r}); "
-        "print('loaded:', *{'torch', 'transformers', 'onnx', 'datasets'} & sys.modules.keys()); sys.exit(code)"
+        "print('loaded:', *{'torch', 'transformers', 'onnx', 'datasets'} & sys.modules.keys()); "
+        "sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -183,28 +183,9 @@ def _lines(done: Recalibration) -> list[str]:
 
 
 def _table(effort: str, fitted: CrossFit) -> list[str]:
-    from qa_extractive.report.cells import decimal, percent
+    from qa_extractive.report.calibration import held_rows
 
-    before, after = fitted.before, fitted.after
-    low, high = min(fitted.fold_thresholds), max(fitted.fold_thresholds)
-    rows = [
-        (f"effort {effort}", "before", "after"),
-        ("F1 at the threshold", percent(before.f1), percent(after.f1)),
-        ("risk: given answers that are not right, %", percent(before.risk), percent(after.risk)),
-        ("coverage: rows answered, %", percent(before.coverage), percent(after.coverage)),
-        (
-            "calibration error of answerable",
-            decimal(before.answerable_error),
-            decimal(after.answerable_error),
-        ),
-        ("calibration error of score", decimal(before.score_error), decimal(after.score_error)),
-        ("Brier score of answerable", decimal(before.answerable_brier), decimal(after.answerable_brier)),
-        (
-            "threshold",
-            decimal(fitted.threshold_before),
-            f"{decimal(fitted.calibration.threshold)} (in the folds {decimal(low)} to {decimal(high)})",
-        ),
-    ]
+    rows = ((f"effort {effort}", "before", "after"), *held_rows(fitted))
     width = max(len(name) for name, *_ in rows)
     return [f"{name.ljust(width)}  {old:>7}  {new:>7}".rstrip() for name, old, new in rows]
 

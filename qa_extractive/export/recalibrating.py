@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qa_extractive.calibration import CALIBRATION_FILES
+from qa_extractive.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.calibration_fit import FitRows
 from qa_extractive.config import CACHED, EFFORTS, FAST, FULL, ReaderConfig, read_json
 from qa_extractive.errors import DataError
@@ -127,14 +127,19 @@ def _fitted_on(examples: Sequence[Example], n_rows: int) -> str:
 def _note(folder: Path, fits: dict[str, CrossFit]) -> None:
     """Say in the model's own papers that its calibration is another one."""
     fitted = fits[FULL]
-    path = folder / EXPORT_FILE
-    if path.is_file():
-        values = {**read_json(path), "calibrated_on": fitted.calibration.fitted_on}
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    note_calibration(folder, fitted.calibration)
     card = folder / CARD_FILE
     if card.is_file():
         text = card.read_text(encoding="utf-8").rstrip()
         card.write_text(f"{text}\n\n{_card_section(fitted)}\n", encoding="utf-8")
+
+
+def note_calibration(folder: Path, calibration: Calibration) -> None:
+    """Say in ``export.json``, where there is one, what the calibration of full effort was fitted on."""
+    path = folder / EXPORT_FILE
+    if path.is_file():
+        values = {**read_json(path), "calibrated_on": calibration.fitted_on}
+        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _card_section(fitted: CrossFit) -> str:

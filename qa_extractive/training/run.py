@@ -37,6 +37,7 @@ from qa_extractive.training.span_trainer import (
     last_checkpoint,
     read,
 )
+from qa_extractive.training.watching import Watch, Watcher
 from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def train(
     resume: bool = False,
     allow_pickle: bool = False,
     distillation: Distillation | None = None,
+    watch: Watch | None = None,
 ) -> TrainReport:
     """Train on labelled examples and write a calibrated checkpoint folder.
 
@@ -68,6 +70,7 @@ def train(
         resume: Continue from the last checkpoint in ``output``, if there is one.
         allow_pickle: Whether a plain encoder's weights may lie in a pickle; see ``model.safe_loading``.
         distillation: A teacher to learn from beside the labels; None for none.
+        watch: Told after every step how far the run is; None for nobody.
 
     Raises:
         DataError: No example is labelled, or ``output`` holds another run.
@@ -103,6 +106,8 @@ def train(
             distillation=distillation,
             targets=distillation.targets(windows, learned),
         )
+    if watch is not None:
+        trainer.add_callback(Watcher(watch, trainer.progress))
     checkpoint = on_first(lambda: last_checkpoint(output)) if resume else None
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.progress.tick()
