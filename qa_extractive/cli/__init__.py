@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == [name]:
             import_module(f"qa_extractive.cli.{name}").add_arguments(sub)
     options = parser.parse_args(arguments)
+    options.arguments = arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     return _run(options)
 

@@ -146,6 +146,7 @@ def _measure(
     systems: Sequence[Sequence[System]],
     runs: Sequence[Sequence[Results]],
 ) -> Report:
+    from qa_extractive.evaluation.circumstances import circumstances
     from qa_extractive.evaluation.footprint import footprint_of
     from qa_extractive.evaluation.measuring import measure
     from qa_extractive.evaluation.running import join_results
@@ -167,7 +168,8 @@ def _measure(
             footprints=footprints,
         )
     labels = None if options.labels is None else options.labels.name
-    return Report(tuple(measured), together, settings, __version__, options.limit, labels)
+    made = circumstances(["qa-extractive", *options.arguments])
+    return Report(tuple(measured), together, settings, __version__, options.limit, labels, made)
 
 
 def _print_tables(report: Report) -> None:
