@@ -59,7 +59,10 @@ class TrainingLine:
         from tqdm import tqdm
 
         if self._bar is None:
-            self._bar = tqdm(total=100, leave=False, file=sys.stderr, bar_format=_FORMAT, dynamic_ncols=True)
+            every = {"mininterval": 0.0, "miniters": 0}  # a step takes long enough
+            self._bar = tqdm(
+                total=100, leave=False, file=sys.stderr, bar_format=_FORMAT, dynamic_ncols=True, **every
+            )
         self._bar.set_description_str(_status(state), refresh=False)
         self._bar.update(100 * state.fraction - self._bar.n)
 
