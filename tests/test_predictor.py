@@ -275,6 +275,34 @@ def test_what_is_no_question(predictor: Predictor, given_questions: Any, message
         predictor.answer_batch(given_questions)
 
 
+def test_an_empty_context_is_an_abstention_everywhere(tiny_export: Path, tmp_path: Path) -> None:
+    """In a call, in a frame and in a table alike: the paper does not say, and nothing failed."""
+    pd = pytest.importorskip("pandas")
+    from qa_extractive.batch import BatchJob, answer_table
+    from qa_extractive.tables.reading import read_rows
+
+    predictor = Predictor(tiny_export, threshold=0)
+    for blank in ("", " \n\t", "\u00a0\u2003"):
+        for answer in (
+            predictor.answer("what?", blank),
+            *predictor.answer_batch([Question("what?", blank, "A")]),
+        ):
+            assert (answer.abstained, answer.status, answer.answerable, answer.candidates) == (
+                True, "not_reported", 0.0, (),
+            )  # fmt: skip
+    rows = [{"question": "what?", "context": context} for context in ("", None, " ", CONTEXT)]
+    frame = pd.DataFrame(rows)
+    found = predictor.answer_frame(frame)
+    assert found["error"].isna().all()
+    assert found["answer"].tolist()[:3] == ["", "", ""]
+    assert found["answer"][3]
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    summary = answer_table(predictor, BatchJob.open(path, tmp_path / "o.jsonl"))
+    assert (summary.n_rows, summary.n_failed, summary.n_abstained) == (4, 0, 3)
+    assert [row.values["answer"] for row in read_rows(tmp_path / "o.jsonl")][:3] == ["", "", ""]
+
+
 def test_dicts_are_questions(predictor: Predictor) -> None:
     asked = [
         Question("what was the effect?", CONTEXT, "A trial"),
