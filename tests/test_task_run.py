@@ -390,4 +390,8 @@ def test_the_time_of_all_runs_is_said_once_after_the_first_was_measured() -> Non
         clock.begin() if step == 1 else None
         clock(RunState(step, 30, step / 30, pace, left))
     assert len(seen) == 9
-    assert said == ["about 7 min of training in all: 9 runs, this one of 30 steps of 2.0 s, measured on 4"]
+    assert said == ["about 6 min of training in all: 9 runs, this one of 30 steps of 2.0 s, measured on 4"]
+    said.clear()
+    clock = JobClock([5.0] * 3, said.append, None).begin()
+    clock(RunState(5, 5, 1.0, 10.0, 0.0))
+    assert said[0].startswith("about 2 min of training in all: 3 runs"), "two more of 50 s"

@@ -175,7 +175,7 @@ def _lines(done: Recalibration) -> list[str]:
     if first.n < _FEW_ROWS:
         lines += ["", f"note: {first.n} rows are few: of differences like these much is chance"]
     lines += [
-        f"note: effort {effort}: no better across folds; the model as it was may be the better choice"
+        f"note: effort {effort}: across folds {' and '.join(fitted.worse)}; the model as it was may be better"
         for effort, fitted in done.efforts.items()
         if not fitted.is_better
     ]

@@ -67,8 +67,18 @@ class CrossFit:
     @property
     def is_better(self) -> bool:
         """Whether ``answerable`` tells more than before and no F1 is lost for it."""
-        gains = self.after.answerable_brier < self.before.answerable_brier
-        return gains and self.after.f1 >= self.before.f1
+        return not self.worse
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """What did not get better across folds, in words; none where the new calibration is to be had."""
+        before, after = self.before, self.after
+        lines = []
+        if after.answerable_brier >= before.answerable_brier:
+            lines.append("the probabilities tell no more than before")
+        if after.f1 < before.f1:
+            lines.append(f"F1 at the threshold falls from {100 * before.f1:.1f} to {100 * after.f1:.1f}")
+        return tuple(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``json`` can write, without the calibration but for its threshold."""

@@ -45,8 +45,9 @@ class JobClock:
         pace, number = state.seconds_a_step, self._n_begun - 1
         if not self._has_said and pace is not None and number < len(self._runs):
             self._has_said = True
-            left = (state.seconds_left or 0.0) / max(1e-9, 1.0 - state.fraction)
-            total = left * sum(self._runs[number:]) / max(1.0, self._runs[number])
+            left = state.seconds_left or 0.0
+            others = sum(self._runs[number + 1 :]) / max(1.0, self._runs[number])
+            total = left + others * (pace * state.step + left)
             self._say(
                 f"about {duration(total)} of training in all: {len(self._runs) - number} runs, this one of "
                 f"{state.n_steps:,} steps of {pace:.1f} s, measured on {N_MEASURED}"

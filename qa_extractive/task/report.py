@@ -151,7 +151,8 @@ def _calibrated(outcome: Outcome) -> list[Block]:
             f"Fitted to {n:,} rows that were held out." if n else "Those of the base: nothing was fitted."
         )
         return [Paragraph(held_out)]
-    kept = "Those after are the student's" if fitted.is_better else "No better: those of the base stay"
+    no_better = f"Those of the base stay: {' and '.join(fitted.worse)}"
+    kept = "Those after are the student's" if fitted.is_better else no_better
     said = (
         f"{kept}. Fitted to {fitted.n} rows, {fitted.n - fitted.n_answerable} of them without an answer "
         "(made ones included), each read by a student trained without its document, and measured across "
