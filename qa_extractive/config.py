@@ -64,7 +64,7 @@ class WindowConfig:
         n_readings = self.max_tokens / (room - self.stride_tokens)
         if n_readings > _MOST_READINGS:
             raise ModelError(
-                f"stride_tokens {self.stride_tokens} would have a text read {n_readings:.0f} times over: lower it"
+                f"stride_tokens {self.stride_tokens} has texts read {n_readings:.0f} times over: lower it"
             )
 
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive import __version__
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.cli.evaluate_table import comparison_text, table_text
+from qa_extractive.cli.steady import steady_stdout
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 
@@ -111,10 +111,9 @@ def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Evaluate; 0 on success, 1 if a row could not be read or answered, or an answer is not verbatim."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show stops nothing
-        sys.stdout.reconfigure(errors="backslashreplace")
     import sklearn  # noqa: F401 - that it is missing must show before the work, not after it
 
     _make_folder(options.output)
