@@ -129,7 +129,7 @@ class Windower:
     ) -> Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
-        tokenizer = load_tokenizer(path)
+        tokenizer = read_tokenizer(path)
         with _refusals(path):
             windower = cls(
                 tokenizer, config, is_own=True, with_sentences=with_sentences, kept_tokens=kept_tokens
@@ -361,7 +361,7 @@ def _sentence_numbers(starts: IntArray, offsets: IntArray) -> IntArray:
     return found
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def read_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer from a file; ModelError if it is missing, too large, not understood or of no use here."""
     content = read_bounded(path, MAX_TOKENIZER_BYTES)
     if content.count(b",") > _MAX_TOKENIZER_COMMAS:
