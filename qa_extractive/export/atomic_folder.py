@@ -24,6 +24,8 @@ def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
     Raises:
         ExportError: ``output`` holds something else, or cannot be made.
     """
+    if output.is_symlink() and output.is_dir():  # what it leads to is replaced, not the link
+        output = output.resolve()
     new = output.parent / f".{output.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}"
     try:
         _check_replaceable(output, marker)
@@ -38,6 +40,8 @@ def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
 
 
 def _check_replaceable(output: Path, marker: str | None) -> None:
+    if output.is_symlink() and not output.exists():
+        raise ExportError(f"{output} is a link that leads nowhere: give a folder to write")
     if output.exists() and not output.is_dir():
         raise ExportError(f"{output} is a file: give a folder to write")
     if not output.is_dir() or not any(output.iterdir()):
