@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Releases of onnxruntime round differently before each 8-bit product, and a rounding can turn: on one CPU with
+# Releases of onnxruntime round differently before each 8-bit product, and a rounding can turn: on a CPU with
 # VNNI 1.20.0 to 1.26.0 gave the same answers to the last digit, and 1.32.0 the same span in 37 of 40.
 LEAST_SAME_SPANS = 0.85
 MOST_MEDIAN_DIFFERENCE = 0.02  # of the answerable probability
