@@ -200,15 +200,21 @@ def test_truncated_weights(
     refused(folder, load_checkpoint, base_of)
 
 
-@pytest.mark.parametrize(
-    "config",
-    ["[" * 10_000 + "]" * 10_000, '{"model_type": "span-reader"}', '{"model_type": "span-reader", "encoder": 5}',
-     '{"model_type": ["bert"]}', '{"model_type": "bert", "x": "' + "x" * (1 << 20) + '"}', "5", ""],
-    ids=["deep", "no encoder", "encoder 5", "type list", "huge", "5", "empty"],
-)  # fmt: skip
-def test_configs_that_are_none(tiny_checkpoint: Path, tmp_path: Path, config: str) -> None:
+CONFIGS = {
+    "deep": "[" * 10_000 + "]" * 10_000,
+    "no encoder": '{"model_type": "span-reader"}',
+    "encoder 5": '{"model_type": "span-reader", "encoder": 5}',
+    "list of types": '{"model_type": ["bert"]}',
+    "huge": '{"model_type": "bert", "x": "' + "x" * (1 << 20) + '"}',
+    "5": "5",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_configs_that_are_none(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "model")
-    (folder / "config.json").write_text(config)
+    (folder / "config.json").write_text(CONFIGS[name])
     refused(folder, load_checkpoint, base_of)
 
 

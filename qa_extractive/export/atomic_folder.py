@@ -24,10 +24,10 @@ def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
     Raises:
         ExportError: ``output`` holds something else, or cannot be made.
     """
-    if output.is_symlink() and output.is_dir():  # what it leads to is replaced, not the link
-        output = output.resolve()
-    new = output.parent / f".{output.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}"
     try:
+        if output.is_symlink() and output.is_dir():  # what it leads to is replaced, not the link
+            output = output.resolve()
+        new = output.parent / f".{output.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}"
         _check_replaceable(output, marker)
         new.mkdir(parents=True)
     except (OSError, ValueError) as error:  # no such name can be given, or not there

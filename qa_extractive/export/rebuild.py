@@ -157,9 +157,9 @@ def _read_architecture(folder: Path) -> tuple[SpanReaderConfig, dict[str, Weight
     try:
         config = SpanReaderConfig(**values["config"])
         places = {name: WeightPlace(**place) for name, place in values["weights"].items()}
+        encoder_type = config.encoder.get("model_type")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is not understood: {error}; export the model again") from None
-    encoder_type = config.encoder.get("model_type")
+        raise ModelError(f"{path} is not understood: {reason_of(error)}; export the model again") from None
     if encoder_type != "bert":
         raise ModelError(f"{folder} holds a {encoder_type} encoder: only BERT can be rebuilt for torch")
     return config, places

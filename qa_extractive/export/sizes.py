@@ -18,6 +18,12 @@ _MOST = {
     **dict.fromkeys(("vocab_size", "max_position_embeddings"), 10_000_000),
     "type_vocab_size": 10_000,
 }
+# Numbers in [0, 1], which only fail when the model runs.
+_SHARES = (
+    *("layer_norm_eps", "initializer_range", "hidden_dropout_prob", "attention_probs_dropout_prob"),
+    *("dropout", "attention_dropout", "qa_dropout"),
+)
+_NAMES = ("hidden_act", "activation", "position_embedding_type")
 _ANY = ("type_vocab_size",)  # of which there may be none
 _LEAST_BYTES = 0.5  # of a parameter, on the disk; fp16 has 2
 _SPARE_PARAMETERS = 1_000_000
@@ -41,6 +47,7 @@ def check_sizes(values: Mapping[str, Any], folder: Path) -> None:
             raise ModelError(
                 f"{folder}: {name} must be a whole number from {least} to {most:,}, got {shortened(value)}"
             )
+    _check_kinds(values, folder)
     try:
         n_bytes = sum(path.stat().st_size for path in folder.iterdir() if path.name.endswith(_SUFFIXES))
     except OSError as error:
@@ -51,6 +58,16 @@ def check_sizes(values: Mapping[str, Any], folder: Path) -> None:
             f"{folder}: its config describes {n_parameters:,} parameters, far more than its weights of "
             f"{n_bytes:,} bytes can be"
         )
+
+
+def _check_kinds(values: Mapping[str, Any], folder: Path) -> None:
+    for name in _SHARES:
+        value = values.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise ModelError(f"{folder}: {name} must lie in [0, 1], got {shortened(value)}")
+    for name in _NAMES:
+        if not isinstance(values.get(name, ""), str):
+            raise ModelError(f"{folder}: {name} must be a name, got {shortened(values[name])}")
 
 
 def _n_parameters(values: Mapping[str, Any]) -> int:
