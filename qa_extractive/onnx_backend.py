@@ -178,8 +178,6 @@ def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
     return WindowLogits(found[0][0], found[1][0], float(found[2][0]) if len(found) > 2 else None)
 
 
-
-
 class _Sessions:
     """The graph opened for a number of threads a run, when it is first run on so many.
 

@@ -300,7 +300,7 @@ def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
 
 
 def _real(path: Path) -> Path:
-    """Where a path leads; one that leads nowhere is refused where it is read (``Path.resolve`` would raise)."""
+    """Where a path leads; one that leads nowhere is refused where it is read."""
     return Path(os.path.realpath(path))
 
 
