@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.config import CACHED, FAST, FULL, read_json, shortened
+from qa_extractive.config import CACHED, FAST, FULL, read_json
 from qa_extractive.decoding import Reading
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, shortened
 
 CALIBRATION_FILE = "calibration.json"
 CALIBRATION_FILES = {

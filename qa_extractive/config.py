@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.errors import DataError, ModelError, shortened
 
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
@@ -23,6 +23,7 @@ KEPT_MB = 500  # of papers, unless told otherwise
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
 MAX_JSON_BYTES = 1 << 20  # of a file of settings; the largest of an exported model has 28,000
+_MOST_TOKENS = 16_384
 _MOST_READINGS = 100  # of a token, in as many windows
 _MOST_KEEP_ABOVE = 1_000_000
 _COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
@@ -46,14 +47,9 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         """Raise ModelError for what is no count, or where a window would leave no room for context."""
-        most = 16_384
-        _check_counts(
-            self,
-            max_tokens=(1, most),
-            stride_tokens=(0, most),
-            max_question_tokens=(1, most),
-            max_title_tokens=(0, most),
-        )
+        counts, amounts = (1, _MOST_TOKENS), (0, _MOST_TOKENS)
+        _check_counts(self, max_tokens=counts, max_question_tokens=counts)
+        _check_counts(self, stride_tokens=amounts, max_title_tokens=amounts)
         room = self.max_tokens - self.max_question_tokens - self.max_title_tokens - 8
         if room <= self.stride_tokens:
             raise ModelError(
@@ -82,7 +78,7 @@ class DecodeConfig:
 
     def __post_init__(self) -> None:
         """Raise ModelError unless both are counts; the pairs looked at are the square of ``n_best``."""
-        _check_counts(self, max_answer_tokens=(1, 16_384), n_best=(1, 1000))
+        _check_counts(self, max_answer_tokens=(1, _MOST_TOKENS), n_best=(1, 1000))
 
 
 def _check_counts(config: WindowConfig | DecodeConfig, **ranges: tuple[int, int]) -> None:
@@ -93,14 +89,6 @@ def _check_counts(config: WindowConfig | DecodeConfig, **ranges: tuple[int, int]
             raise ModelError(
                 f"{name} must be a whole number from {least} to {most:,}, got {shortened(value)}"
             )
-
-
-def shortened(value: object) -> str:
-    """A value from a file as a message shows it: of one line and at most 40 characters."""
-    try:
-        return f"{value!a:.40}"
-    except (ValueError, RecursionError):  # a number of more digits, or deeper lists, than Python prints
-        return f"a {type(value).__name__} without end"
 
 
 @dataclass(frozen=True, slots=True)

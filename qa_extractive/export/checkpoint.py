@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from qa_extractive.calibration import CALIBRATION_FILE, Calibration, uncalibrated
-from qa_extractive.config import ReaderConfig, WindowConfig, read_json, shortened
-from qa_extractive.errors import ModelError, reason_of
+from qa_extractive.config import ReaderConfig, WindowConfig, read_json
+from qa_extractive.errors import ModelError, reason_of, shortened
 from qa_extractive.export.sizes import check_sizes
 from qa_extractive.model import SpanReader, SpanReaderConfig, loading_reason, safe_loading
 from qa_extractive.windows import TOKENIZER_FILE, read_tokenizer

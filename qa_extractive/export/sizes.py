@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.config import shortened
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, shortened
 
 # The most of each, by the names that architectures have for it; a width of 65,536 is four times GPT-3's.
 _MOST = {
