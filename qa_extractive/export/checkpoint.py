@@ -96,10 +96,10 @@ def load_span_reader(folder: Path, **settings: Any) -> SpanReader:
     values = read_json(folder / "config.json")
     encoder, layers = values.get("encoder"), values.get("skim_layers", [])
     if not isinstance(encoder, dict) or not isinstance(layers, list):
-        raise ModelError(f"{folder / 'config.json'} has no encoder, or no list of skim_layers")
+        raise ModelError(f"{folder} is no checkpoint of train.py: no encoder, or no list of skim_layers")
     check_sizes(encoder, folder)
     if len(layers) > encoder.get("num_hidden_layers", 0):
-        raise ModelError(f"{folder / 'config.json'} has more skim_layers than layers")
+        raise ModelError(f"{folder} is no checkpoint of train.py: more skim_layers than layers")
     try:
         model: SpanReader = SpanReader.from_pretrained(folder, use_safetensors=True, **settings)
     except ModelError as error:
