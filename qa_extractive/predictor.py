@@ -18,7 +18,7 @@ from qa_extractive.config import KEPT_MB, AnswerSettings, ReaderConfig, checked_
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
-from qa_extractive.packing.cache import cache_folder
+from qa_extractive.packing.cache import FolderState, cache_folder
 from qa_extractive.packing.opening import OpenedModel, open_model
 from qa_extractive.reading import Prepared, prepare, read, read_prepared
 from qa_extractive.records import Answer, Question, Span
@@ -64,13 +64,16 @@ class Predictor:
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
                 abstract of 200 words. The papers not asked about for longest make room.
-            n_threads: Windows run at once; None for the CPUs this process may use.
+            n_threads: Windows run at once; None for the CPUs this process may use. More than 16 and more than
+                four for each CPU are taken as that many, with a warning.
 
         Raises:
-            ModelError: It is no exported model, a packed one is refused, or an argument is out of its range.
+            ModelError: It is no exported model, a packed one is refused, an argument is out of its range, or
+                its files changed while they were read.
         """
         opened = _opened(model)
         self.folder, self.model_name = opened.folder, opened.name
+        self._state = FolderState.of(self.folder)
         self.config = ReaderConfig.load(self.folder)
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
@@ -83,8 +86,10 @@ class Predictor:
             with_sentences=keep_above is not None,
             kept_tokens=n_kept // _BYTES_A_TOKEN,
         )
-        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
-        self._n_threads = n_threads
+        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
+        self._backend: Backend = backend
+        self._n_threads = None if n_threads is None else backend.n_threads
+        self._state.require("while it was loaded: load it again")
 
     @classmethod
     def from_pretrained(
@@ -249,7 +254,12 @@ class Predictor:
         return answer_frame(chosen, frame, names, with_candidates=with_candidates)
 
     def identity(self) -> dict[str, str | int | float]:
-        """What decides the answers besides the questions: a digest of the model, and the settings."""
+        """What decides the answers besides the questions: a digest of the model, and the settings.
+
+        Raises:
+            ModelError: The files are no longer those that were loaded.
+        """
+        self._state.require("since it was loaded: load it again")
         return {"model": _folder_digest(self.folder), **self.settings.identity()}
 
     def read_batch(self, questions: Sequence[Question | Mapping[str, Any]]) -> list[Reading]:

@@ -6,9 +6,11 @@ The title stands with the question, so every window of a long context sees it an
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -17,13 +19,17 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from qa_extractive.config import WindowConfig
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.config import WindowConfig, read_bounded
+from qa_extractive.errors import DataError, ModelError, reason_of
 from qa_extractive.keeping import Kept
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.sentences import split_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
+MAX_TOKENIZER_BYTES = 64 << 20
+_MAX_TOKENIZER_COMMAS = 3_000_000  # a vocabulary of 250,000 pieces has 500,000; each takes up to 100 bytes
+_MAX_GROWTH = 100  # NFKC makes 18 characters of one
+_MAX_SPECIAL_TOKENS = 8  # of a window, as ``WindowConfig`` reckons
 _TITLE_MARK = " | "
 _RARE = "\N{CJK UNIFIED IDEOGRAPH-2A6A5}"  # hardly in a vocabulary: what is unknown must have a token too
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -123,18 +129,12 @@ class Windower:
     ) -> Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py")
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = read_tokenizer(path)
+        with _refusals(path):
             windower = cls(
                 tokenizer, config, is_own=True, with_sentences=with_sentences, kept_tokens=kept_tokens
             )
             windower._pairs.encode(_RARE, _RARE)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # tokenizers raises bare Exception, and its panics are not even that
-            raise ModelError(f"{path} cannot be read: {error}") from None
         return windower
 
     def windows(self, questions: Sequence[Question]) -> list[Window]:
@@ -359,6 +359,50 @@ def _sentence_numbers(starts: IntArray, offsets: IntArray) -> IntArray:
     """The sentence in which each token starts; what lies before the first belongs to it."""
     found: IntArray = np.maximum(np.searchsorted(starts, offsets[:, 0], side="right") - 1, 0)
     return found
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer from a file; ModelError if it is missing, too large, not understood or of no use here."""
+    content = read_bounded(path, MAX_TOKENIZER_BYTES)
+    if content.count(b",") > _MAX_TOKENIZER_COMMAS:
+        raise ModelError(f"{path} cannot be read: it has more parts than any tokenizer")
+    with _refusals(path):
+        tokenizer = Tokenizer.from_buffer(content)
+        n_special = tokenizer.num_special_tokens_to_add(is_pair=True)
+    if n_special > _MAX_SPECIAL_TOKENS:
+        raise ModelError(
+            f"{path} puts {n_special} special tokens into a window, more than {_MAX_SPECIAL_TOKENS}"
+        )
+    if (growth := _growth(tokenizer)) > _MAX_GROWTH:
+        raise ModelError(f"{path} makes texts {growth:,} times as long: no tokenizer of a model does")
+    return tokenizer
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Whatever tokenizers raises as a ModelError: bare Exceptions, and panics, which are not even that."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise ModelError(f"{path} cannot be read: {reason_of(error)}") from None
+
+
+def _growth(tokenizer: Tokenizer) -> int:
+    """How many times as long texts become, at most, by what a tokenizer replaces in them."""
+    growth = 1
+    for steps in (tokenizer.normalizer, tokenizer.pre_tokenizer):
+        pending = [] if steps is None else [json.loads(steps.__getstate__())]
+        while pending:
+            step = pending.pop()
+            pending += step.get("normalizers") or step.get("pretokenizers") or ()
+            if step.get("type") == "Replace":
+                replaced = step["pattern"].get("String") or " "
+                growth *= max(1, len(step["content"]) // len(replaced))
+            elif step.get("type") == "Prepend":
+                growth += len(step["prepend"])
+    return growth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

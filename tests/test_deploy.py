@@ -121,9 +121,10 @@ def test_selectors_meet_the_pods() -> None:
 
 def test_the_image_holds_the_serving_install_only() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert '".[serve]"' in text
+    assert "requirements-serve.txt" in text
     assert "USER 10001" in text
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    for copied in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "constraints.txt", "qa_extractive"):
+    locks = ("deploy/requirements-build.txt", "deploy/requirements-serve.txt")
+    for copied in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "qa_extractive", *locks):
         assert f"!{copied}" in ignored
         assert copied in text

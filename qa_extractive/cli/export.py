@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.cli.steady import steady_stdout
+from qa_extractive.cli.terminal import one_line
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
 
+@steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     _refuse_exported(options)
@@ -121,4 +124,4 @@ def _print(report: ExportReport, output: Path) -> None:
         print(f"same best span as fp32: {report.answer_agreement:.1%} of {report.n_check_examples} examples")
     if report.fp32_f1 is not None and report.model_f1 is not None:
         print(f"F1 without abstaining: fp32 {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
-    print(f"calibration: {report.calibrated_on}")
+    print(f"calibration: {one_line(report.calibrated_on)}")
