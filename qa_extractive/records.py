@@ -13,6 +13,12 @@ from qa_extractive.errors import DataError
 
 ANSWERED, UNSURE, NOT_REPORTED = STATUSES = ("answered", "unsure", "not_reported")
 
+VERDICTS = ("yes", "no", "mixed")
+"""What a text can say to a yes/no question; "mixed" stands for both, for some only, and for inconclusive."""
+
+NO_VERDICT = "none"
+"""Of a question that is known not to be a yes/no question."""
+
 UNSURE_FROM = 0.2
 """The lowest ``answerable`` of an abstention that still shows its best span: below it, at most one
 question in five has an answer in its context, if the probabilities are calibrated."""
@@ -96,6 +102,7 @@ class Example:
         spans: Labelled spans of the context, best first; each score is the confidence in it.
             Several spans mean that any of them is right. Empty: no label.
         answerable: Whether the context answers the question; None if not known.
+        verdict: One of ``VERDICTS``, or ``NO_VERDICT``; None if not known.
         document: The document the context came from: what a split must keep together.
         source: The data set it came from.
         fields: Further columns (year, field ...), for slices.
@@ -109,9 +116,10 @@ class Example:
     document: str = ""
     source: str = ""
     fields: dict[str, Any] = field(default_factory=dict, compare=False)
+    verdict: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise DataError where a span differs from its text or contradicts ``answerable``."""
+        """Raise DataError where a span differs from its text, or a label contradicts ``answerable``."""
         for span in self.spans:
             if self.question.context[span.start : span.end] != span.text:
                 raise DataError(
@@ -119,6 +127,12 @@ class Example:
                 )
         if self.spans and self.answerable is False:
             raise DataError(f"{self.id}: has labelled spans but is marked unanswerable")
+        if self.verdict not in (None, NO_VERDICT, *VERDICTS):
+            raise DataError(
+                f"{self.id}: verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r:.40}"
+            )
+        if self.verdict in VERDICTS and self.answerable is False:
+            raise DataError(f"{self.id}: has the verdict {self.verdict!r} but is marked unanswerable")
 
     @property
     def is_labelled(self) -> bool:
