@@ -25,7 +25,7 @@ from qa_extractive.losses import (
     verdict_loss,
     weighted_mean,
 )
-from qa_extractive.records import NO_VERDICT, VERDICTS
+from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.windows import Window
 
 _ALLOW_PICKLE_HINT = (
@@ -33,8 +33,6 @@ _ALLOW_PICKLE_HINT = (
     "from (--allow-pickle; still as weights only)"
 )
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
-
-VERDICT_CLASSES = (*VERDICTS, NO_VERDICT)
 
 _SKIM_WIDTH = 64
 
@@ -406,8 +404,14 @@ class TorchBackend:
         output = self.model(**{k: v.to(device) for k, v in pad_windows(windows).items()})
         start, end = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
         answerability = output.answerability_logit.float().cpu().numpy()
+        verdicts = None if output.verdict_logits is None else output.verdict_logits.float().cpu().numpy()
         return [
-            WindowLogits(start[i, : w.n_tokens], end[i, : w.n_tokens], float(answerability[i]))
+            WindowLogits(
+                start[i, : w.n_tokens],
+                end[i, : w.n_tokens],
+                float(answerability[i]),
+                None if verdicts is None else verdicts[i],
+            )
             for i, w in enumerate(windows)
         ]
 

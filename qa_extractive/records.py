@@ -19,6 +19,9 @@ VERDICTS = ("yes", "no", "mixed")
 NO_VERDICT = "none"
 """Of a question that is known not to be a yes/no question."""
 
+VERDICT_CLASSES = (*VERDICTS, NO_VERDICT)
+"""In the order of a model's verdict logits."""
+
 UNSURE_FROM = 0.2
 """The lowest ``answerable`` of an abstention that still shows its best span: below it, at most one
 question in five has an answer in its context, if the probabilities are calibrated."""
@@ -154,6 +157,10 @@ class Answer:
         abstained: Whether ``answerable`` is below the threshold.
         sentence: The sentence that holds the answer; None if abstained.
         candidates: The best spans, best first, none overlapping another; present if abstained too.
+        verdict: What the context says to a yes/no question, one of ``VERDICTS``, with ``text`` as its
+            evidence; None if abstained, for other questions, and of models without such a head.
+        verdict_probs: Calibrated probabilities of ``VERDICTS``, in that order, of sum 1; None where there
+            is no verdict.
     """
 
     text: str
@@ -164,13 +171,22 @@ class Answer:
     abstained: bool
     sentence: Span | None = None
     candidates: tuple[Span, ...] = ()
+    verdict: str | None = None
+    verdict_probs: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Raise DataError where an abstained answer holds a span, or a span does not fit."""
+        """Raise DataError where an abstained answer holds a span or verdict, or a span does not fit."""
+        if (self.verdict is None) != (self.verdict_probs is None) or (self.abstained and self.verdict):
+            raise DataError("a verdict has its probabilities and its quote, or there is none")
         if self.abstained and (self.text or self.start or self.end):
             raise DataError("an abstained answer holds no text and no offsets")
         if self.start < 0 or self.end - self.start != len(self.text):
             raise DataError(f"answer [{self.start}:{self.end}] does not fit its text")
+
+    @property
+    def verdict_score(self) -> float | None:
+        """Calibrated probability of ``verdict``, in [0, 1]; None where there is none."""
+        return None if self.verdict_probs is None else max(self.verdict_probs)
 
     @property
     def status(self) -> str:
@@ -200,6 +216,9 @@ class Answer:
             "status": self.status,
             "sentence": None if self.sentence is None else _span_dict(self.sentence),
             "candidates": [_span_dict(span) for span in self.candidates],
+            "verdict": self.verdict,
+            "verdict_score": self.verdict_score,
+            "verdict_probs": self.verdict_probs and dict(zip(VERDICTS, self.verdict_probs, strict=True)),
         }
 
 

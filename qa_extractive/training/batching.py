@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from qa_extractive.losses import IGNORE
-from qa_extractive.model import VERDICT_CLASSES, pad_windows
+from qa_extractive.model import pad_windows
+from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.windows import LabelledWindow, Window
 
 _BATCHES_SORTED_TOGETHER = 50
