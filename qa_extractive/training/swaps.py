@@ -74,7 +74,7 @@ def swapped(example: Example, names: Sequence[str], rng: random.Random) -> str |
     options = [
         (match, other)
         for match, other in _options(asked, names, rng)
-        if not _occurs(other, held) and other.lower() not in asked.lower() and _occurs(match[0], held)
+        if not _occurs(other, f"{held} {asked.lower()}") and _occurs(match[0], held)
     ]
     if not options:
         return None
