@@ -51,6 +51,11 @@ _GROUP = re.compile(
 )
 
 
+def is_yes_no(question: str) -> bool:
+    """Whether a question begins as yes/no questions do."""
+    return _YES_NO.match(question.strip()) is not None
+
+
 def names_of(examples: Sequence[Example]) -> list[str]:
     """The distinct names in the questions of examples, to exchange others for."""
     found = (match[0] for example in examples for match in _NAME.finditer(as_written(example)))
@@ -68,7 +73,7 @@ def swapped(example: Example, names: Sequence[str], rng: random.Random) -> str |
         rng: Chooses what is exchanged, and for what.
     """
     asked = as_written(example)
-    if example.verdict in VERDICTS or _YES_NO.match(asked):
+    if example.verdict in VERDICTS or is_yes_no(asked):
         return None
     held = f"{example.question.title or ''} {example.question.context}".lower()
     options = [
