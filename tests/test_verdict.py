@@ -16,13 +16,13 @@ import torch
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import Calibration, VerdictCalibration, uncalibrated
 from qa_extractive.calibration_fit import fit_verdict
-from qa_extractive.config import AnswerSettings, DecodeConfig
+from qa_extractive.config import EFFORTS, AnswerSettings, DecodeConfig, ReaderConfig
 from qa_extractive.decoding import EMPTY_READING, Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.losses import IGNORE, verdict_loss
-from qa_extractive.predictor import to_answer
+from qa_extractive.predictor import Predictor, to_answer
 from qa_extractive.records import NO_VERDICT, VERDICT_CLASSES, VERDICTS, Answer, Example, Question
-from qa_extractive.windows import Window
+from qa_extractive.windows import Window, Windower
 
 CONTEXT = "alpha beta gamma delta"
 QUESTION = Question("Does alpha hold?", CONTEXT)
@@ -152,3 +152,53 @@ def test_the_loss_counts_only_windows_whose_verdict_is_known() -> None:
 
 def test_classes_are_the_verdicts_and_one_for_other_questions() -> None:
     assert VERDICT_CLASSES == ("yes", "no", "mixed", NO_VERDICT)
+
+
+# ---- through the export
+
+
+QUESTIONS = [
+    Question("Was the risk reduced?", "The drug was given to 512 patients. The risk fell to 9 percent."),
+    Question("Did placebo help?", "The trial had two arms. " * 9 + "Placebo did nothing. Patients were old."),
+]
+
+
+@pytest.fixture(scope="module")
+def fp32(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("optimum")
+    from qa_extractive.export.exporting import export
+
+    folder = tmp_path_factory.mktemp("verdict") / "fp32"
+    export(skim_checkpoint, folder, quantize="none", n_threads=1)
+    return folder
+
+
+def test_the_graph_gives_the_verdict_logits_of_torch(skim_checkpoint: Path, fp32: Path) -> None:
+    from qa_extractive.model import SpanReader, TorchBackend
+    from qa_extractive.onnx_backend import OnnxBackend
+
+    windows = Windower.load(fp32, ReaderConfig.load(fp32).window).windows(QUESTIONS)
+    wanted = TorchBackend(SpanReader.from_pretrained(skim_checkpoint)).run(windows)
+    found = OnnxBackend(fp32).run(windows)
+    for one, other in zip(wanted, found, strict=True):
+        assert one.verdict is not None
+        assert other.verdict is not None
+        assert other.verdict == pytest.approx(one.verdict, abs=1e-4)
+        assert np.ptp(one.verdict) > 0.1
+
+
+def test_every_effort_gives_verdicts_and_the_head_can_be_trained_on(skim_export: Path) -> None:
+    from qa_extractive.export.rebuild import load_rebuilt
+
+    for effort in EFFORTS:
+        readings = Predictor(skim_export, effort=effort, n_threads=1).read_batch(QUESTIONS)
+        assert all(r.verdict_logits is not None and len(r.verdict_logits) == 4 for r in readings)
+    model = load_rebuilt(skim_export)
+    assert model.config.verdict
+    assert model.verdict_head[2].weight.shape == (4, model.encoder.config.hidden_size)
+
+
+def test_a_model_without_the_head_gives_no_verdict(tiny_export: Path) -> None:
+    (reading, _) = Predictor(tiny_export, n_threads=1).read_batch(QUESTIONS)
+    assert reading.verdict_logits is None
+    assert Predictor(tiny_export, n_threads=1, threshold=0).answer_batch(QUESTIONS)[0].verdict is None
