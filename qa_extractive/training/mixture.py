@@ -19,7 +19,11 @@ from qa_extractive.sentences import split_sentences
 from qa_extractive.training.question_only import answerable_probs
 from qa_extractive.training.swaps import names_of, swapped
 
+CALIBRATES = "calibrates"
+"""Key of ``Example.fields``: true of an example that is there to fit the calibration, not to train."""
+
 _N_NEIGHBOURS = 10
+_CALIBRATION_PART = 2  # of ``_split``
 _MIN_WORDS_LEFT = 15
 
 
@@ -76,6 +80,8 @@ def _split(examples: Sequence[Example], config: TrainConfig) -> list[list[Exampl
     for example in examples:
         document = _document(example)
         part = _part(_place(document, seed), shares[document])
+        if example.fields.get(CALIBRATES):
+            part = _CALIBRATION_PART
         if part == 0 or not example.fields.get("copy"):
             parts[part].append(example)
     return parts
@@ -98,10 +104,13 @@ def _held_out_shares(examples: Sequence[Example], config: TrainConfig) -> dict[s
     many documents; a document of several sources follows the most generous.
     """
     n_of_source = Counter(example.source for example in examples)
+    sizes = list(_sizes(config))
+    if any(example.fields.get(CALIBRATES) for example in examples):
+        sizes[_CALIBRATION_PART - 1] = 0
     shares: dict[str, list[float]] = {}
     for example in examples:
         n = n_of_source[example.source]
-        own = [min(config.held_out_share, 2 * size / n) for size in _sizes(config)]
+        own = [min(config.held_out_share, 2 * size / n) for size in sizes]
         known = shares.setdefault(_document(example), own)
         shares[_document(example)] = [max(pair) for pair in zip(known, own, strict=True)]
     return shares
