@@ -200,11 +200,11 @@ def test_output_columns_and_cells(tmp_path):
     first, added = ANSWER_COLUMNS[:7], ANSWER_COLUMNS[7:]
     assert added == ("status", "best_span", "best_start", "best_end", "verdict", "verdict_score")
     assert [answered[name] for name in first] == ["The", "1", "4", "0.1235", "0.9877", "The", ""]
-    assert [answered[name] for name in added] == ["answered", "The", "1", "4"]
+    assert [answered[name] for name in added] == ["answered", "The", "1", "4", "", ""]
     assert [abstained[name] for name in first] == ["", "", "", "0.1235", "0.2", "", ""]
-    assert [abstained[name] for name in added] == ["unsure", "The", "0", "3"]
+    assert [abstained[name] for name in added] == ["unsure", "The", "0", "3", "", ""]
     assert [failed[name] for name in first[:-1]] == [""] * 6
-    assert [failed[name] for name in added] == ["failed", "", "", ""]
+    assert [failed[name] for name in added] == ["failed", "", "", "", "", ""]
     assert failed["error"] == "line 4: question is empty (column 'question'): give text"
     assert (summary.n_rows, summary.n_answered, summary.n_abstained, summary.n_failed) == (3, 1, 1, 1)
 

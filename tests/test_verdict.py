@@ -202,3 +202,11 @@ def test_a_model_without_the_head_gives_no_verdict(tiny_export: Path) -> None:
     (reading, _) = Predictor(tiny_export, n_threads=1).read_batch(QUESTIONS)
     assert reading.verdict_logits is None
     assert Predictor(tiny_export, n_threads=1, threshold=0).answer_batch(QUESTIONS)[0].verdict is None
+
+
+def test_a_table_has_the_verdict_and_its_probability() -> None:
+    from qa_extractive.answering.cells import answer_cells
+
+    cells = answer_cells(_answer(_reading(0.0, 2.0, 0.0, -3.0)), with_candidates=False)
+    assert (cells["verdict"], cells["verdict_score"]) == ("no", 0.787)
+    assert "verdict" not in answer_cells(_answer(_reading()), with_candidates=False)
