@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from quality_parts.asked import asked
 from quality_parts.common import Bench, Part
 from quality_parts.reliability import calibration
 from quality_parts.risk import risk
@@ -57,6 +58,7 @@ class Measure:
 
 
 MEASURES = {
+    "asked": Measure("questions as people ask them of abstracts (asked, test part)", asked),
     "squad1": Measure("SQuAD 1.1 dev", squad1),
     "squad2": Measure("SQuAD 2.0 dev at the shipped threshold", squad2),
     "pubmedqa": Measure("PubMedQA, sections with their conclusion, never abstaining", pubmedqa),

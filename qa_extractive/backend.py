@@ -27,11 +27,13 @@ class WindowLogits:
         end: Logit of each token to be the last, shape (n_tokens,).
         answerability: Logit that the window answers the question; None where the model has no such
             head (a plain question-answering checkpoint), and the null span serves instead.
+        verdict: Logits of ``VERDICT_CLASSES``, shape (4,); None where the model has no such head.
     """
 
     start: FloatArray
     end: FloatArray
     answerability: float | None
+    verdict: FloatArray | None = None
 
 
 class Backend(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from qa_extractive.config import CACHED, FAST, FULL, read_json
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError, shortened
+from qa_extractive.records import VERDICT_CLASSES, VERDICTS
 
 CALIBRATION_FILE = "calibration.json"
 CALIBRATION_FILES = {
@@ -29,6 +31,7 @@ CALIBRATION_FILES = {
 N_FEATURES = 4  # of ``Reading.features``
 _MOST_WEIGHT = 1e12  # a fit divides by deviations of at least 1e-9; products of larger ones might overflow
 _MOST_POINTS = 10_000
+_NO_QUESTION_FROM = 0.5  # probability of the fourth class from which there is no verdict
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.
 RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
@@ -60,6 +63,44 @@ class Logistic:
         read = features[:, : len(self.weights)]
         logits = np.clip(read @ np.asarray(self.weights) + self.bias, -40.0, 40.0)
         return np.asarray(1.0 / (1.0 + np.exp(-logits)))
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCalibration:
+    """Verdict logits -> probabilities: their softmax, scaled and shifted.
+
+    Attributes:
+        scale: Factor on the logits, the inverse of a temperature.
+        biases: One for each of ``VERDICT_CLASSES``.
+    """
+
+    scale: float
+    biases: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless there is a bias for each class and all are numbers of use."""
+        if len(self.biases) != len(VERDICT_CLASSES):
+            raise ModelError(
+                f"{len(self.biases)} biases, where there are {len(VERDICT_CLASSES)} verdict classes"
+            )
+        for value in (self.scale, *self.biases):
+            if not abs(value) <= _MOST_WEIGHT:
+                raise ModelError(f"a verdict's number of {value:g} is out of range")
+
+    def probs(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Probabilities of ``VERDICT_CLASSES``, of the shape of the logits, (..., 4)."""
+        shifted = self.scale * np.asarray(logits, dtype=np.float64) + np.asarray(self.biases)
+        weights = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+    def verdict(self, logits: Sequence[float]) -> tuple[str, tuple[float, float, float]] | None:
+        """The verdict and the probabilities of ``VERDICTS``; None where it is likely no yes/no question."""
+        *said, other = (float(p) for p in self.probs(logits))
+        if other >= _NO_QUESTION_FROM:
+            return None
+        total = sum(said)
+        yes, no, mixed = (p / total for p in said)
+        return VERDICTS[int(np.argmax(said))], (yes, no, mixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +138,7 @@ class Calibration:
         answerable_share: Share of them that are answerable: the prior that the probabilities assume.
         risk_table: From the highest threshold to the lowest.
         fitted_on: In words, the logits and the data it was fitted on.
+        verdict: Of the verdict head; None where the model has none, and no verdict is given.
     """
 
     answerable: Logistic
@@ -107,6 +149,7 @@ class Calibration:
     answerable_share: float = 0.0
     risk_table: tuple[RiskPoint, ...] = field(default_factory=tuple)
     fitted_on: str = ""
+    verdict: VerdictCalibration | None = None
 
     def __post_init__(self) -> None:
         """Raise ModelError for a number out of its range, or a risk table that is not in its order."""
@@ -130,6 +173,12 @@ class Calibration:
             return 0.0, 0.0
         features = reading.features()[None, :]
         return float(self.answerable.prob(features)[0]), float(self.right.prob(features)[0])
+
+    def verdict_of(self, reading: Reading) -> tuple[str, tuple[float, float, float]] | tuple[None, None]:
+        """The verdict of a reading and the probabilities of ``VERDICTS``; Nones where there is none."""
+        if self.verdict is None or reading.verdict_logits is None:
+            return None, None
+        return self.verdict.verdict(reading.verdict_logits) or (None, None)
 
     def threshold_for_risk(self, max_risk: float) -> float:
         """The lowest threshold whose risk is at most ``max_risk`` with 95 % confidence.
@@ -159,7 +208,10 @@ class Calibration:
 
     def save(self, folder: Path, name: str = CALIBRATION_FILE) -> None:
         """Write ``calibration.json``, or a file of another name, into a folder."""
-        text = json.dumps(asdict(self), indent=1)
+        values = asdict(self)
+        if self.verdict is None:
+            del values["verdict"]
+        text = json.dumps(values, indent=1)
         (folder / name).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -172,6 +224,7 @@ class Calibration:
                 answerable=_logistic(values.pop("answerable")),
                 right=_logistic(values.pop("right")),
                 threshold=_number(values.pop("threshold")),
+                verdict=_verdict(values.pop("verdict", None)),
                 risk_table=tuple(_risk_point(point) for point in values.pop("risk_table")),
                 **values,
             )
@@ -188,6 +241,12 @@ def _check_share(value: object, name: str) -> None:
 def _logistic(values: dict[str, Any]) -> Logistic:
     weights = tuple(_number(each) for each in values["weights"])
     return Logistic(weights, bias=_number(values["bias"]))
+
+
+def _verdict(values: dict[str, Any] | None) -> VerdictCalibration | None:
+    if values is None:
+        return None
+    return VerdictCalibration(_number(values["scale"]), tuple(_number(each) for each in values["biases"]))
 
 
 def _risk_point(values: dict[str, Any]) -> RiskPoint:

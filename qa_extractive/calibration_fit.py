@@ -14,17 +14,19 @@ from qa_extractive.calibration import (
     Calibration,
     Logistic,
     RiskPoint,
+    VerdictCalibration,
     uncalibrated,
 )
 from qa_extractive.dataset.documents import document_of
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import DataError
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
-from qa_extractive.records import Example
+from qa_extractive.records import VERDICT_CLASSES, Example
 
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 MIN_EXAMPLES = 20
+_MIN_VERDICTS = 50
 _KEPT = "; kept from "
 
 BoolArray = npt.NDArray[np.bool_]
@@ -119,7 +121,46 @@ def fit(
         DataError: The two differ in length.
     """
     rows = FitRows.of(readings, examples)
-    return fit_rows(rows, fitted_on) if rows.can_fit else _too_few(len(rows), fitted_on, fallback)
+    if not rows.can_fit:
+        return _too_few(len(rows), fitted_on, fallback)
+    verdict = fit_verdict(readings, examples, None if fallback is None else fallback.verdict)
+    return replace(fit_rows(rows, fitted_on), verdict=verdict)
+
+
+def fit_verdict(
+    readings: Sequence[Reading], examples: Sequence[Example], fallback: VerdictCalibration | None = None
+) -> VerdictCalibration | None:
+    """Fit the probabilities of verdicts by maximum likelihood.
+
+    Args:
+        readings: Of the model that is to be shipped.
+        examples: What is known of each; those without a known verdict are left out.
+        fallback: What to return where fewer than 50 are left, or some class has none.
+
+    Returns:
+        None where the model has no verdict head.
+    """
+    from scipy.optimize import minimize
+
+    kept = [
+        (r.verdict_logits, VERDICT_CLASSES.index(e.verdict))
+        for r, e in zip(readings, examples, strict=True)
+        if r.verdict_logits is not None and e.verdict is not None
+    ]
+    if all(r.verdict_logits is None for r in readings):
+        return None
+    classes = np.array([label for _, label in kept], dtype=np.int64)
+    if len(kept) < _MIN_VERDICTS or len(set(classes.tolist())) < len(VERDICT_CLASSES):
+        return fallback or VerdictCalibration(1.0, (0.0,) * len(VERDICT_CLASSES))
+    logits = np.array([each for each, _ in kept])
+
+    def loss(parameters: FloatArray) -> float:
+        fitted = VerdictCalibration(float(np.exp(parameters[0])), tuple(parameters[1:]))
+        likelihoods = fitted.probs(logits)[np.arange(len(classes)), classes]
+        return float(-np.log(np.maximum(likelihoods, 1e-12)).mean() + 1e-4 * np.square(parameters[1:]).sum())
+
+    found = minimize(loss, np.zeros(1 + len(VERDICT_CLASSES)), method="L-BFGS-B").x
+    return VerdictCalibration(float(np.exp(found[0])), tuple(float(b) for b in found[1:]))
 
 
 def fit_yes_no(logits: FloatArray, yes: BoolArray, *, fitted_on: str) -> Calibration:

@@ -261,6 +261,7 @@ class TrainConfig:
         lora_alpha: The adapters count times this over ``lora_rank``; None for twice the rank.
         gradient_checkpointing: Whether each layer is computed again on the way back instead of kept.
         answerability_weight: Weight of the answerability loss beside the span loss.
+        verdict_weight: Weight of the verdict loss beside the span loss; 0 for no such head.
         skim_layers: Layers, counted from 1, in which a small head tells which sentences are to be read on,
             between attention and feed-forward.
         skim_weight: Weight of the loss of these heads beside the span loss.
@@ -269,6 +270,11 @@ class TrainConfig:
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
         removal_shares: ``removal_share`` by the example's source, where it differs.
+        swap_share: Questions with one number, name or group exchanged for one that the context lacks, per
+            answerable example.
+        swap_shares: ``swap_share`` by the example's source, where it differs.
+        balanced_sources: Sources of whose answerable questions more are asked of other contexts the more a
+            model that reads nothing but the question takes them for answerable, instead of a fixed share.
         train_window_tokens: ``max_tokens`` of the windows while training.
         n_dev: Examples held out (whole documents) to choose the checkpoint.
         n_calibration: Examples held out (whole documents) to fit the calibration.
@@ -297,6 +303,7 @@ class TrainConfig:
     lora_alpha: int | None = None
     gradient_checkpointing: bool = False
     answerability_weight: float = 0.5
+    verdict_weight: float = 0.0
     skim_layers: list[int] = field(default_factory=list)
     skim_weight: float = 0.2
     skim_only: bool = False
@@ -304,6 +311,9 @@ class TrainConfig:
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
     removal_shares: dict[str, float] = field(default_factory=dict)
+    swap_share: float = 0.0
+    swap_shares: dict[str, float] = field(default_factory=dict)
+    balanced_sources: list[str] = field(default_factory=list)
     train_window_tokens: int = 384
     n_dev: int = 500
     n_calibration: int = 2000
@@ -331,10 +341,10 @@ class TrainConfig:
         for name, value in positive.items():
             if not value > 0:
                 raise DataError(f"{name} must be positive, got {value}")
-        for name in ("mismatch_share", "removal_share", *_COUNTS):
+        for name in ("mismatch_share", "removal_share", "swap_share", "verdict_weight", *_COUNTS):
             if not getattr(self, name) >= 0:
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("mismatch_shares", "removal_shares"):
+        for name in ("mismatch_shares", "removal_shares", "swap_shares"):
             if not all(share >= 0 for share in getattr(self, name).values()):
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
         self._check_alpha()

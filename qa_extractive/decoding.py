@@ -107,11 +107,14 @@ class Reading:
         null_logit: Logit of "no span", start + end at position 0; the least over the windows.
         answerability_logit: Logit of the answerability head, the largest over the windows; None
             where the model has no such head.
+        verdict_logits: Of ``VERDICT_CLASSES``, of the window that holds the best span, (4,); None where the
+            model has no such head.
     """
 
     candidates: tuple[Candidate, ...]
     null_logit: float
     answerability_logit: float | None
+    verdict_logits: tuple[float, ...] | None = None
 
     @property
     def margin(self) -> float:
@@ -168,14 +171,18 @@ def decode(
 def _merge(
     context: str, windows: list[Window], logits: list[WindowLogits], config: DecodeConfig, top_k: int
 ) -> Reading:
-    candidates = [c for w, s in zip(windows, logits, strict=True) for c in _window_candidates(w, s, config)]
+    by_window = [_window_candidates(w, s, config) for w, s in zip(windows, logits, strict=True)]
+    candidates = [candidate for own in by_window for candidate in own]
     if not candidates:
         return EMPTY_READING
+    best = min((i for i, own in enumerate(by_window) if own), key=lambda i: min(map(_rank, by_window[i])))
+    verdict = logits[best].verdict
     heads = [s.answerability for s in logits if s.answerability is not None]
     return Reading(
         candidates=_non_overlapping(context, sorted(candidates, key=_rank), top_k),
         null_logit=min(float(s.start[0]) + float(s.end[0]) for s in logits),
         answerability_logit=max(heads) if heads else None,
+        verdict_logits=None if verdict is None else tuple(map(float, verdict)),
     )
 
 

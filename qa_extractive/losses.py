@@ -50,6 +50,18 @@ def answerability_loss(logits: torch.Tensor, answerable: torch.Tensor) -> torch.
     return (losses * known).sum() / known.sum().clamp(min=1.0)
 
 
+def verdict_loss(logits: torch.Tensor, verdicts: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of the windows whose verdict is known, a scalar.
+
+    Args:
+        logits: Shape (n_windows, n_verdicts).
+        verdicts: The right class of each window, or ``IGNORE``, shape (n_windows,).
+    """
+    known = (verdicts != IGNORE).float()
+    losses = nn.functional.cross_entropy(logits.float(), verdicts.clamp(min=0), reduction="none")
+    return (losses * known).sum() / known.sum().clamp(min=1.0)
+
+
 def right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """Whether a right span lies in a sentence, in part at least, shape (n_windows, n_sentences).
 

@@ -21,8 +21,10 @@ from qa_extractive.losses import (
     right_sentences,
     skim_loss,
     span_loss,
+    verdict_loss,
     weighted_mean,
 )
+from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.windows import Window
 
 _ALLOW_PICKLE_HINT = (
@@ -48,6 +50,8 @@ class SpanReaderConfig(PretrainedConfig):
         answerability_weight: float = 0.5,
         skim_layers: Sequence[int] = (),
         skim_weight: float = 0.2,
+        verdict: bool = False,
+        verdict_weight: float = 0.3,
         **kwargs: Any,
     ):
         """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
@@ -55,6 +59,8 @@ class SpanReaderConfig(PretrainedConfig):
         self.answerability_weight = answerability_weight
         self.skim_layers = list(skim_layers)
         self.skim_weight = skim_weight
+        self.verdict = verdict
+        self.verdict_weight = verdict_weight
         super().__init__(**kwargs)
 
     @property
@@ -79,6 +85,7 @@ class SpanReaderOutput(ModelOutput):
         start_logits: Shape (n_windows, n_tokens); position 0 stands for "no span".
         end_logits: Shape (n_windows, n_tokens).
         answerability_logit: Shape (n_windows,).
+        verdict_logits: Shape (n_windows, n_verdict_classes), in the order of ``VERDICT_CLASSES``.
         skim_logits: Shape (n_windows, n_skim_heads, n_tokens): that the token is one of a sentence that
             answers, by the states within each layer that has such a head.
     """
@@ -87,6 +94,7 @@ class SpanReaderOutput(ModelOutput):
     start_logits: torch.Tensor | None = None
     end_logits: torch.Tensor | None = None
     answerability_logit: torch.Tensor | None = None
+    verdict_logits: torch.Tensor | None = None
     skim_logits: torch.Tensor | None = None
 
 
@@ -136,6 +144,8 @@ class SpanReader(PreTrainedModel):
         width = encoder_config.hidden_size
         self.span_head = nn.Linear(width, 2)
         self.answerability_head = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        if config.verdict:
+            self.verdict_head = self._new_verdict_head()
         if config.skim_layers:
             self.skim_heads = self._new_skim_heads()
         self.post_init()
@@ -174,6 +184,17 @@ class SpanReader(PreTrainedModel):
         if missing:
             raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
         return model
+
+    def add_verdict_head(self) -> None:
+        """Add the head that tells what the context says to a yes/no question, unless it is there."""
+        if not self.config.verdict:
+            self.config.verdict = True
+            self.verdict_head = self._new_verdict_head()
+            self.verdict_head.apply(self._init_weights)
+
+    def _new_verdict_head(self) -> nn.Sequential:
+        width = self.encoder.config.hidden_size
+        return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(VERDICT_CLASSES)))
 
     def add_skim_heads(self, layers: Sequence[int]) -> None:
         """Add heads to some layers, counted from 1, with random weights, unless they are there.
@@ -224,6 +245,7 @@ class SpanReader(PreTrainedModel):
         span_weight: torch.Tensor | None = None,
         answerable: torch.Tensor | None = None,
         sentence_ids: torch.Tensor | None = None,
+        verdict: torch.Tensor | None = None,
         **_: Any,
     ) -> SpanReaderOutput:
         """One pass; the loss too if labels are given.
@@ -237,6 +259,7 @@ class SpanReader(PreTrainedModel):
             end_positions: The same for the last tokens.
             span_weight: Shape (n_windows,).
             answerable: Shape (n_windows,): 1, 0, or -1 where not known.
+            verdict: Shape (n_windows,): the position in ``VERDICT_CLASSES``, or -1 where not known.
             sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
                 skim heads, shape (n_windows, n_tokens).
         """
@@ -248,6 +271,7 @@ class SpanReader(PreTrainedModel):
         skim = self._skim(attended, token_type_ids, attention_mask)
         start, end = self.span_head(hidden).unbind(-1)
         answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
+        verdicts = self.verdict_head(hidden[:, 0]) if self.config.verdict else None
         loss = None
         if start_positions is not None and end_positions is not None and context_mask is not None:
             if span_weight is None or answerable is None:
@@ -257,6 +281,8 @@ class SpanReader(PreTrainedModel):
             )
             loss = weighted_mean(per_window / 2, span_weight)
             loss = loss + self.config.answerability_weight * answerability_loss(answerability, answerable)
+            if verdicts is not None and verdict is not None:
+                loss = loss + self.config.verdict_weight * verdict_loss(verdicts, verdict)
             if skim is not None and sentence_ids is not None:
                 right = right_sentences(sentence_ids, start_positions, end_positions)
                 of_heads = [skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
@@ -268,6 +294,7 @@ class SpanReader(PreTrainedModel):
             start_logits=start,
             end_logits=end,
             answerability_logit=answerability,
+            verdict_logits=verdicts,
             skim_logits=skim,
         )
 
@@ -376,8 +403,14 @@ class TorchBackend:
         output = self.model(**{k: v.to(device) for k, v in pad_windows(windows).items()})
         start, end = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
         answerability = output.answerability_logit.float().cpu().numpy()
+        verdicts = None if output.verdict_logits is None else output.verdict_logits.float().cpu().numpy()
         return [
-            WindowLogits(start[i, : w.n_tokens], end[i, : w.n_tokens], float(answerability[i]))
+            WindowLogits(
+                start[i, : w.n_tokens],
+                end[i, : w.n_tokens],
+                float(answerability[i]),
+                None if verdicts is None else verdicts[i],
+            )
             for i, w in enumerate(windows)
         ]
 

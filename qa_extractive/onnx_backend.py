@@ -10,7 +10,7 @@ import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.graph import check_graph
 from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
 from qa_extractive.keeping import Kept
+from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.scheduling import Plan, longest_first, plan_runs, run_in_threads
 from qa_extractive.threads import available_cpus, bounded_threads
 from qa_extractive.windows import Window
@@ -33,6 +34,10 @@ from qa_extractive.windows import Window
 MODEL_FILE = "model.onnx"
 VOCAB_SIZE = "vocab_size"  # key of the file's metadata
 
+_START, _END, _ANSWERABILITY, _VERDICT = _OUTPUTS = (
+    "start_logits", "end_logits", "answerability_logit", "verdict_logits",
+)  # fmt: skip
+_N_VERDICTS = len(VERDICT_CLASSES)
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
 
 
@@ -152,15 +157,14 @@ class OnnxBackend:
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
             raise ModelError(f"{what}: {reason_of(error)}") from error
 
-    def _run_session(self, session: ort.InferenceSession, window: Window) -> Sequence[npt.NDArray[Any]]:
+    def _run_session(self, session: ort.InferenceSession, window: Window) -> dict[str, npt.NDArray[Any]]:
         if self._papers is None or not window.n_context_tokens:
             feed = self._inputs.of_window(window)
         else:
             key = self._inputs.key_of_paper(window)
             paper = self._papers.get(key, lambda: self._read_paper(session, window))
             feed = self._inputs.of_question(window, paper)
-        values: Sequence[npt.NDArray[Any]] = session.run(self._outputs, feed)
-        return values
+        return dict(zip(self._outputs, session.run(self._outputs, feed), strict=True))
 
     def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
         return PaperStates(*session.run([KEPT_STATES, KEPT_KEYS_VALUES], self._inputs.of_paper(window)))
@@ -169,13 +173,24 @@ class OnnxBackend:
         return type(self), (self.folder, self.n_threads, *self._settings)
 
 
-def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
+def _logits(values: Mapping[str, npt.NDArray[Any]], window: Window) -> WindowLogits:
     """What a run gave; ValueError unless it is a number for each token, and one for the window."""
-    shapes = [(1, window.n_tokens), (1, window.n_tokens), (1,)][: len(values)]
-    found = [value.reshape(shape) for value, shape in zip(values, shapes, strict=True)]
-    if not all(np.isfinite(value).all() for value in found):
+    shapes = {
+        _START: (window.n_tokens,),
+        _END: (window.n_tokens,),
+        _ANSWERABILITY: (),
+        _VERDICT: (_N_VERDICTS,),
+    }
+    found = {name: value.reshape(shapes[name]) for name, value in values.items()}
+    if not all(np.isfinite(value).all() for value in found.values()):
         raise ValueError("a logit is no number")
-    return WindowLogits(found[0][0], found[1][0], float(found[2][0]) if len(found) > 2 else None)
+    answerability = found.get(_ANSWERABILITY)
+    return WindowLogits(
+        found[_START],
+        found[_END],
+        None if answerability is None else float(answerability),
+        found.get(_VERDICT),
+    )
 
 
 class _Sessions:
@@ -257,6 +272,6 @@ def _vocab_size(session: ort.InferenceSession) -> int | None:
 
 def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:
     names = [node.name for node in session.get_outputs()]
-    if not {"start_logits", "end_logits"} <= set(names):
+    if not {_START, _END} <= set(names):
         raise ModelError(f"{folder / MODEL_FILE} gives {', '.join(names)}, not start_logits and end_logits")
-    return [n for n in ("start_logits", "end_logits", "answerability_logit") if n in names]
+    return [name for name in _OUTPUTS if name in names]

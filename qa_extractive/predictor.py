@@ -350,7 +350,8 @@ def to_answer(
     best = spans[0]
     around = sentence_at(context, best.start, best.end)
     sentence = Span.cut(context, around.start, around.end, right)
-    return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans)
+    said = calibration.verdict_of(reading)
+    return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans, *said)
 
 
 def candidate_scores(candidates: Sequence[Candidate], right: float) -> list[float]:

@@ -13,6 +13,15 @@ from qa_extractive.errors import DataError
 
 ANSWERED, UNSURE, NOT_REPORTED = STATUSES = ("answered", "unsure", "not_reported")
 
+VERDICTS = ("yes", "no", "mixed")
+"""What a text can say to a yes/no question; "mixed" stands for both, for some only, and for inconclusive."""
+
+NO_VERDICT = "none"
+"""Of a question that is known not to be a yes/no question."""
+
+VERDICT_CLASSES = (*VERDICTS, NO_VERDICT)
+"""In the order of a model's verdict logits."""
+
 UNSURE_FROM = 0.2
 """The lowest ``answerable`` of an abstention that still shows its best span: below it, at most one
 question in five has an answer in its context, if the probabilities are calibrated."""
@@ -115,6 +124,7 @@ class Example:
         spans: Labelled spans of the context, best first; each score is the confidence in it.
             Several spans mean that any of them is right. Empty: no label.
         answerable: Whether the context answers the question; None if not known.
+        verdict: One of ``VERDICTS``, or ``NO_VERDICT``; None if not known.
         document: The document the context came from: what a split must keep together.
         source: The data set it came from.
         fields: Further columns (year, field ...), for slices.
@@ -128,9 +138,10 @@ class Example:
     document: str = ""
     source: str = ""
     fields: dict[str, Any] = field(default_factory=dict, compare=False)
+    verdict: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise DataError where a span differs from its text or contradicts ``answerable``."""
+        """Raise DataError where a span differs from its text, or a label contradicts ``answerable``."""
         for span in self.spans:
             if self.question.context[span.start : span.end] != span.text:
                 raise DataError(
@@ -138,6 +149,12 @@ class Example:
                 )
         if self.spans and self.answerable is False:
             raise DataError(f"{self.id}: has labelled spans but is marked unanswerable")
+        if self.verdict not in (None, NO_VERDICT, *VERDICTS):
+            raise DataError(
+                f"{self.id}: verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r:.40}"
+            )
+        if self.verdict in VERDICTS and self.answerable is False:
+            raise DataError(f"{self.id}: has the verdict {self.verdict!r} but is marked unanswerable")
 
     @property
     def is_labelled(self) -> bool:
@@ -159,6 +176,10 @@ class Answer:
         abstained: Whether ``answerable`` is below the threshold.
         sentence: The sentence that holds the answer; None if abstained.
         candidates: The best spans, best first, none overlapping another; present if abstained too.
+        verdict: What the context says to a yes/no question, one of ``VERDICTS``, with ``text`` as its
+            evidence; None if abstained, for other questions, and of models without such a head.
+        verdict_probs: Calibrated probabilities of ``VERDICTS``, in that order, of sum 1; None where there
+            is no verdict.
     """
 
     text: str
@@ -169,13 +190,22 @@ class Answer:
     abstained: bool
     sentence: Span | None = None
     candidates: tuple[Span, ...] = ()
+    verdict: str | None = None
+    verdict_probs: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Raise DataError where an abstained answer holds a span, or a span does not fit."""
+        """Raise DataError where an abstained answer holds a span or verdict, or a span does not fit."""
+        if (self.verdict is None) != (self.verdict_probs is None) or (self.abstained and self.verdict):
+            raise DataError("a verdict has its probabilities and its quote, or there is none")
         if self.abstained and (self.text or self.start or self.end):
             raise DataError("an abstained answer holds no text and no offsets")
         if self.start < 0 or self.end - self.start != len(self.text):
             raise DataError(f"answer [{self.start}:{self.end}] does not fit its text")
+
+    @property
+    def verdict_score(self) -> float | None:
+        """Calibrated probability of ``verdict``, in [0, 1]; None where there is none."""
+        return None if self.verdict_probs is None else max(self.verdict_probs)
 
     @property
     def status(self) -> str:
@@ -205,6 +235,9 @@ class Answer:
             "status": self.status,
             "sentence": None if self.sentence is None else _span_dict(self.sentence),
             "candidates": [_span_dict(span) for span in self.candidates],
+            "verdict": self.verdict,
+            "verdict_score": self.verdict_score,
+            "verdict_probs": self.verdict_probs and dict(zip(VERDICTS, self.verdict_probs, strict=True)),
         }
 
 

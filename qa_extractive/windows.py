@@ -414,12 +414,14 @@ class LabelledWindow:
         positions: (first, last) token positions of the right spans; empty where the window has none.
         span_weight: Weight of the span loss; 0 where no span label is known.
         answerable: 1.0 or 0.0, or None where not known.
+        verdict: As of ``Example``; None too where the window holds no right span.
     """
 
     window: Window
     positions: tuple[tuple[int, int], ...]
     span_weight: float
     answerable: float | None
+    verdict: str | None = None
 
 
 def label_windows(windower: Windower, examples: Sequence[Example]) -> list[LabelledWindow]:
@@ -437,7 +439,8 @@ def _label(window: Window, example: Example) -> LabelledWindow:
     positions = tuple(place for place, _ in located if place is not None)
     if example.spans:
         weight = max(span.score for span in example.spans)
-        return LabelledWindow(window, positions, weight, 1.0 if positions else 0.0)
+        verdict = example.verdict if positions else None
+        return LabelledWindow(window, positions, weight, 1.0 if positions else 0.0, verdict)
     if example.answerable is False:
         return LabelledWindow(window, (), 1.0, 0.0)
     known = None if example.answerable is None else float(example.answerable)

@@ -244,7 +244,7 @@ SKIM_LAYERS = [2, 3]
 
 @pytest.fixture(scope="session")
 def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny reader of four layers, without skim heads."""
+    """A tiny reader of four layers with a verdict head, without skim heads."""
     torch = pytest.importorskip("torch")
     from qa_extractive.model import SpanReader
 
@@ -252,10 +252,12 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
     shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
     config = SpanReader.from_pretrained(tiny_checkpoint).config
     config.encoder["num_hidden_layers"] = 4
+    config.verdict = True
     torch.manual_seed(4)
     model = SpanReader(config)
     with torch.no_grad():
         model.span_head.weight.mul_(40.0)
+        model.verdict_head[2].weight.mul_(40.0)
     model.save_pretrained(folder)
     return folder
 

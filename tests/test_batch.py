@@ -198,13 +198,13 @@ def test_output_columns_and_cells(tmp_path):
     assert tuple(answered) == ("id", "question", "context", *ANSWER_COLUMNS)
     assert answered["context"] == " The drug. "
     first, added = ANSWER_COLUMNS[:7], ANSWER_COLUMNS[7:]
-    assert added == ("status", "best_span", "best_start", "best_end")
+    assert added == ("status", "best_span", "best_start", "best_end", "verdict", "verdict_score")
     assert [answered[name] for name in first] == ["The", "1", "4", "0.1235", "0.9877", "The", ""]
-    assert [answered[name] for name in added] == ["answered", "The", "1", "4"]
+    assert [answered[name] for name in added] == ["answered", "The", "1", "4", "", ""]
     assert [abstained[name] for name in first] == ["", "", "", "0.1235", "0.2", "", ""]
-    assert [abstained[name] for name in added] == ["unsure", "The", "0", "3"]
+    assert [abstained[name] for name in added] == ["unsure", "The", "0", "3", "", ""]
     assert [failed[name] for name in first[:-1]] == [""] * 6
-    assert [failed[name] for name in added] == ["failed", "", "", ""]
+    assert [failed[name] for name in added] == ["failed", "", "", "", "", ""]
     assert failed["error"] == "line 4: question is empty (column 'question'): give text"
     assert (summary.n_rows, summary.n_answered, summary.n_abstained, summary.n_failed) == (3, 1, 1, 1)
 
@@ -239,7 +239,11 @@ def test_candidates_are_added_where_asked_for(tmp_path):
     path = write_table(tmp_path / "t.csv", table)
     _, output = run(path, with_candidates=True)
     rows = plain_csv(output)
-    old = [name for name in rows[0] if name not in ("status", "best_span", "best_start", "best_end")]
+    old = [
+        name
+        for name in rows[0]
+        if name not in ("status", "best_span", "best_start", "best_end", "verdict", "verdict_score")
+    ]
     assert list(rows[0])[: len(old)] == old  # what was there before stands where it stood
     answered, abstained, failed = (values["candidates"] for values in rows)
     assert json.loads(answered) == [{"text": "The", "start": 0, "end": 3, "score": 0.1235}]

@@ -260,8 +260,8 @@ def test_a_file_that_cannot_be_read_is_named(
 def test_the_real_files_give_labelled_examples_with_unique_ids() -> None:
     root = Path(os.environ["QA_DATA"])
     files = {
-        "trial_conclusions": ("evidence_inference/rct_abstracts.jsonl.gz", 1200, "pmc-"),
-        "trial_prompts": ("evidence_inference/prompts_with_spans.jsonl.gz", 900, "pmc-"),
+        "trial_conclusions": ("evidence_inference/rct_abstracts.jsonl.gz", 1100, "pmc-"),
+        "trial_prompts": ("evidence_inference/prompts_with_spans.jsonl.gz", 800, "pmc-"),
         "trial_prompts_validation": ("evidence_inference/prompts_with_spans.jsonl.gz", 50, "pmc-"),
         "paper_conclusions": ("scifact/corpus.jsonl.gz", 2000, "scifact-"),
         "claims": ("scifact/claims_train.jsonl.gz", 500, "scifact-"),

@@ -14,7 +14,7 @@ pytest.importorskip("sklearn")
 from qa_extractive.config import TrainConfig
 from qa_extractive.records import Example, Question, Span
 from qa_extractive.sentences import split_sentences
-from qa_extractive.training.mixture import Mixture, mix, with_negatives
+from qa_extractive.training.mixture import CALIBRATES, Mixture, mix, with_negatives
 
 TOPICS = ("blood pressure", "bone density", "gene expression", "lung function", "sleep quality")
 CONFIG = TrainConfig(n_dev=1000, n_calibration=1000, n_fresh=1000, mismatch_share=0.5, removal_share=0.5)
@@ -81,6 +81,16 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_file() -> Non
         {e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG))
     ]
     assert split(EXAMPLES, 17) != split(EXAMPLES, 18)
+
+
+def test_examples_that_are_there_to_calibrate_do_so_and_spare_the_others() -> None:
+    meant = [dataclasses.replace(e, fields={CALIBRATES: True}) for e in EXAMPLES[:30]]
+    config = dataclasses.replace(CONFIG, n_dev=0, n_fresh=0)
+    mixture = mix([*meant, *EXAMPLES[30:]], config)
+    given = {e.id for e in mixture.calibration if "negative" not in e.fields}
+    assert given == {e.id for e in meant}
+    assert any("negative" in e.fields for e in mixture.calibration)
+    assert {e.id for e in mixture.train} >= {e.id for e in EXAMPLES[30:]}
 
 
 def test_the_same_seed_gives_the_same_mixture() -> None:
@@ -310,3 +320,26 @@ def test_a_mismatch_avoids_the_labelled_span_too() -> None:
         for e in with_negatives([asked, holds_it], config, random.Random(1))
         if e.id.startswith(asked.id + "+")
     ]
+
+
+def test_swapped_questions_are_negatives_of_their_own_text() -> None:
+    context = "In 2011 we studied hens in Lyon. They laid 6 eggs a week."
+    span = Span.cut(context, context.index("6 eggs"), context.index("6 eggs") + 6)
+    examples = [
+        Example(
+            f"e{i}",
+            Question(f"What did hens lay in 2011, asked {i} times?", context),
+            ("6 eggs",),
+            (span,),
+            True,
+        )
+        for i in range(8)
+    ]
+    config = TrainConfig(mismatch_share=0, removal_share=0, swap_share=0.5)
+    added = with_negatives(examples, config, random.Random(1))[8:]
+    assert len(added) == 4
+    for e in added:
+        assert e.fields["negative"] == "swapped"
+        assert (e.answerable, e.spans, e.verdict) == (False, (), None)
+        assert e.question.context == context
+        assert e.question.question != examples[int(e.id[1])].question.question

@@ -54,15 +54,16 @@ class WordReader:
         self.folder = folder
         self.n_asked = 0
 
-    def answer_batch(self, questions: Sequence[Question]) -> list[Answer]:
+    def answer_batch(self, questions: Sequence[Question], threshold: float | None = None) -> list[Answer]:
         self.n_asked += len(questions)
-        return [self._answer(question) for question in questions]
+        least = self.threshold if threshold is None else threshold
+        return [self._answer(question, least) for question in questions]
 
-    def _answer(self, question: Question) -> Answer:
+    def _answer(self, question: Question, least: float) -> Answer:
         asked = _words(question.question)
         ranked = sorted(split_sentences(question.context), key=lambda s: -len(asked & _words(s.text)))
         best, share = ranked[0], len(asked & _words(ranked[0].text)) / len(asked)
-        if share < self.threshold:
+        if share < least:
             return Answer("", 0, 0, share, share, abstained=True, candidates=(best,))
         return Answer(best.text, best.start, best.end, share, share, False, best, (best,))
 
@@ -269,8 +270,42 @@ def data_root(tmp_path: Path) -> Path:
     ]
     _write(root / "scitldr/test.jsonl.gz", papers, lines=True)
     _write(root / "scitldr/train.jsonl.gz", papers[-1:], lines=True)
+    rows = _asked_rows()
+    for part in ("train", "dev", "test"):
+        _write(root / f"asked/{part}.jsonl.gz", rows, lines=True)
     _write(root / "evidence_inference/prompts_with_spans.jsonl.gz", _prompt_records(), lines=True)
     return root
+
+
+def _asked_rows() -> list[dict[str, Any]]:
+    rows = []
+    for i, topic in enumerate(TOPICS * 2):
+        context = f"We gave {topic} to {i + 20} hens. The {topic} made the hens number {i} lay more eggs."
+        asked = {
+            "fact": (f"How many hens got {topic}, how many?", f"{i + 20} hens", None),
+            "claim": (
+                f"Does the {topic} made by hens number {i} lay more eggs?",
+                f"hens number {i} lay more eggs",
+                ("yes", "no")[i % 2],
+            ),
+            "near": (f"When did ducks die of {i}?", None, None),
+        }
+        for kind, (question, answer, verdict) in asked.items():
+            found = [{"text": answer, "answer_start": context.index(answer)}] if answer else []
+            rows.append(
+                {
+                    "id": f"{i}-{kind}",
+                    "question": question,
+                    "title": f"On {topic}",
+                    "context": context,
+                    "answers": found,
+                    "answerable": bool(found),
+                    "type": kind,
+                    "verdict": verdict,
+                    "doc": f"rct-{i}",
+                }
+            )
+    return rows
 
 
 def _prompt_records() -> list[dict[str, Any]]:
@@ -333,8 +368,15 @@ def test_all_parts_and_what_is_kept(
     arguments = [f"--data-root={data_root}", f"--model={model}", f"--output={output}", "--bootstrap=20"]
     quality.main(arguments)
     first = json.loads(output.read_text(encoding="utf-8"))
-    without = ["squad1", "squad2", "pubmedqa", "mismatched", "evidence_inference"]
+    without = ["asked", "squad1", "squad2", "pubmedqa", "mismatched", "evidence_inference"]
     assert list(first["parts"]) == without
+    named = {f["name"]: f for f in first["parts"]["asked"]["figures"]}
+    assert named["AUROC, all questions"]["value"] == 1.0
+    assert named["NoAns accuracy at the threshold"]["value"] == 1.0
+    assert named["verdict accuracy"]["value"] == 0.0, "this reader gives none"
+    assert named["verdict accuracy of the majority"]["value"] == 0.5
+    assert named["numbers exact, of answers with numbers"]["n"] == 16
+    assert named["F1 without abstaining, lay"]["value"] is None
     named = {f["name"]: f for f in first["parts"]["squad1"]["figures"]}
     assert named["token F1, never abstaining"]["value"] == 1.0
     assert named["token F1, never abstaining"]["met"] is True

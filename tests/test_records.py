@@ -142,6 +142,9 @@ def test_an_answer_as_plain_values() -> None:
             {"text": "risk", "start": 4, "end": 8, "score": 0.7},
             {"text": "fell", "start": 9, "end": 13, "score": 0.1},
         ],
+        "verdict": None,
+        "verdict_score": None,
+        "verdict_probs": None,
     }
     assert Answer("", 0, 0, 0.1, 0.2, True, None, (other,)).to_dict()["sentence"] is None
 

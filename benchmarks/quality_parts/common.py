@@ -24,12 +24,12 @@ from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.evaluation.resampling import Resampling
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import Results, run_system
-from qa_extractive.evaluation.systems import System
+from qa_extractive.evaluation.systems import ModelSystem
 from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
 from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
 from qa_extractive.metrics.scores import answerability_auroc
 from qa_extractive.metrics.text import RIGHT_F1
-from qa_extractive.records import Example
+from qa_extractive.records import Answer, Example
 
 PROGRESS_ROWS = 1000
 
@@ -139,7 +139,7 @@ class Bench:
         n_bootstrap: Resamples of documents for each interval.
     """
 
-    system: System
+    system: ModelSystem
     calibration: Calibration
     data_root: Path
     fresh: Path | None = None
@@ -174,6 +174,12 @@ class Bench:
         if path is None:
             raise DataError("this part needs --fresh FILE, examples that the model has not seen in any role")
         return self.run("fresh", lambda: self.load(path))
+
+    def unabstained(self, rows: Sequence[ScoredRow]) -> list[Answer]:
+        """The answers to rows asked again with a threshold of 0."""
+        questions = [row.example.question for row in rows]
+        answers: list[Answer] = self.system.predictor.answer_batch(questions, threshold=0.0)
+        return answers
 
     def score(self, results: Results) -> Evaluation:
         """The package's own figures of these rows."""

@@ -15,7 +15,8 @@ from qa_extractive.metrics.text import normalize_answer
 from qa_extractive.records import Example, Question
 from qa_extractive.sentences import split_sentences
 from qa_extractive.tables.text_files import read_json
-from qa_extractive.training.corpora import _joined, _json_lines
+from qa_extractive.training.corpora import _joined
+from qa_extractive.training.labelled_rows import json_lines
 from qa_extractive.training.mixture import _neighbours
 from qa_extractive.training.recipe import Source
 from quality_parts.common import Bench, Figure, Goal, Part, floats
@@ -139,7 +140,7 @@ def takeaways(bench: Bench) -> list[Example]:
     submitted again.
     """
     examples = Source("takeaways", SCITLDR).read(bench.data_root, bench.seed)
-    trained_on = {s for record in _json_lines(bench.data_root / SCITLDR_TRAIN) for s in record["source"]}
+    trained_on = {s for record in json_lines(bench.data_root / SCITLDR_TRAIN) for s in record["source"]}
     seen = {text for text in map(normalize_answer, trained_on) if len(text) >= _LONG_SENTENCE}
     return [e for e in examples if not _sentences(e) & seen]
 
@@ -194,7 +195,7 @@ def evidence_inference(bench: Bench) -> Part:
     prompts = bench.sample([e for e in source.read(bench.data_root, bench.seed) if e.spans])
     outcomes = {
         f"ei-{record['prompt_id']}-0": normalize_answer(record["outcome"])
-        for record in _json_lines(bench.data_root / PROMPTS)
+        for record in json_lines(bench.data_root / PROMPTS)
     }
     pairs = prompt_pairs(prompts, outcomes)
     true = bench.run("prompts", lambda: list({p.id: p for p, _ in pairs}.values())).rows

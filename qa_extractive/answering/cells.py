@@ -10,8 +10,8 @@ from qa_extractive.answering.results import RowError
 from qa_extractive.records import Answer
 
 _FIRST_COLUMNS = ("answer", "answer_start", "answer_end", "score", "answerable", "sentence", "error")
-_STATUS_COLUMNS = ("status", "best_span", "best_start", "best_end")
-ANSWER_COLUMNS = (*_FIRST_COLUMNS, *_STATUS_COLUMNS)
+_LATER_COLUMNS = ("status", "best_span", "best_start", "best_end", "verdict", "verdict_score")
+ANSWER_COLUMNS = (*_FIRST_COLUMNS, *_LATER_COLUMNS)
 CANDIDATES_COLUMN = "candidates"
 
 FAILED = "failed"
@@ -22,7 +22,7 @@ _N_PROB_DIGITS = 4
 
 def added_columns(with_candidates: bool) -> tuple[str, ...]:
     """The columns that answers add to a table; those that came later stand behind those that were first."""
-    return (*_FIRST_COLUMNS, CANDIDATES_COLUMN, *_STATUS_COLUMNS) if with_candidates else ANSWER_COLUMNS
+    return (*_FIRST_COLUMNS, CANDIDATES_COLUMN, *_LATER_COLUMNS) if with_candidates else ANSWER_COLUMNS
 
 
 def kept_names(columns: Sequence[str], added: Sequence[str]) -> dict[str, str]:
@@ -53,6 +53,8 @@ def answer_cells(outcome: Answer | RowError, with_candidates: bool) -> dict[str,
     if outcome.best is not None:
         best = outcome.best
         cells |= {"best_span": best.text, "best_start": best.start, "best_end": best.end}
+    if outcome.verdict_score is not None:
+        cells |= {"verdict": outcome.verdict, "verdict_score": round(outcome.verdict_score, _N_PROB_DIGITS)}
     if with_candidates:
         spans = (replace(span, score=round(span.score, _N_PROB_DIGITS)) for span in outcome.candidates)
         cells[CANDIDATES_COLUMN] = [asdict(span) for span in spans]
@@ -69,7 +71,7 @@ def answer_types(arrow: Any, with_candidates: bool) -> dict[str, Any]:
     """The Arrow type of each added column."""
     text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
     types = dict(zip(_FIRST_COLUMNS, (text, whole, whole, real, real, text, text), strict=True))
-    types |= dict(zip(_STATUS_COLUMNS, (text, text, whole, whole), strict=True))
+    types |= dict(zip(_LATER_COLUMNS, (text, text, whole, whole, text, real), strict=True))
     span = arrow.struct([("text", text), ("start", whole), ("end", whole), ("score", real)])
     types[CANDIDATES_COLUMN] = arrow.list_(span)
     return {name: types[name] for name in added_columns(with_candidates)}

@@ -13,6 +13,7 @@ from qa_extractive.records import Example, Question, Span
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.writing import write_rows
 
+_VERDICT = "verdict"  # added later: files without it are read too
 _COLUMNS = (
     "id", "question", "context", "title", "references", "spans", "answerable", "document", "source", "fields",
 )  # fmt: skip
@@ -32,7 +33,7 @@ def examples_to_jsonl(path: str | os.PathLike[str], examples: Iterable[Example])
     """
     if table_format(Path(path)).kind != "jsonl":
         raise DataError(f"{path}: examples are written as JSONL: name the file .jsonl or .jsonl.gz")
-    with write_rows(path, _COLUMNS) as writer:
+    with write_rows(path, (*_COLUMNS, _VERDICT)) as writer:
         for example in examples:
             writer.write(_values(example))
 
@@ -47,7 +48,8 @@ def example_from_values(values: Mapping[str, Any]) -> Example:
     references = _typed(values, "references", list)
     if not all(isinstance(text, str) for text in references):
         raise DataError("column 'references' must be a list of texts: correct the row")
-    further = {name: cell for name, cell in values.items() if name not in _COLUMNS and cell is not None}
+    known = (*_COLUMNS, _VERDICT)
+    further = {name: cell for name, cell in values.items() if name not in known and cell is not None}
     return Example(
         id=_typed(values, "id", str),
         question=Question(values["question"], values["context"], values["title"]),
@@ -57,11 +59,12 @@ def example_from_values(values: Mapping[str, Any]) -> Example:
         document=_typed(values, "document", str),
         source=_typed(values, "source", str),
         fields=_typed(values, "fields", dict) | further,
+        verdict=None if values.get(_VERDICT) is None else _typed(values, _VERDICT, str),
     )
 
 
 def _values(example: Example) -> dict[str, Any]:
-    plain = ("id", "references", "answerable", "document", "source", "fields")
+    plain = ("id", "references", "answerable", "document", "source", "fields", _VERDICT)
     values = {name: getattr(example, name) for name in plain}
     return values | asdict(example.question) | {"spans": [asdict(span) for span in example.spans]}
 

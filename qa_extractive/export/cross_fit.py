@@ -134,7 +134,7 @@ def cross_fit(
     fold_of = _folds(rows.documents, n_folds, seed)
     fitted = [_fit_without(rows, fold_of == fold, current) for fold in range(fold_of.max() + 1)]
     applied = _applied(rows.features, fitted, fold_of)
-    calibration = fit_rows(rows, fitted_on)
+    calibration = replace(fit_rows(rows, fitted_on), verdict=current.verdict)
     return CrossFit(
         calibration=replace(calibration, risk_table=risk_table(applied.answerable, rows.right)),
         n=len(rows),

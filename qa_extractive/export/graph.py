@@ -143,6 +143,8 @@ def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
         return kind(checkpoint.encoder_config, task="question-answering")
     span_outputs = kind.outputs.fget
     more: dict[str, dict[int, str]] = {"answerability_logit": {0: "batch_size"}}
+    if checkpoint.model.config.verdict:
+        more["verdict_logits"] = {0: "batch_size"}
     if checkpoint.model.config.skim_layers:
         more[SKIM_OUTPUT] = {0: "batch_size", 2: "sequence_length"}
     outputs = property(lambda self: {**span_outputs(self), **more})

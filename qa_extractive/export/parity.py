@@ -90,6 +90,8 @@ def _difference(left: WindowLogits, right: WindowLogits) -> float:
     pairs = [(left.start, right.start), (left.end, right.end)]
     if left.answerability is not None or right.answerability is not None:
         pairs.append((np.array(left.answerability, dtype=float), np.array(right.answerability, dtype=float)))
+    if left.verdict is not None and right.verdict is not None:
+        pairs.append((left.verdict, right.verdict))
     return float(np.max([np.abs(a - b).max() for a, b in pairs]))
 
 
@@ -98,10 +100,12 @@ def _torch_logits(checkpoint: Checkpoint, window: Window, input_names: Sequence[
     inputs = pad_windows([window])
     output = checkpoint.model(**{name: inputs[name] for name in input_names})
     head: torch.Tensor | None = getattr(output, "answerability_logit", None)
+    verdict: torch.Tensor | None = getattr(output, "verdict_logits", None)
     return WindowLogits(
         output.start_logits[0].numpy(),
         output.end_logits[0].numpy(),
         None if head is None else float(head[0]),
+        None if verdict is None else verdict[0].numpy(),
     )
 
 

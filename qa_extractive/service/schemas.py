@@ -251,6 +251,19 @@ class _Answer(_Returned):
     candidates: Annotated[
         list[SpanBody], Field(description="The best spans, none overlapping; present if abstained too.")
     ]
+    verdict: Annotated[
+        Literal["yes", "no", "mixed"] | None,
+        Field(
+            description="What the context says to a yes/no question, with `text` as its evidence; null if "
+            "abstained, for other questions, and of models without such a head."
+        ),
+    ]
+    verdict_score: Annotated[
+        float | None, Field(ge=0.0, le=1.0, description="Probability of `verdict`; null where there is none.")
+    ]
+    verdict_probs: Annotated[
+        dict[str, float] | None, Field(description="Probabilities of `yes`, `no` and `mixed`.")
+    ]
 
 
 class _Envelope(_Returned):

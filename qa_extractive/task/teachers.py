@@ -144,10 +144,12 @@ class AveragedBackend:
 
 def _averaged(logits: Sequence[WindowLogits]) -> WindowLogits:
     heads = [each.answerability for each in logits if each.answerability is not None]
+    verdicts = [each.verdict for each in logits if each.verdict is not None]
     return WindowLogits(
         _mean_distribution([each.start for each in logits]),
         _mean_distribution([each.end for each in logits]),
         float(np.mean(heads)) if len(heads) == len(logits) else None,
+        np.mean(verdicts, axis=0) if len(verdicts) == len(logits) else None,
     )
 
 

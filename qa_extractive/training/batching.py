@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from qa_extractive.losses import IGNORE
 from qa_extractive.model import pad_windows
+from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.windows import LabelledWindow, Window
 
 _BATCHES_SORTED_TOGETHER = 50
@@ -91,6 +92,7 @@ def collate(labelled: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
     context[:, 0] = True  # stands for "no span"
     if all(each.window.sentences is not None for each in labelled):
         batch["sentence_ids"] = _sentence_ids([each.window for each in labelled], context.shape)
+    verdicts = [IGNORE if each.verdict is None else VERDICT_CLASSES.index(each.verdict) for each in labelled]
     answerable = [IGNORE if each.answerable is None else each.answerable for each in labelled]
     return {
         **batch,
@@ -99,4 +101,5 @@ def collate(labelled: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
         "end_positions": positions[:, :, 1],
         "span_weight": torch.tensor([each.span_weight for each in labelled], dtype=torch.float),
         "answerable": torch.tensor(answerable, dtype=torch.float),
+        "verdict": torch.tensor(verdicts, dtype=torch.long),
     }

@@ -6,8 +6,6 @@ and gives labelled Examples whose ``document`` is what a split must keep togethe
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -15,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.dataset.loading import load_examples
-from qa_extractive.errors import DataError
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.training import questions
+from qa_extractive.training import labelled_rows, questions
+from qa_extractive.training.labelled_rows import asked_documents, json_lines
 
 Reader = Callable[[Path, random.Random], list[Example]]
 
@@ -34,21 +32,16 @@ _CONCLUSION_CUE = re.compile(
     re.IGNORECASE,
 )
 _MAX_CONCLUSION_WORDS = 110
+_CLAIM_VERDICTS = {"SUPPORT": "yes", "CONTRADICT": "no"}
 
 
 def squad(path: Path, rng: random.Random) -> list[Example]:
-    """SQuAD JSON; questions lower-cased and their spacing made even.
-
-    The crowd-written unanswerable questions come lower-cased from their source, so the answerable
-    ones must look the same, or a model learns the look.
-    """
+    """SQuAD JSON, questions as of ``even_look``."""
     return [_even_look(example) for example in load_examples([path], strict=False).examples]
 
 
 def _even_look(example: Example) -> Example:
-    asked = (
-        re.sub(r"\s+([?.,])", r"\1", " ".join(example.question.question.lower().split())).rstrip("?. ") + "?"
-    )
+    asked = questions.even_look(example.question.question)
     question = Question(asked, example.question.context, example.question.title)
     return Example(
         id=example.id,
@@ -58,6 +51,7 @@ def _even_look(example: Example) -> Example:
         answerable=example.answerable,
         document=example.document,
         source="squad",
+        fields={questions.AS_WRITTEN: example.question.question},
     )
 
 
@@ -66,11 +60,14 @@ def trial_conclusions(path: Path, rng: random.Random) -> list[Example]:
 
     Half the abstracts have their sections shuffled, half lose the labels and a fifth lose a section
     that is not the conclusion, so that the place of the conclusion tells nothing. Articles of the
-    validation prompts (``prompts_with_spans.jsonl.gz``, read from the same folder) are left out.
+    validation prompts (``prompts_with_spans.jsonl.gz``, read from the same folder) are left out, and so,
+    here as for all papers, are those of the development and test parts of ``asked``.
     """
-    prompts = _json_lines(path.parent / "prompts_with_spans.jsonl.gz")
-    kept_apart = {record["pmcid"] for record in prompts if record["split"] == "validation"}
-    examples = [_trial(record, rng) for record in _json_lines(path) if record["pmcid"] not in kept_apart]
+    prompts = json_lines(path.parent / "prompts_with_spans.jsonl.gz")
+    kept_apart = {f"pmc-{record['pmcid']}" for record in prompts if record["split"] == "validation"}
+    kept_apart |= asked_documents(path.parent.parent)
+    records = json_lines(path)
+    examples = [_trial(record, rng) for record in records if f"pmc-{record['pmcid']}" not in kept_apart]
     return [example for example in examples if example is not None]
 
 
@@ -112,13 +109,14 @@ def _first_words(context: str, start: int, text: str) -> Span:
 
 def trial_prompts(path: Path, rng: random.Random) -> list[Example]:
     """Evidence Inference prompts of the training split as questions, two wordings each."""
-    records = [record for record in _json_lines(path) if record["split"] == "train"]
+    apart = asked_documents(path.parent.parent)
+    records = [r for r in json_lines(path) if r["split"] == "train" and f"pmc-{r['pmcid']}" not in apart]
     return [_prompt(record, wording, rng) for record in records for wording in range(2)]
 
 
 def trial_prompts_validation(path: Path, rng: random.Random) -> list[Example]:
     """Evidence Inference prompts of the validation split as questions; for evaluation only."""
-    records = [record for record in _json_lines(path) if record["split"] == "validation"]
+    records = [record for record in json_lines(path) if record["split"] == "validation"]
     return [_prompt(record, 0, rng) for record in records]
 
 
@@ -140,7 +138,8 @@ def paper_conclusions(path: Path, rng: random.Random) -> list[Example]:
     Only abstracts with one sentence that says so in words ("these results show ..."); half of them
     with their sentences shuffled.
     """
-    return [e for record in _json_lines(path) if (e := _paper(record, rng)) is not None]
+    examples = [e for record in json_lines(path) if (e := _paper(record, rng)) is not None]
+    return _without(examples, asked_documents(path.parent.parent))
 
 
 def _paper(record: dict[str, Any], rng: random.Random) -> Example | None:
@@ -161,8 +160,9 @@ def claims(path: Path, rng: random.Random) -> list[Example]:
 
     The corpus (``corpus.jsonl.gz``) is read from the same folder.
     """
-    corpus = {str(r["doc_id"]): r for r in _json_lines(path.parent / "corpus.jsonl.gz")}
-    return [example for record in _json_lines(path) for example in _claim(record, corpus, rng)]
+    corpus = {str(r["doc_id"]): r for r in json_lines(path.parent / "corpus.jsonl.gz")}
+    examples = [example for record in json_lines(path) for example in _claim(record, corpus, rng)]
+    return _without(examples, asked_documents(path.parent.parent))
 
 
 def _claim(record: dict[str, Any], corpus: dict[str, Any], rng: random.Random) -> Iterator[Example]:
@@ -176,12 +176,21 @@ def _claim(record: dict[str, Any], corpus: dict[str, Any], rng: random.Random) -
         )
         title = paper["title"].strip() if rng.random() < 0.5 else None
         question = Question(questions.from_claim(record["claim"], rng), context, title)
-        yield _example(f"claim-{record['id']}-{document}", question, spans, f"scifact-{document}", "claims")
+        labels = {rationale["label"] for rationale in rationales}
+        verdict = _CLAIM_VERDICTS.get(labels.pop()) if len(labels) == 1 else None
+        yield _example(
+            f"claim-{record['id']}-{document}", question, spans, f"scifact-{document}", "claims", verdict
+        )
 
 
 def takeaways(path: Path, rng: random.Random) -> list[Example]:
     """SciTLDR abstracts: a question for the main point, the sentence nearest the summary as answer."""
-    return [e for record in _json_lines(path) if (e := _takeaway(record, rng)) is not None]
+    examples = [e for record in json_lines(path) if (e := _takeaway(record, rng)) is not None]
+    return _without(examples, asked_documents(path.parent.parent))
+
+
+def _without(examples: list[Example], documents: frozenset[str]) -> list[Example]:
+    return [example for example in examples if example.document not in documents]
 
 
 def _takeaway(record: dict[str, Any], rng: random.Random) -> Example | None:
@@ -211,7 +220,14 @@ def _joined(sentences: list[str], chosen: list[int]) -> tuple[str, list[Span]]:
     return context, [Span.cut(context, starts[i], starts[i] + len(sentences[i])) for i in unique]
 
 
-def _example(name: str, question: Question, spans: list[Span], document: str, source: str) -> Example:
+def _example(
+    name: str,
+    question: Question,
+    spans: list[Span],
+    document: str,
+    source: str,
+    verdict: str | None = None,
+) -> Example:
     return Example(
         id=name,
         question=question,
@@ -220,18 +236,8 @@ def _example(name: str, question: Question, spans: list[Span], document: str, so
         answerable=bool(spans),
         document=document,
         source=source,
+        verdict=verdict,
     )
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: docs/DATA.md says how to get it") from None
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is not gzipped JSON lines ({error}): get it again") from None
 
 
 READERS: dict[str, Reader] = {
@@ -242,4 +248,5 @@ READERS: dict[str, Reader] = {
     "paper_conclusions": paper_conclusions,
     "claims": claims,
     "takeaways": takeaways,
+    **labelled_rows.READERS,
 }

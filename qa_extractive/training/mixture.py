@@ -16,8 +16,14 @@ import numpy as np
 from qa_extractive.config import TrainConfig
 from qa_extractive.records import Example, Question
 from qa_extractive.sentences import split_sentences
+from qa_extractive.training.question_only import answerable_probs
+from qa_extractive.training.swaps import names_of, swapped
+
+CALIBRATES = "calibrates"
+"""Key of ``Example.fields``: true of an example that is there to fit the calibration, not to train."""
 
 _N_NEIGHBOURS = 10
+_CALIBRATION_PART = 2  # of ``_split``
 _MIN_WORDS_LEFT = 15
 
 
@@ -74,6 +80,8 @@ def _split(examples: Sequence[Example], config: TrainConfig) -> list[list[Exampl
     for example in examples:
         document = _document(example)
         part = _part(_place(document, seed), shares[document])
+        if example.fields.get(CALIBRATES):
+            part = _CALIBRATION_PART
         if part == 0 or not example.fields.get("copy"):
             parts[part].append(example)
     return parts
@@ -96,10 +104,13 @@ def _held_out_shares(examples: Sequence[Example], config: TrainConfig) -> dict[s
     many documents; a document of several sources follows the most generous.
     """
     n_of_source = Counter(example.source for example in examples)
+    sizes = list(_sizes(config))
+    if any(example.fields.get(CALIBRATES) for example in examples):
+        sizes[_CALIBRATION_PART - 1] = 0
     shares: dict[str, list[float]] = {}
     for example in examples:
         n = n_of_source[example.source]
-        own = [min(config.held_out_share, 2 * size / n) for size in _sizes(config)]
+        own = [min(config.held_out_share, 2 * size / n) for size in sizes]
         known = shares.setdefault(_document(example), own)
         shares[_document(example)] = [max(pair) for pair in zip(known, own, strict=True)]
     return shares
@@ -147,12 +158,45 @@ def with_negatives(examples: Sequence[Example], config: TrainConfig, rng: random
     negatives: list[Example] = []
     for source, own in sorted(by_source.items()):
         yes = [e for e in own if e.spans]
-        n_mismatch = round(config.mismatch_shares.get(source, config.mismatch_share) * len(yes))
         n_removed = round(config.removal_shares.get(source, config.removal_share) * len(yes))
-        negatives += _mismatched(rng.sample(yes, min(n_mismatch, len(yes))), own, rng)
+        n_swapped = round(config.swap_shares.get(source, config.swap_share) * len(yes))
+        negatives += _mismatched(_to_mismatch(source, own, yes, config, rng), own, rng)
+        negatives += _swapped(yes, n_swapped, rng)
         removed = [_without_answer(e) for e in rng.sample(yes, min(n_removed, len(yes)))]
         negatives += [e for e in removed if e is not None]
     return [*examples, *negatives]
+
+
+def _to_mismatch(
+    source: str, own: Sequence[Example], yes: list[Example], config: TrainConfig, rng: random.Random
+) -> list[Example]:
+    """The answerable examples to ask of another context.
+
+    Where a question is answerable with probability p by its words alone, p - (1 - p) of its kind lack a
+    counterpart that is not: of the answerable ones a share (2p - 1) / p.
+    """
+    probs = answerable_probs(own, config.seed) if source in config.balanced_sources else None
+    if probs is not None:
+        lacking = {id(e): (2 * p - 1) / p for e, p in zip(own, probs, strict=True)}
+        return [e for e in yes if rng.random() < lacking[id(e)]]
+    n = round(config.mismatch_shares.get(source, config.mismatch_share) * len(yes))
+    return rng.sample(yes, min(n, len(yes)))
+
+
+def _swapped(yes: list[Example], n: int, rng: random.Random) -> list[Example]:
+    """At most n of the examples with one thing in the question exchanged."""
+    if not n:
+        return []
+    names = names_of(yes)
+    found: list[Example] = []
+    for example in rng.sample(yes, len(yes)):
+        asked = swapped(example, names, rng)
+        if asked is not None:
+            question = replace(example.question, question=asked)
+            found.append(_negative(example, question, "swapped", example.document))
+        if len(found) == n:
+            break
+    return found
 
 
 def _mismatched(chosen: list[Example], pool: list[Example], rng: random.Random) -> list[Example]:
@@ -231,6 +275,7 @@ def _negative(example: Example, question: Question, kind: str, document: str) ->
         references=(),
         spans=(),
         answerable=False,
+        verdict=None,
         document=document,
         fields={**example.fields, "negative": kind},
     )

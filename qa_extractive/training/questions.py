@@ -28,6 +28,24 @@ _VERBS = (
 _THIRD_PERSON = {v + ("es" if v.endswith(("s", "h", "x")) else "s"): v for v in _VERBS}
 _COPULA = re.compile(r"^(.{3,120}?) (is|are|was|were|can|may) (.+)$")
 
+AS_WRITTEN = "as_written"
+"""Key of ``Example.fields``: the question before ``even_look``."""
+
+
+def even_look(question: str) -> str:
+    """The question lower-cased, evenly spaced and with a question mark.
+
+    SQuAD's crowd-written unanswerable questions come so from their source: where the answerable ones do
+    not look the same, a model learns the look instead of the meaning.
+    """
+    return re.sub(r"\s+([?.,])", r"\1", " ".join(question.lower().split())).rstrip("?. ") + "?"
+
+
+def vary_mark(question: str, rng: random.Random) -> str:
+    """The question with or without its question mark, so that the mark tells nothing."""
+    bare = question.rstrip("? ")
+    return bare if rng.random() < 0.15 else bare + "?"
+
 
 def from_title(title: str, rng: random.Random) -> str:
     """A question that the paper of this title answers; a bare query where no rule fits."""

@@ -12,6 +12,7 @@ from qa_extractive.config import TrainConfig, from_dict
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Example
 from qa_extractive.training.corpora import READERS
+from qa_extractive.training.mixture import CALIBRATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Source:
         n: Most examples to take, drawn at random; None for all.
         max_context_words: Leave out examples whose context is longer; None for none.
         copies: How often each example is read; readers that draw wordings or orders draw them anew.
+        calibrates: Whether its examples fit the calibration and are not trained on. Where any source's do,
+            nothing is held out of the others for it.
     """
 
     reader: str
@@ -31,6 +34,7 @@ class Source:
     n: int | None = None
     max_context_words: int | None = None
     copies: int = 1
+    calibrates: bool = False
 
     def __post_init__(self) -> None:
         """Raise DataError for a reader that does not exist."""
@@ -49,6 +53,8 @@ class Source:
         for copy in range(1, self.copies):
             again = [e for e in self._read_once(data_root, rng) if e.id in kept]
             examples += [replace(e, id=f"{e.id}~{copy}", fields={**e.fields, "copy": copy}) for e in again]
+        if self.calibrates:
+            examples = [replace(e, fields={**e.fields, CALIBRATES: True}) for e in examples]
         return examples
 
     def _read_once(self, data_root: Path, rng: random.Random) -> list[Example]:

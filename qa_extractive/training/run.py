@@ -197,6 +197,9 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
             check_sizes(read_json(folder / "config.json"), folder)
         model = SpanReader.from_encoder(base, allow_pickle=allow_pickle)
     model.config.answerability_weight = config.answerability_weight
+    if config.verdict_weight:
+        model.add_verdict_head()
+        model.config.verdict_weight = config.verdict_weight
     if config.skim_layers:
         model.add_skim_heads(config.skim_layers)
         model.config.skim_weight = config.skim_weight
