@@ -14,7 +14,7 @@ from typing import Any
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import KEPT_MB, AnswerSettings, ReaderConfig, checked_number
+from qa_extractive.config import KEPT_MB, NATIVE, AnswerSettings, ReaderConfig, checked_number
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
@@ -46,6 +46,7 @@ class Predictor:
         max_risk: float | None = None,
         effort: str = "full",
         kept_mb: int = KEPT_MB,
+        precision: str = NATIVE,
         n_threads: int | None = None,
     ) -> None:
         """Load a model.
@@ -64,6 +65,10 @@ class Predictor:
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
                 abstract of 200 words. The papers not asked about for longest make room.
+            precision: "native": integer products where the file is int8, whose sums are exact on every CPU
+                while roundings between them differ from one kind of CPU to another; or "exact": float
+                products of the same stored weights, whose best spans are the same on every CPU, for about
+                twice the time.
             n_threads: Windows run at once; None for the CPUs this process may use.
 
         Raises:
@@ -75,7 +80,7 @@ class Predictor:
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         least = _threshold(self.calibration, threshold, max_risk)
-        self.settings = AnswerSettings(least, top_k, effort, kept_mb)
+        self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision)
         n_kept = self.settings.kept_bytes
         self._windower = Windower.load(
             self.folder,
@@ -83,7 +88,7 @@ class Predictor:
             with_sentences=keep_above is not None,
             kept_tokens=n_kept // _BYTES_A_TOKEN,
         )
-        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
+        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision)
         self._n_threads = n_threads
 
     @classmethod
@@ -137,6 +142,11 @@ class Predictor:
     def effort(self) -> str:
         """How much is read: "full", "fast" or "cached"."""
         return self.settings.effort
+
+    @property
+    def precision(self) -> str:
+        """How the model multiplies: "native" or "exact"."""
+        return self.settings.precision
 
     @property
     def n_threads(self) -> int:

@@ -35,6 +35,7 @@ LAYERS = (
     "threads",
     "scheduling",
     "reading",
+    "graph",
     "graph_inputs",
     "onnx_backend",
     "packing",
