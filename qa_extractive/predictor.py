@@ -96,7 +96,7 @@ class Predictor:
         cls,
         name: str | Path,
         *,
-        quantize: str = "int8",
+        quantize: str = "auto",
         cache: str | Path | None = None,
         allow_pickle: bool = False,
         **settings: Any,
@@ -112,7 +112,8 @@ class Predictor:
         Args:
             name: Hub id or local folder of a Hugging Face question-answering checkpoint or of one
                 written by ``train.py``; an exported model, folder or packed, is used as it is.
-            quantize: "int8", "int4", "fp16" or "none".
+            quantize: "auto" for the first of "int8", "int8-weights", "fp16" and "none" whose best spans are
+                those of the checkpoint on made questions; or one of these, or "int4".
             cache: Folder of exported models; None for $QA_EXTRACTIVE_CACHE or ~/.cache/qa_extractive.
             allow_pickle: Whether weights may be read from ``.bin`` files where there is no safetensors.
             settings: Keyword arguments of ``Predictor``.
