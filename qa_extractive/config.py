@@ -19,6 +19,7 @@ READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
 FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
+NATIVE, EXACT = PRODUCTS = ("native", "exact")
 KEPT_MB = 500  # of papers, unless told otherwise
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
@@ -180,12 +181,14 @@ class AnswerSettings:
         top_k: Candidates of each answer, at least 1.
         effort: "full", "fast" or "cached".
         kept_mb: Megabytes of memory for papers that are kept, at least 1; no answer depends on it.
+        precision: "native", the products that the file was made for; or "exact", float products.
     """
 
     threshold: float
     top_k: int = 5
     effort: str = FULL
     kept_mb: int = field(default=KEPT_MB, metadata=_ANSWER_NEUTRAL)
+    precision: str = NATIVE
 
     def __post_init__(self) -> None:
         """Raise ModelError for a value outside its range."""
@@ -194,6 +197,10 @@ class AnswerSettings:
         checked_count(self.top_k, "top_k")
         checked_count(self.kept_mb, "kept_mb")
         check_effort(self.effort)
+        if self.precision not in PRODUCTS:
+            raise ModelError(
+                f"there is no precision {self.precision!r:.40}: use {' or '.join(map(repr, PRODUCTS))}"
+            )
 
     @property
     def n_decoded(self) -> int:

@@ -21,9 +21,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
-from qa_extractive.config import checked_count
+from qa_extractive.config import EXACT, NATIVE, checked_count
 from qa_extractive.errors import ModelError, reason_of
-from qa_extractive.graph import check_graph
+from qa_extractive.graph.checking import check_graph
+from qa_extractive.graph.forms import QUANTIZED_OPERATORS, float_products, sums_saturate, unsigned_weights
 from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
 from qa_extractive.keeping import Kept
 from qa_extractive.records import VERDICT_CLASSES
@@ -38,6 +39,10 @@ _START, _END, _ANSWERABILITY, _VERDICT = _OUTPUTS = (
     "start_logits", "end_logits", "answerability_logit", "verdict_logits",
 )  # fmt: skip
 _N_VERDICTS = len(VERDICT_CLASSES)
+INT8_VARIABLE = "QA_EXTRACTIVE_INT8"
+"""Environment variable that says which int8 weights are multiplied: "signed", as stored; "unsigned", the same
+sums, exact on every CPU. Without it, those that are exact and fast on this one."""
+
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
 
 
@@ -58,6 +63,7 @@ class OnnxBackend:
         n_threads: int | None = None,
         keep_above: float | None = None,
         kept_papers: int | None = None,
+        precision: str = NATIVE,
     ) -> None:
         """Load the model.
 
@@ -69,6 +75,7 @@ class OnnxBackend:
             kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
                 from their questions, with other logits: the same for a paper that was kept and one that was
                 not. None where it reads windows whole.
+            precision: "native" or "exact", as of ``Predictor``.
 
         Raises:
             ModelError: The file is missing, broken or no reader, or cannot leave sentences out or read papers
@@ -77,9 +84,9 @@ class OnnxBackend:
         self.folder = Path(folder)
         asked = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
         self.n_threads = bounded_threads(asked)
-        self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads)
+        self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads, precision)
         session = self._sessions.get(self.n_threads)
-        self._settings = (keep_above, kept_papers)
+        self._settings = (keep_above, kept_papers, precision)
         self._inputs = GraphInputs(session, self.folder / MODEL_FILE, keep_above)
         self._papers: Kept[bytes, PaperStates] | None = None
         if kept_papers is not None:
@@ -169,7 +176,7 @@ class OnnxBackend:
     def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
         return PaperStates(*session.run([KEPT_STATES, KEPT_KEYS_VALUES], self._inputs.of_paper(window)))
 
-    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Path, int, float | None, int | None]]:
+    def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Any, ...]]:
         return type(self), (self.folder, self.n_threads, *self._settings)
 
 
@@ -201,11 +208,11 @@ class _Sessions:
     is kept open: all sessions are of the same graph, even where the folder has been replaced or removed.
     """
 
-    def __init__(self, path: Path, n_threads: int) -> None:
+    def __init__(self, path: Path, n_threads: int, precision: str) -> None:
         """Open the graph for so many threads a run; ModelError if it cannot be."""
-        self._path = path
+        self._path, self._precision = path, precision
         self._lock = threading.Lock()
-        self._opened = {n_threads: _open_session(path, path, n_threads)}
+        self._opened = {n_threads: open_session(path, n_threads, precision)}
         self._file = path.open("rb")
         weakref.finalize(self, self._file.close)
         _ALL_SESSIONS.add(self)
@@ -214,8 +221,11 @@ class _Sessions:
         """The session for so many threads a run."""
         with self._lock:
             if n_threads not in self._opened:
-                self._opened[n_threads] = _open_session(self._path, _content(self._file), n_threads)
+                self._opened[n_threads] = self._open_again(n_threads)
             return self._opened[n_threads]
+
+    def _open_again(self, n_threads: int) -> ort.InferenceSession:
+        return _session(self._path, _formed(self._path, _content(self._file), self._precision), n_threads)
 
     def close_threads(self) -> None:
         """Close the sessions that have threads."""
@@ -242,10 +252,44 @@ def _content(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.InferenceSession:
-    """A session of a file, or of the bytes that were read from it; errors name the file."""
-    if isinstance(graph, Path):
-        check_graph(path)
+def open_session(path: Path, n_threads: int, precision: str = NATIVE) -> ort.InferenceSession:
+    """The graph as it is run on this CPU.
+
+    Args:
+        path: Its file.
+        n_threads: Threads of a run.
+        precision: As of ``Predictor``.
+
+    Raises:
+        ModelError: It is missing, broken, or cannot be run with this precision.
+    """
+    check_graph(path)
+    content = path.read_bytes()
+    formed = _formed(path, content, precision)
+    return _session(path, path if formed is content else formed, n_threads)
+
+
+def _formed(path: Path, content: bytes, precision: str) -> bytes:
+    """The graph in the form in which it is run; ``content`` itself where that is as it is stored."""
+    if not any(name in content for name in QUANTIZED_OPERATORS):
+        return content
+    try:
+        if precision == EXACT:
+            return float_products(content)
+        return unsigned_weights(content) if _wants_unsigned() else content
+    except ValueError as error:
+        raise ModelError(f"{path} cannot be loaded, export the model again: {error}") from None
+
+
+def _wants_unsigned() -> bool:
+    wanted = os.environ.get(INT8_VARIABLE, "")
+    if wanted not in ("", "signed", "unsigned"):
+        raise ModelError(f"{INT8_VARIABLE} must be signed, unsigned or unset, not {wanted!r:.40}")
+    return wanted == "unsigned" or (not wanted and sums_saturate())
+
+
+def _session(path: Path, graph: Path | bytes, n_threads: int) -> ort.InferenceSession:
+    """A session of a file, or of bytes made of it; errors name the file."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1

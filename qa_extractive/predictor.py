@@ -14,7 +14,7 @@ from typing import Any
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import KEPT_MB, AnswerSettings, ReaderConfig, checked_number
+from qa_extractive.config import KEPT_MB, NATIVE, AnswerSettings, ReaderConfig, checked_number
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
@@ -46,6 +46,7 @@ class Predictor:
         max_risk: float | None = None,
         effort: str = "full",
         kept_mb: int = KEPT_MB,
+        precision: str = NATIVE,
         n_threads: int | None = None,
     ) -> None:
         """Load a model.
@@ -64,6 +65,10 @@ class Predictor:
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
                 abstract of 200 words. The papers not asked about for longest make room.
+            precision: "native": integer products where the file is int8, whose sums are exact on every CPU
+                while roundings between them differ from one kind of CPU to another; or "exact": float
+                products of the same stored weights, whose best spans are the same on every CPU, for about
+                twice the time.
             n_threads: Windows run at once; None for the CPUs this process may use. More than 16 and more than
                 four for each CPU are taken as that many, with a warning.
 
@@ -78,7 +83,7 @@ class Predictor:
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         least = _threshold(self.calibration, threshold, max_risk)
-        self.settings = AnswerSettings(least, top_k, effort, kept_mb)
+        self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision)
         n_kept = self.settings.kept_bytes
         self._windower = Windower.load(
             self.folder,
@@ -86,7 +91,7 @@ class Predictor:
             with_sentences=keep_above is not None,
             kept_tokens=n_kept // _BYTES_A_TOKEN,
         )
-        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
+        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision)
         self._backend: Backend = backend
         self._n_threads = None if n_threads is None else backend.n_threads
         self._state.require("while it was loaded: load it again")
@@ -96,7 +101,7 @@ class Predictor:
         cls,
         name: str | Path,
         *,
-        quantize: str = "int8",
+        quantize: str = "auto",
         cache: str | Path | None = None,
         allow_pickle: bool = False,
         **settings: Any,
@@ -112,7 +117,8 @@ class Predictor:
         Args:
             name: Hub id or local folder of a Hugging Face question-answering checkpoint or of one
                 written by ``train.py``; an exported model, folder or packed, is used as it is.
-            quantize: "int8", "int4", "fp16" or "none".
+            quantize: "auto" for the first of "int8", "int8-weights", "fp16" and "none" whose best spans are
+                those of the checkpoint on made questions; or one of these, or "int4".
             cache: Folder of exported models; None for $QA_EXTRACTIVE_CACHE or ~/.cache/qa_extractive.
             allow_pickle: Whether weights may be read from ``.bin`` files where there is no safetensors.
             settings: Keyword arguments of ``Predictor``.
@@ -142,6 +148,11 @@ class Predictor:
     def effort(self) -> str:
         """How much is read: "full", "fast" or "cached"."""
         return self.settings.effort
+
+    @property
+    def precision(self) -> str:
+        """How the model multiplies: "native" or "exact"."""
+        return self.settings.precision
 
     @property
     def n_threads(self) -> int:

@@ -290,7 +290,7 @@ def skim_examples(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
         patch.syspath_prepend(Path(__file__).resolve().parent)
         from made_examples import made_examples
     folder = tmp_path_factory.mktemp("uncalibrated") / "model"
-    export(skim_checkpoint, folder, calibrate=(), n_threads=2)
+    export(skim_checkpoint, folder, quantize="int8", calibrate=(), n_threads=2)
     made = made_examples(0, 120)
     answers = Predictor(folder, threshold=0).answer_batch([example.question for example in made])
     return [
@@ -309,7 +309,7 @@ def skim_export(
     from qa_extractive.export.exporting import export
 
     folder = tmp_path_factory.mktemp("skim") / "model"
-    export(skim_checkpoint, folder, calibrate=skim_examples, n_threads=2)
+    export(skim_checkpoint, folder, quantize="int8", calibrate=skim_examples, n_threads=2)
     return folder
 
 

@@ -163,7 +163,7 @@ def test_deberta(tiny_deberta_checkpoint: Path, tmp_path: Path) -> None:
     model = SpanReader.from_pretrained(tiny_deberta_checkpoint)
     torch_logits = TorchBackend(model, batch_size=1).run(windows)
     assert largest_difference(torch_logits, OnnxBackend(tmp_path / "fp32").run(windows)) < 1e-4
-    export(tiny_deberta_checkpoint, tmp_path / "int8", n_threads=1)
+    export(tiny_deberta_checkpoint, tmp_path / "int8", quantize="int8", n_threads=1)
     assert len(Predictor(tmp_path / "int8").answer_batch(QUESTIONS)) == len(QUESTIONS)
     with pytest.raises(ModelError, match="only BERT"):
         rebuild(tmp_path / "int8", tmp_path / "back")
@@ -292,7 +292,7 @@ def test_broken_checkpoint(tmp_path: Path, files: dict[str, str], message: str) 
 
 
 def test_unknown_quantization(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8, int4, fp16 or none, got 'int3'"):
+    with pytest.raises(ExportError, match="int8, int8-weights, int4, fp16 or auto, got 'int3'"):
         export(tiny_checkpoint, tmp_path / "out", quantize="int3")
 
 
@@ -325,7 +325,7 @@ def test_rebuild_needs_the_architecture(tiny_export: Path, tmp_path: Path) -> No
 def test_embeddings_of_4_and_8_bits_come_back(
     tiny_checkpoint: Path, tmp_path: Path, bits: int, operator: str, error: float
 ) -> None:
-    report = export(tiny_checkpoint, tmp_path / "model", embedding_bits=bits)
+    report = export(tiny_checkpoint, tmp_path / "model", quantize="int8", embedding_bits=bits)
     assert report.embedding_bits == bits
     graph = onnx.load(str(tmp_path / "model" / "model.onnx")).graph
     assert operator in {node.op_type for node in graph.node}

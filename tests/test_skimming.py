@@ -114,7 +114,7 @@ def test_with_nothing_left_out_the_graph_is_that_of_the_reader_without_the_head(
     skim_plain_checkpoint: Path, skim_export: Path, windows: list[Window], tmp_path: Path
 ) -> None:
     plain = tmp_path / "plain"
-    export(skim_plain_checkpoint, plain, calibrate=made_examples(0, 120), n_threads=2)
+    export(skim_plain_checkpoint, plain, quantize="int8", calibrate=made_examples(0, 120), n_threads=2)
     expected = OnnxBackend(plain).run(windows)
     assert _equal(OnnxBackend(skim_export).run(windows), expected)
     assert _equal(OnnxBackend(skim_export, keep_above=-1e30).run(windows), expected)
@@ -338,6 +338,7 @@ def test_a_limit_is_not_handed_on_to_another_file(skim_export: Path, tmp_path: P
     export(
         rebuild(skim_export, tmp_path / "rebuilt"),
         tmp_path / "few",
+        quantize="int8",
         calibrate=made_examples(0, 30),
         n_threads=2,
     )
@@ -346,7 +347,8 @@ def test_a_limit_is_not_handed_on_to_another_file(skim_export: Path, tmp_path: P
 
 
 def test_with_few_examples_there_is_no_fast_effort(skim_checkpoint: Path, tmp_path: Path) -> None:
-    export(skim_checkpoint, tmp_path / "few", calibrate=made_examples(0, 30), n_threads=2)
+    few = made_examples(0, 30)
+    export(skim_checkpoint, tmp_path / "few", quantize="int8", calibrate=few, n_threads=2)
     with pytest.raises(ModelError, match="has no effort 'fast'"):
         Predictor(tmp_path / "few", effort=FAST)
 

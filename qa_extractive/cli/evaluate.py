@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive import __version__
+from qa_extractive.cli.efforts import add_precision
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.cli.evaluate_table import comparison_text, table_text
 from qa_extractive.cli.steady import steady_stdout
@@ -58,8 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="M",
         help="systems: 'default'; the folder of an exported model; either after fast: or cached:, at that "
-        "effort; hf:ID, hub id or folder of any question-answering checkpoint; torch:FOLDER as train.py "
-        "writes it; baseline:first|last|tfidf|majority|abstain; openai:NAME (default: default)",
+        "effort, or after exact:, in that precision; hf:ID, hub id or folder of any question-answering "
+        "checkpoint; torch:FOLDER as train.py writes it; baseline:first|last|tfidf|majority|abstain; "
+        "openai:NAME (default: default)",
     )
     parser.add_argument(
         "--output",
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="D",
         help="folder of metrics.json, report.md, report.html and the predictions of each system",
     )
+    add_precision(parser)
     _add_figure_arguments(parser)
     add_endpoint_arguments(parser)
     for option in _COLUMNS:
@@ -122,7 +125,8 @@ def run(options: argparse.Namespace) -> int:
     models = options.model or ["default"]
     settings = _settings(options, data)
     endpoint = endpoint_settings(options)
-    systems = [_open_systems(models, each.examples, endpoint) for each in data]  # all, before any starts
+    # All, before any starts.
+    systems = [_open_systems(models, each.examples, endpoint, options.precision) for each in data]
     runs = [[_run(system, each) for system in own] for own, each in zip(systems, data, strict=True)]
     report = _measure(options, settings, data, systems, runs)
     _print_tables(report)
@@ -307,7 +311,7 @@ def _real(path: Path) -> Path:
 
 
 def _open_systems(
-    models: Sequence[str], examples: Sequence[Example], endpoint: EndpointSettings
+    models: Sequence[str], examples: Sequence[Example], endpoint: EndpointSettings, precision: str
 ) -> list[System]:
     """The systems in order, each once; a folder is named by its last part, or as many as it needs."""
     from qa_extractive.evaluation.systems import folder_of, open_system, prefix_of
@@ -320,7 +324,10 @@ def _open_systems(
     named: dict[str, str] = {}
     for model in models:
         named.setdefault(names.get(model, model), model)
-    return [open_system(model, examples, name=name, endpoint=endpoint) for name, model in named.items()]
+    return [
+        open_system(model, examples, name=name, endpoint=endpoint, precision=precision)
+        for name, model in named.items()
+    ]
 
 
 def _run(system: System, data: _Data) -> Results:

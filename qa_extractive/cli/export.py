@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, metavar="F", help="also write the model as one file, F.tar.gz")
     parser.add_argument(
         "--quantize",
-        choices=("int8", "int4", "fp16", "none"),
-        default="int8",
-        help="weights (default: %(default)s)",
+        choices=("auto", "int8", "int8-weights", "int4", "fp16", "none"),
+        default="auto",
+        help="weights (default: the first of int8, int8-weights, fp16 and none that loses at most 0.5 F1)",
     )
     parser.add_argument(
         "--allow-pickle",
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embedding-bits",
         type=int,
         choices=(4, 8),
-        help="of the word embeddings of int8 and int4 (default: 4)",
+        help="of the word embeddings of int8 and int4 (default: 4, or 8 where that is needed)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
@@ -61,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     _refuse_exported(options)
     from qa_extractive.export.exporting import export
-    from qa_extractive.export.graph import EMBEDDING_BITS
     from qa_extractive.packing.packing import check_target, pack
 
     examples = None
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         quantize=options.quantize,
         calibrate=examples,
         reduce_range=options.reduce_range,
-        embedding_bits=options.embedding_bits or EMBEDDING_BITS,
+        embedding_bits=options.embedding_bits,
         n_threads=options.threads,
         allow_pickle=options.allow_pickle,
     )
@@ -115,13 +114,16 @@ def _refuse_exported(options: argparse.Namespace) -> None:
 
 def _print(report: ExportReport, output: Path) -> None:
     megabytes, fp32_megabytes = report.model_bytes / 1e6, report.fp32_bytes / 1e6
-    print(f"{output}: {megabytes:.1f} MB {report.quantize} (fused fp32 {fp32_megabytes:.1f} MB)")
+    print(f"{output}: {megabytes:.1f} MB {report.format} (fused fp32 {fp32_megabytes:.1f} MB)")
     print(
         f"parity: max |logit difference| of fp32 ONNX and torch {report.max_logit_diff:.1e} "
         f"on {report.n_parity_windows} windows (limit 1e-3)"
     )
+    for trial in report.tried:
+        print(f"tried {trial['words']}")
+    print(f"chosen: {report.format} ({report.why})")
     if report.answer_agreement is not None:
         print(f"same best span as fp32: {report.answer_agreement:.1%} of {report.n_check_examples} examples")
     if report.fp32_f1 is not None and report.model_f1 is not None:
-        print(f"F1 without abstaining: fp32 {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
+        print(f"F1 without abstaining: torch {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
     print(f"calibration: {one_line(report.calibrated_on)}")

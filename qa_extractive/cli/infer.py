@@ -119,6 +119,7 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
         "max_risk": options.max_risk,
         "effort": options.effort,
         "kept_mb": options.kept_mb,
+        "precision": options.precision,
         "n_threads": options.threads,
     }
     if options.top_k is not None:

@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
             max_risk=options.max_risk,
             effort=options.effort,
             kept_mb=options.kept_mb,
+            precision=options.precision,
             n_threads=options.threads,
         )
         server = make_server(predictor, settings)

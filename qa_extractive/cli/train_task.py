@@ -121,7 +121,7 @@ def is_task(options: argparse.Namespace) -> bool:
 def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
     from qa_extractive.task.outcome import WeakTeacherError
-    from qa_extractive.task.report import findings_lines, score_lines, verdict_lines
+    from qa_extractive.task.report import file_line, findings_lines, score_lines, verdict_lines
     from qa_extractive.task.running import run_job
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
@@ -142,6 +142,7 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_WEAK_TEACHER
     print("\n".join(["", *score_lines(outcome.scores), "", *verdict_lines(outcome.verdict)]))
+    print(file_line(outcome.file))
     return _ended(outcome, options.output)
 
 

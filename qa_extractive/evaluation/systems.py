@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from qa_extractive.config import CACHED, FAST
+from qa_extractive.config import CACHED, EXACT, FAST, NATIVE
 from qa_extractive.errors import QAError
 from qa_extractive.evaluation.baselines import open_baseline
 from qa_extractive.records import Answer, Example, Question
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 _EFFORTS = (FAST, CACHED)
-KINDS = ("baseline", *_EFFORTS, "hf", "torch", "openai")
+KINDS = ("baseline", *_EFFORTS, EXACT, "hf", "torch", "openai")
 
 
 class System(Protocol):
@@ -70,17 +70,19 @@ def open_system(
     *,
     name: str | None = None,
     endpoint: EndpointSettings | None = None,
+    precision: str = NATIVE,
 ) -> System:
     """The system that ``--model`` names, ready to answer.
 
     Args:
         model: ``default``; the folder of an exported model; either after ``fast:`` or ``cached:``, at
-            that effort; ``hf:ID``, hub id or folder of any question-answering checkpoint, exported once;
-            ``torch:FOLDER`` as ``train.py`` writes it;
+            that effort, or after ``exact:``, in that precision; ``hf:ID``, hub id or folder of any
+            question-answering checkpoint, exported once; ``torch:FOLDER`` as ``train.py`` writes it;
             ``baseline:KIND``; ``openai:NAME``, a model behind a chat endpoint.
         examples: The data it is going to answer, which some baselines count.
         name: What to report a model of a folder under; None for the name of the folder, after its kind.
         endpoint: Where an ``openai:`` model answers; None for OpenAI's own.
+        precision: Of exported models, as of ``Predictor``.
 
     Raises:
         QAError: There is no such system, or it cannot be had; a ModelError where its folder is none.
@@ -102,21 +104,24 @@ def open_system(
     from qa_extractive.predictor import Predictor
 
     if kind in _EFFORTS:
-        return ModelSystem(name or model, Predictor(folder, effort=kind))
+        return ModelSystem(name or model, Predictor(folder, effort=kind, precision=precision))
+    if kind == EXACT:
+        return ModelSystem(name or model, Predictor(folder, precision=EXACT))
     if kind == "hf":
-        return ModelSystem(name or model, Predictor.from_pretrained(rest))
-    return ModelSystem(name or DEFAULT, Predictor(folder))
+        return ModelSystem(name or model, Predictor.from_pretrained(rest, precision=precision))
+    return ModelSystem(name or DEFAULT, Predictor(folder, precision=precision))
 
 
 def folder_of(model: str) -> Path | None:
     """The folder that ``--model`` names, whether it exists or not; None where it names something else.
 
     All but ``default`` and what starts with a known ``KIND:`` is a folder; so is what follows ``torch:``,
-    what follows an effort but for ``default``, and what follows ``hf:`` where there is such a folder.
+    what follows an effort or a precision but for ``default``, and what follows ``hf:`` where there is such
+    a folder.
     """
     kind, rest = _kind_and_rest(model)
     is_folder = kind == "torch" or (kind == "hf" and bool(rest) and Path(rest).is_dir())
-    if is_folder or (kind in ("", *_EFFORTS) and rest != DEFAULT):
+    if is_folder or (kind in ("", *_EFFORTS, EXACT) and rest != DEFAULT):
         return Path(rest)
     return None
 

@@ -20,14 +20,9 @@ from qa_extractive.config import CACHED, FAST, FULL
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.export.graph import EMBEDDING_BITS, quantization_of, write_fp32, write_model
-from qa_extractive.export.parity import (
-    compare_answers,
-    example_windows,
-    measure_parity,
-    random_windows,
-    readable,
-)
+from qa_extractive.export.formats import AUTO, choose_format, formats_of
+from qa_extractive.export.graph import write_fp32
+from qa_extractive.export.parity import Yardstick, example_windows, measure_parity, readable
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
 from qa_extractive.export.skim_limit import choose_limit
 from qa_extractive.export.smoothing import Inputs
@@ -51,11 +46,11 @@ def export(
     model_folder: str | Path,
     output: str | Path,
     *,
-    quantize: str = "int8",
+    quantize: str = AUTO,
     check: Sequence[Example] | None = None,
     calibrate: Sequence[Example] | None = None,
     reduce_range: bool = False,
-    embedding_bits: int = EMBEDDING_BITS,
+    embedding_bits: int | None = None,
     opset: int = OPSET,
     n_threads: int | None = None,
     allow_pickle: bool = False,
@@ -66,14 +61,17 @@ def export(
         model_folder: Folder written by ``train.py``, or folder or hub id of a Hugging Face
             question-answering checkpoint.
         output: Folder to write; an earlier export there is replaced.
-        quantize: "int8", "int4", "fp16" or "none"; ``graph.write_model`` says what each is.
+        quantize: "auto" for the first of int8, int8-weights, fp16 and none that loses at most 0.5 F1
+            against torch (``formats``); or one of them, or int4, whatever it loses, with a warning.
+            ``graph.write_model`` says what each is.
         check: Examples to compare the exported model with fp32 on (500 of them, evenly spaced); None
-            for those of ``calibrate``.
+            for those of ``calibrate``; made ones where there are none.
         calibrate: Examples the model was not trained on, to fit the calibration to the exported
             model's logits; None for those that ``train.py`` left in the folder. Without any, the
             checkpoint's own calibration is kept, or the plain logistic of the margin.
         reduce_range: Keep quantized weights to 7 bits, for CPUs without VNNI; measure it.
-        embedding_bits: Of the word embeddings of int8 and int4: 4, or 8.
+        embedding_bits: Of the word embeddings of int8 and int4: 4, or 8; None for 4, or with "auto" for
+            the first that will do.
         opset: Version of the ONNX operator set.
         n_threads: Windows run at once while checking and calibrating; None for all CPUs.
         allow_pickle: As of ``load_checkpoint``.
@@ -82,7 +80,7 @@ def export(
         ModelError: The checkpoint cannot be read.
         ExportError: It cannot be exported, misses its parity check, or ``output`` holds other files.
     """
-    quantization = quantization_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
+    formats = formats_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
     with atomic_folder(Path(output), marker=EXPORT_FILE) as folder:
         checkpoint = load_checkpoint(str(model_folder), allow_pickle=allow_pickle)
         calibrate = _own_examples(checkpoint) if calibrate is None else calibrate
@@ -90,8 +88,9 @@ def export(
         _write_serving_files(checkpoint, folder)
         fp32 = write_fp32(checkpoint, folder, opset)
         parity = measure_parity(checkpoint, fp32, check, n_threads)
-        abilities = write_model(fp32, folder, quantization, _observed(checkpoint, check))
-        agreement = compare_answers(fp32, fp32 if quantize == "none" else folder, check, n_threads)
+        yardstick = Yardstick(fp32, check, n_threads)
+        chosen = choose_format(formats, fp32, folder, yardstick, _observed(checkpoint, yardstick.examples))
+        abilities = chosen.abilities
         calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
         if abilities.can_skim:
             efforts = (FAST, CACHED) if abilities.can_read_apart else (FAST,)
@@ -105,9 +104,12 @@ def export(
             fp32_bytes=(fp32 / MODEL_FILE).stat().st_size,
             model_bytes=(folder / MODEL_FILE).stat().st_size,
             calibrated_on=calibration.fitted_on,
-            **asdict(quantization),
+            format=chosen.trial.quantization.words,
+            why=chosen.reason,
+            tried=tuple(each.to_dict() for each in chosen.tried),
+            **asdict(chosen.trial.quantization),
             **asdict(parity),
-            **asdict(agreement),
+            **asdict(chosen.trial.agreement),
         )
         report.save(folder)
         shutil.rmtree(fp32)
@@ -180,7 +182,7 @@ def _write_serving_files(checkpoint: Checkpoint, folder: Path) -> None:
 
 def _observed(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Inputs]:
     """Inputs of the model, a window each, to look at its activations."""
-    windows = example_windows(checkpoint, examples, _N_OBSERVED) or random_windows(checkpoint)
+    windows = example_windows(checkpoint, examples, _N_OBSERVED)
     return [{name: values.numpy() for name, values in pad_windows([w]).items()} for w in windows]
 
 

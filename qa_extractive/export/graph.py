@@ -30,29 +30,34 @@ from qa_extractive.export.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.paper_cache import add_paper_cache
 from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.rebuild import save_architecture
+from qa_extractive.export.rounding import dither, product_weights
 from qa_extractive.export.skimming import SKIM_OUTPUT, add_skimming
 from qa_extractive.export.smoothing import Inputs, activation_peaks, smooth_outliers
+from qa_extractive.graph.forms import float_products
 from qa_extractive.model import SpanReader
 from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.windows import TOKENIZER_FILE
 
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")
+_MOST_CODES = {False: 127, True: 64}  # by whether 7 bits are kept to
 _QUANTIZED_OPS = (*_LINEARS, *_TABLES)
-EMBEDDING_BITS = 4
+EMBEDDING_BITS, WIDE_EMBEDDING_BITS = 4, 8
 _FUSED_WHOLE = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
 _CPU = {
     "none": "fp32: any CPU that onnxruntime runs on",
     "int8": (
-        "int8 weights by channel, uint8 activations quantized in each run: exact integer sums with VNNI or "
-        "its like; without it (AVX2) two products of full range may saturate 16 bits unless reduce_range"
+        "int8 weights by channel, uint8 activations quantized in each run: exact integer sums on every CPU, "
+        "with unsigned weights where signed ones would saturate 16 bits (AVX2 without VNNI)"
     ),
+    "int8-weights": "int8 weights by channel, widened once when loaded, float products: any CPU",
     "int4": (
         "int4 weights by block, int8 activations quantized by block in each run: any CPU, fast with AVX2 or "
         "better; heads' last products fp32"
     ),
     "fp16": "float16 weights, cast to fp32 once when loaded: any CPU that onnxruntime runs on",
 }
+_INT8 = ("int8", "int8-weights")
 _BITS_UNQUANTIZED = {"none": 32, "fp16": 16}
 
 
@@ -65,23 +70,40 @@ class Quantization:
     embedding_bits: int
     quantized_ops: tuple[str, ...]
     cpu: str
+    dithered: bool = False
+
+    @property
+    def can_be_dithered(self) -> bool:
+        """Whether its weights may be rounded at random (``rounding``)."""
+        return self.quantize in _INT8
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        if self.quantize in _BITS_UNQUANTIZED:
+            return {"fp16": "fp16", "none": "fp32"}[self.quantize]
+        name = "int8 weights and float products" if self.quantize == "int8-weights" else self.quantize
+        more = [f"{self.embedding_bits}-bit embeddings"]
+        more += ["7-bit weights"] if self.reduce_range else []
+        more += ["rounded at random"] if self.dithered else []
+        return f"{name}, {', '.join(more)}"
 
 
 def quantization_of(
     quantize: str, *, reduce_range: bool = False, embedding_bits: int = EMBEDDING_BITS
 ) -> Quantization:
-    """The quantization named "int8", "int4", "fp16" or "none"; only int8 has a range to reduce.
+    """The quantization named "int8", "int8-weights", "int4", "fp16" or "none"; int8 has a range to reduce.
 
     Raises:
         ExportError: The name is none of them, or the bits are neither 4 nor 8.
     """
     if quantize not in _CPU:
-        raise ExportError(f"quantize must be int8, int4, fp16 or none, got {quantize!r}")
+        raise ExportError(f"quantize must be {', '.join(_CPU)} or auto, got {quantize!r:.40}")
     if embedding_bits not in (4, 8):
         raise ExportError(f"embeddings are quantized to 4 or 8 bits, not {embedding_bits}")
     if quantize in _BITS_UNQUANTIZED:
         return Quantization(quantize, False, _BITS_UNQUANTIZED[quantize], (), _CPU[quantize])
-    reduced = reduce_range and quantize == "int8"
+    reduced = reduce_range and quantize in _INT8
     return Quantization(quantize, reduced, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
 
 
@@ -206,11 +228,12 @@ def write_model(
     """Write ``model.onnx`` into a folder: the fused fp32 graph of another, made smaller or as it is.
 
     - int8: products with weights by channel and activations quantized in each run;
+    - int8-weights: the same weights, and float products, which take the time of fp32;
     - int4: products with weights in blocks, those of attention too;
     - fp16: large weights of 16 bits, computed with in fp32.
 
-    Of a reader with skim heads, int8 has the ``Abilities`` that it can have.
-    With int8 and int4, embedding tables that are fused with their normalisation get scales of their own
+    Of a reader with skim heads, the first two have the ``Abilities`` that it can have.
+    With all but fp16, embedding tables that are fused with their normalisation get scales of their own
     rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
     kernels (``use_quick_kernels``).
 
@@ -234,14 +257,18 @@ def write_model(
         return Abilities()
     apart = can_quantize_embeddings(graph)
     dynamic = () if apart else _TABLES
+    weights = {}
     if quantization.quantize == "int4":
         unfuse_attention(graph)
         to_matmul_nbits(graph)
     else:
-        smooth_outliers(graph, activation_peaks(fp32 / MODEL_FILE, observed))
+        if quantization.quantize == "int8":  # float products have no outliers
+            smooth_outliers(graph, activation_peaks(fp32 / MODEL_FILE, observed))
         dynamic = (*_LINEARS, *dynamic)
+        weights = product_weights(graph) if quantization.dithered else {}
     if dynamic:
         graph = _quantized_dynamically(graph, target, dynamic, reduce_range=quantization.reduce_range)
+    dither(graph, weights, most=_MOST_CODES[quantization.reduce_range])
     if apart:
         quantize_embeddings(graph, bits=quantization.embedding_bits)
     use_quick_kernels(graph, approximate_gelu=True)
@@ -249,6 +276,8 @@ def write_model(
     can_skim = add_skimming(graph)
     abilities = Abilities(can_skim, can_skim and add_paper_cache(graph))
     onnx.save(graph, str(target))
+    if quantization.quantize == "int8-weights":
+        target.write_bytes(float_products(target.read_bytes()))
     return abilities
 
 

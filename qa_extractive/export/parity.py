@@ -8,14 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import DataError, ExportError
 from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.report import Agreement, Parity
+from qa_extractive.export.sample_texts import sample_examples
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model import pad_windows
 from qa_extractive.onnx_backend import OnnxBackend
@@ -27,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_LOGIT_DIFF = 1e-3
 
-_N_RANDOM, _N_REAL, _N_AGREEMENT = 8, 16, 500
+_N_RANDOM, _N_REAL, _N_AGREEMENT, _N_LOGITS = 8, 16, 500, 24
 _SEED = 17
 
 
@@ -87,12 +90,18 @@ def random_windows(checkpoint: Checkpoint) -> list[Window]:
 
 
 def _difference(left: WindowLogits, right: WindowLogits) -> float:
-    pairs = [(left.start, right.start), (left.end, right.end)]
+    return float(np.max([np.abs(each).max() for each in _differences(left, right)]))
+
+
+def _differences(left: WindowLogits, right: WindowLogits) -> list[npt.NDArray[np.floating[Any]]]:
+    """Of the logits of starts, of ends and, where there is one, of answerability."""
+    found: list[npt.NDArray[np.floating[Any]]] = [left.start - right.start, left.end - right.end]
     if left.answerability is not None or right.answerability is not None:
-        pairs.append((np.array(left.answerability, dtype=float), np.array(right.answerability, dtype=float)))
+        heads = [np.array([each.answerability], dtype=float) for each in (left, right)]
+        found.append(heads[0] - heads[1])
     if left.verdict is not None and right.verdict is not None:
-        pairs.append((left.verdict, right.verdict))
-    return float(np.max([np.abs(a - b).max() for a, b in pairs]))
+        found.append(left.verdict - right.verdict)
+    return found
 
 
 @torch.inference_mode()
@@ -109,25 +118,48 @@ def _torch_logits(checkpoint: Checkpoint, window: Window, input_names: Sequence[
     )
 
 
-def compare_answers(
-    fp32: Path, folder: Path, examples: Sequence[Example], n_threads: int | None
-) -> Agreement:
-    """The exported model beside fp32 on the best spans of some examples.
+class Yardstick:
+    """The best spans and logits of fp32 on some examples, to compare what is made of it with."""
 
-    Args:
-        fp32: Folder of the fused fp32 graph.
-        folder: Folder of the exported model; ``fp32`` itself where nothing was quantized.
-        examples: 500 of them, evenly spaced, are answered, less those too long to be read.
-        n_threads: Windows run at once; None for all CPUs.
-    """
-    predictor = Predictor(fp32, n_threads=n_threads)
-    kept = readable(predictor, _spread(examples, _N_AGREEMENT))
-    if not kept:
-        return Agreement(0, None, None, None)
-    expected = _best_texts(predictor, kept)
-    found = expected if folder == fp32 else _best_texts(Predictor(folder, n_threads=n_threads), kept)
-    same = [a == b for a, b in zip(expected, found, strict=True)]
-    return Agreement(len(kept), float(np.mean(same)), _mean_f1(expected, kept), _mean_f1(found, kept))
+    def __init__(self, fp32: Path, examples: Sequence[Example], n_threads: int | None) -> None:
+        """Answer with the fused fp32 graph.
+
+        Args:
+            fp32: Its folder.
+            examples: 500 of them, evenly spaced, are answered, less those too long to be read; made ones
+                where none is left.
+            n_threads: Windows run at once; None for all CPUs.
+        """
+        predictor = Predictor(fp32, n_threads=n_threads)
+        kept = readable(predictor, _spread(examples, _N_AGREEMENT))
+        self.examples = kept or readable(predictor, sample_examples())
+        self._n_threads = n_threads
+        self._expected = _best_texts(predictor, self.examples)
+        questions = [each.question for each in _spread(self.examples, _N_LOGITS)]
+        self._windows = predictor.windower.windows(questions)[: 2 * _N_LOGITS]
+        self._logits = predictor.backend.run(self._windows)
+
+    def agreement(self, folder: Path) -> Agreement:
+        """The best spans of an exported model beside those of fp32."""
+        kept, expected = self.examples, self._expected
+        if not kept:
+            return Agreement(0, None, None, None)
+        found = _best_texts(Predictor(folder, n_threads=self._n_threads), kept)
+        return Agreement(
+            n_check_examples=len(kept),
+            answer_agreement=float(np.mean([a == b for a, b in zip(expected, found, strict=True)])),
+            fp32_f1=_mean_f1(expected, kept),
+            model_f1=_mean_f1(found, kept),
+            n_references=sum(bool(each.references) for each in kept),
+            span_f1=float(np.mean([best_token_f1(b, [a]) for a, b in zip(expected, found, strict=True)])),
+        )
+
+    def logit_error(self, folder: Path) -> float:
+        """Root mean square of the differences of a model's logits from those of fp32."""
+        found = OnnxBackend(folder, self._n_threads).run(self._windows)
+        pairs = zip(self._logits, found, strict=True)
+        differences = [part for a, b in pairs for part in _differences(a, b)]
+        return float(np.sqrt(np.mean(np.concatenate(differences) ** 2))) if differences else 0.0
 
 
 def _spread(examples: Sequence[Example], n: int) -> list[Example]:

@@ -29,7 +29,7 @@ from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize, unpack_halve
 from qa_extractive.export.products import block_products
 from qa_extractive.export.sizes import check_sizes
 from qa_extractive.export.smoothing import SMOOTHING
-from qa_extractive.graph import check_graph
+from qa_extractive.graph.checking import check_graph
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 EXPORT_FILE = "export.json"
 
@@ -17,7 +18,7 @@ class ExportReport:
         model: The checkpoint exported: the name of its folder or its hub id.
         encoder_type: Its ``model_type``.
         opset: Version of the ONNX operator set.
-        quantize: "int8", "int4", "fp16" or "none".
+        quantize: "int8", "int8-weights", "int4", "fp16" or "none".
         reduce_range: Whether weights keep to 7 bits.
         embedding_bits: Of the word embeddings.
         quantized_ops: Kinds of nodes quantized.
@@ -28,11 +29,18 @@ class ExportReport:
         model_bytes: Size of ``model.onnx``.
         max_logit_diff: Largest difference of a logit between torch and fused fp32 ONNX.
         n_parity_windows: Windows compared for that.
-        n_check_examples: Examples on which the exported model was compared with fp32 ONNX.
+        dithered: Whether weights were rounded up or down at random (``rounding``).
+        n_check_examples: Examples on which the exported model was compared with fp32 ONNX; made ones where
+            there are no others.
         answer_agreement: Share of them whose best span is the same, in [0, 1]; None without examples.
-        fp32_f1: Mean token F1 of fp32 ONNX on those of them that have references, never abstaining;
-            None without any.
+        fp32_f1: Mean token F1 of fp32 ONNX, which is torch to 1e-3 of a logit, on those of them that have
+            references, never abstaining; None without any.
         model_f1: The same of the exported model.
+        n_references: Examples with references.
+        span_f1: Mean token F1 of the best spans against those of fp32, in [0, 1].
+        format: The format in words.
+        why: In words, why this one.
+        tried: The formats that were tried, in order, with what was found.
         calibrated_on: In words, what the calibration was fitted on.
     """
 
@@ -54,6 +62,12 @@ class ExportReport:
     answer_agreement: float | None = None
     fp32_f1: float | None = None
     model_f1: float | None = None
+    n_references: int = 0
+    span_f1: float | None = None
+    dithered: bool = False
+    format: str = ""
+    why: str = ""
+    tried: tuple[dict[str, Any], ...] = ()
     calibrated_on: str = ""
 
     def save(self, folder: Path) -> None:
@@ -77,3 +91,10 @@ class Agreement:
     answer_agreement: float | None
     fp32_f1: float | None
     model_f1: float | None
+    n_references: int = 0
+    span_f1: float | None = None
+
+    @property
+    def f1_lost(self) -> float | None:
+        """By how much the exported model's mean F1 is lower; negative where it is higher."""
+        return None if self.fp32_f1 is None or self.model_f1 is None else self.fp32_f1 - self.model_f1

@@ -19,7 +19,7 @@ from qa_extractive.config import SkimConfig
 from qa_extractive.export.skimming import SKIM_OUTPUT, skim_output
 from qa_extractive.graph_inputs import GraphInputs
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.onnx_backend import MODEL_FILE, open_session
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Answer, Example
 from qa_extractive.windows import Window, Windower
@@ -31,7 +31,6 @@ another sentence often answers too."""
 _LEAST_SPANS = 50  # right ones, of which a limit can be told
 _N_TRIED = 400  # limits, as many scores between any two
 _ALL_READ = -1e30
-_QUIET = 4  # onnxruntime's level of errors that end a run, which are raised
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -87,10 +86,8 @@ class _Scored:
 
 def _scored(predictor: Predictor, examples: Sequence[Example]) -> _Scored:
     """What the heads give where nothing is left out: the upper ones will be asked about less."""
-    options = ort.SessionOptions()
-    options.log_severity_level = _QUIET
     path = predictor.folder / MODEL_FILE
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, predictor.n_threads)
     inputs = GraphInputs(session, path, _ALL_READ)
     questions = [example.question for example in examples]
     windower = Windower.load(predictor.folder, predictor.config.window, with_sentences=True)

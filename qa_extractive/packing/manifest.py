@@ -11,7 +11,7 @@ from typing import Any
 from qa_extractive.calibration import CALIBRATION_FILE, CALIBRATION_FILES
 from qa_extractive.config import MAX_JSON_BYTES, READER_FILE
 from qa_extractive.errors import ModelError
-from qa_extractive.graph import MAX_GRAPH_BYTES
+from qa_extractive.graph.checking import MAX_GRAPH_BYTES
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import MAX_TOKENIZER_BYTES, TOKENIZER_FILE
 

@@ -23,7 +23,7 @@ from typing import IO
 from qa_extractive.calibration import CALIBRATION_FILE, CALIBRATION_FILES, Calibration
 from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import ModelError, reason_of
-from qa_extractive.graph import check_graph
+from qa_extractive.graph.checking import check_graph
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.packing.cache import cache_folder, locked, make_folder
 from qa_extractive.packing.manifest import MANIFEST_FILE, MAX_FILES, Manifest, check_name, shown

@@ -15,7 +15,7 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.evaluation.systems import DEFAULT
 
-QUANTIZATIONS = ("int8", "int4", "fp16", "none")
+QUANTIZATIONS = ("auto", "int8", "int8-weights", "int4", "fp16", "none")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?")
 _HINTS = get_type_hints(TrainConfig)
@@ -47,7 +47,7 @@ class ModelRun:
     name: str
     config: TrainConfig
     base: str = DEFAULT
-    quantize: str = "int8"
+    quantize: str = "auto"
     allow_pickle: bool = False
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -134,7 +134,7 @@ def _run(own: Any, common: Mapping[str, Any], root: Path) -> ModelRun:
     given = {**common, **{k: v for k, v in own.items() if k != "name"}}
     try:
         _check_types(given, {**_OWN, **_HINTS})
-        if given.get("quantize", "int8") not in QUANTIZATIONS:
+        if given.get("quantize", "auto") not in QUANTIZATIONS:
             raise DataError(f"quantize must be one of {', '.join(QUANTIZATIONS)}")
         config = TrainConfig(**{k: v for k, v in given.items() if k not in _OWN})
         base = _base(root, given.get("base", DEFAULT))

@@ -180,7 +180,9 @@ def _make(
                 watch=watch,
             )
         has_rows = bool(TrainReport.load(checkpoint).n_calibration)  # else the base's calibration stays
-        export(checkpoint, folder / MODEL, quantize=run.quantize, calibrate=None if has_rows else ())
+        examples = None if has_rows else ()
+        check = None if has_rows else job.train
+        export(checkpoint, folder / MODEL, quantize=run.quantize, calibrate=examples, check=check)
         _write(done, {"base": describe_base(base), "seconds": round(time.monotonic() - started, 1)})
     size = sum(path.stat().st_size for path in (folder / MODEL).rglob("*") if path.is_file())
     return Outcome(run, TrainReport.load(checkpoint), size)

@@ -77,6 +77,26 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class FileCheck:
+    """The exported file beside the checkpoint that it was made of.
+
+    Attributes:
+        format: Of the file, in words.
+        why: In words, why this format.
+        tried: What was found of each format that was tried, in words.
+        torch_f1: F1 of the checkpoint in torch on the test rows, never abstaining, in [0, 1];
+            None where none has an answer.
+        file_f1: The same of the file.
+    """
+
+    format: str
+    why: str
+    tried: tuple[str, ...]
+    torch_f1: float | None
+    file_f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a job.
 
@@ -95,6 +115,7 @@ class Outcome:
         base_name: Name of the base in the scores; None where it cannot answer as it is.
         changes: The chosen student against the base, row by row; None without a base.
         verdict: What the gate says.
+        file: The file of the chosen student beside its checkpoint.
     """
 
     checked: CheckedJob
@@ -110,6 +131,7 @@ class Outcome:
     base_name: str | None
     changes: Changes | None
     verdict: Verdict
+    file: FileCheck
 
 
 class WeakTeacherError(ModelError):

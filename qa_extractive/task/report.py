@@ -17,7 +17,7 @@ from qa_extractive.tables.writing import replace_surrogates
 from qa_extractive.task.checking import Findings
 from qa_extractive.task.gate import Verdict, f1_difference
 from qa_extractive.task.labelling import DROPPED, Labelled
-from qa_extractive.task.outcome import Outcome
+from qa_extractive.task.outcome import FileCheck, Outcome
 from qa_extractive.task.scores import Changes, RowChange, Scores
 from qa_extractive.task.validation import TeacherCheck
 
@@ -66,6 +66,7 @@ def outcome_section(outcome: Outcome) -> Section:
         Paragraph(_headline(outcome)),
         Section("Scores", tuple(_scores(outcome))),
         Section("Threshold and probabilities", tuple(_calibrated(outcome))),
+        Section("The file", tuple(_file(outcome.file))),
         Section("The data", tuple(_data(outcome.checked.findings))),
         Section("The teacher", tuple(_teacher(outcome.teacher))),
         Section("What the unlabelled texts gave", tuple(_labelled(outcome.labelled, outcome.has_logits))),
@@ -100,6 +101,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
         "comparisons": [c.to_dict() for c in outcome.scores.comparisons],
         "calibrated": {name: fitted.to_dict() for name, fitted in outcome.calibrated.items()},
         "choice": dataclasses.asdict(outcome.choice),
+        "file": dataclasses.asdict(outcome.file),
         "gate": {"accepted": outcome.verdict.is_accepted, **dataclasses.asdict(outcome.verdict)},
         "changes": None if outcome.changes is None else outcome.changes.to_dict(),
         "settings": dataclasses.asdict(outcome.config),
@@ -122,6 +124,21 @@ def _scores(outcome: Outcome) -> list[Block]:
         blocks.append(Paragraph(f"Cross-validated F1 on the labelled rows, as answered: {found}."))
     lines = verdict_lines(outcome.verdict)
     return [*blocks, Bullets(tuple(lines))] if lines else blocks
+
+
+def file_line(file: FileCheck) -> str:
+    """The file beside its checkpoint, in a line."""
+    return (
+        f"F1 on the test rows, never abstaining: {percent(file.file_f1)} as {file.format}, "
+        f"{percent(file.torch_f1)} in torch"
+    )
+
+
+def _file(file: FileCheck) -> list[Block]:
+    return [
+        Paragraph(f"{file_line(file)}. The format was chosen without their answers: {file.why}. Tried:"),
+        Bullets(file.tried),
+    ]
 
 
 def _score_rows(scores: Scores) -> list[tuple[str, ...]]:

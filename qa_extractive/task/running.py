@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +17,14 @@ from qa_extractive.dataset.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.chat_endpoint import EndpointSettings
 from qa_extractive.evaluation.comparing import compare
+from qa_extractive.evaluation.evaluating import score
+from qa_extractive.evaluation.running import run_system
 from qa_extractive.evaluation.systems import DEFAULT, System, open_system
+from qa_extractive.evaluation.torch_system import open_torch
 from qa_extractive.export.cross_fit import CrossFit, cross_fit
 from qa_extractive.export.exporting import export
 from qa_extractive.export.recalibrating import note_calibration
+from qa_extractive.export.report import ExportReport
 from qa_extractive.packing.packing import pack
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
@@ -32,7 +37,7 @@ from qa_extractive.task.labelling import (
     label_contexts,
     rehearsal_questions,
 )
-from qa_extractive.task.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
+from qa_extractive.task.outcome import Choice, FileCheck, Outcome, TaskSettings, WeakTeacherError
 from qa_extractive.task.plan import JobClock, works
 from qa_extractive.task.report import write_outcome
 from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
@@ -118,6 +123,7 @@ class _Run:
         self.job = checked.job
         self.work = output / _WORK
         self.endpoint = endpoint
+        self.exports: dict[str, ExportReport] = {}
         self.rows = (*self.job.train, *self.job.replay)
         self.config = settings_for(len(self.rows), dict(settings.overrides))
         self.clock = JobClock((), say, watch)
@@ -156,6 +162,7 @@ class _Run:
             if base_name is None
             else changes(scores.of(base_name)[0], scores.of(choice.name)[0]),
             verdict=verdict,
+            file=self.file(choice.name, students[choice.name], scores),
         )
         write_outcome(self.output, outcome)  # before anything is packed, so that it is there whatever happens
         self.keep(outcome, folders)
@@ -268,11 +275,16 @@ class _Run:
         return folds if len(folds) > 1 else []
 
     def export(self, name: str, student: Student) -> Path:
-        """The int8 model; calibrated on held-out rows if there are any, else with the base's calibration."""
+        """The exported model; calibrated on held-out rows, or else with the base's calibration."""
         folder = self.work / f"{student.folder.name}-onnx"
         self.say(f"exporting: {name}")
         has_rows = bool(student.report.n_calibration)
-        export(student.folder, folder, calibrate=None if has_rows else (), check=self.job.train)
+        # The texts of the test rows, not their answers: how far the file is from torch there.
+        texts = [replace(each, references=(), spans=(), answerable=None) for each in self.job.test]
+        examples = None if has_rows else ()
+        self.exports[name] = export(
+            student.folder, folder, calibrate=examples, check=[*self.job.train, *texts]
+        )
         shutil.copyfile(student.folder / LOG_FILE, folder / LOG_FILE)
         return folder
 
@@ -353,6 +365,19 @@ class _Run:
             if self.settings.keeps_base:
                 raise
             return None
+
+    def file(self, name: str, student: Student, scores: Scores) -> FileCheck:
+        """The chosen student's file beside its checkpoint, on the test rows."""
+        results = run_system(open_torch(student.folder, f"{name}, in torch"), self.job.test)
+        in_torch = score(results, n_bootstrap=0, seed=self.settings.seed)
+        report = self.exports[name]
+        return FileCheck(
+            format=report.format,
+            why=report.why,
+            tried=tuple(each["words"] for each in report.tried),
+            torch_f1=in_torch.forced.squad.f1,
+            file_f1=scores.of(name)[1].forced.squad.f1,
+        )
 
     def judge(self, choice: Choice, other: str | None, scores: Scores) -> Verdict:
         results, evaluation = scores.of(choice.name)

@@ -137,7 +137,8 @@ def run_triage(
     say(f"training on {len(rows.train):,} rows")
     trained = _train(rows, settings, config, folds, output / CHECKPOINT, watch)
     say("exporting")
-    export(output / CHECKPOINT, output / MODEL, calibrate=(), check=rows.train[:50])
+    quantize = "auto" if settings.train_encoder else "int8"  # a new head goes into a file that is there
+    export(output / CHECKPOINT, output / MODEL, quantize=quantize, calibrate=(), check=rows.train[:50])
     if not settings.train_encoder:
         kept = keep_all_but_the_head(_base_folder(settings.base), output / MODEL)
         trained = dataclasses.replace(trained, keeps_spans=kept)
