@@ -1,6 +1,5 @@
 """Standard streams that are full or closed, names that are no names, and Ctrl-C at any time: a line each."""
 
-import json
 import os
 import signal
 import subprocess
@@ -223,4 +222,3 @@ def test_the_version(capsys, command):
 
 def test_the_version_of_the_script(script):
     assert script("--version") == (0, f"qa-extractive {qa_extractive.__version__}\n", "")
-    assert json.dumps(qa_extractive.__version__)
