@@ -398,3 +398,20 @@ def test_a_second_signal_stops_at_once(tiny_export, tmp_path, name, log):
     assert again.returncode == 1, again.stderr  # for the rows that have no question
     assert read_rows(tmp_path / "t.answers.csv").n_rows == 60
     assert names(tmp_path) == ["t.answers.csv", "t.answers.csv.run.json", "t.csv"]
+
+
+def test_a_finished_run_is_known_where_nothing_can_be_written(tmp_path, monkeypatch):
+    from qa_extractive.batch.destination import Destination
+    from qa_extractive.batch.tables import finished_summary
+    from qa_extractive.dataset.columns import ColumnNames
+
+    path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
+    answer(path, output)
+
+    def read_only(*_):
+        raise DataError("o.csv cannot be written: Read-only file system")
+
+    monkeypatch.setattr(os, "open", read_only)
+    destination = Destination.open(path, output, None, "resume")
+    summary = finished_summary(FirstWord(), path, destination, ColumnNames(), with_candidates=False)
+    assert (summary.n_resumed, summary.is_complete) == (N_ROWS, True)

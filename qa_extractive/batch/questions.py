@@ -58,7 +58,8 @@ class AskedRows:
 
     def unasked(self) -> str | None:
         """The column of the table's own questions, which are not asked; None if it has none."""
-        return context_columns(self.reader.columns, ColumnNames(context=self.reader.columns[0]))[2]
+        any_context = ColumnNames(context=self.reader.columns[0])  # it was found before
+        return context_columns(self.reader.columns, any_context)[2]
 
     def _rows(self, n_papers: int) -> Iterator[Row]:
         kept = self.kept

@@ -138,8 +138,13 @@ def finished_summary(
     Raises:
         DataError: The output is that of another table, model or settings, or a run is writing it.
     """
+    state = destination.state()
+    if state is None or not state.is_finished:
+        return None
+    now = made_of(predictor, path, destination, names, with_candidates, engine, questions)
+    if state.is_tidy:  # nothing is to be removed, so the folder may be one that cannot be written to
+        return finished_before(destination, now)
     with destination.locked():
-        now = made_of(predictor, path, destination, names, with_candidates, engine, questions)
         return finished_before(destination, now)
 
 
