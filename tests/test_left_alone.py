@@ -77,13 +77,16 @@ def test_overwrite_replaces_also_what_appears_and_after_a_stop(tmp_path, suffix)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_system_without_hard_links(tmp_path, monkeypatch, suffix):
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_system_that_cannot_rename_without_replacing(tmp_path, monkeypatch, suffix, has_links):
     needs(suffix)
 
     def link(*_, **__):
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr("qa_extractive.tables.durable._rename_new", lambda *_: False)
+    if not has_links:
+        monkeypatch.setattr(os, "link", link)
     path, output = table(tmp_path / "t.csv"), tmp_path / f"o.{suffix}"
     assert answer(path, output).is_complete
     assert names(tmp_path) == sorted(["t.csv", output.name, state(output).name])
