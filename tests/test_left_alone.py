@@ -388,8 +388,9 @@ def test_a_second_signal_stops_at_once(tiny_export, tmp_path, name, log):
         while "answering" not in process.stderr.readline():
             pass
         process.send_signal(number)
-        time.sleep(0.5)
-        assert process.poll() is None
+        first_words = '"stopping"' if log else "finishing the part at hand"
+        while first_words not in process.stderr.readline():
+            assert process.poll() is None
         started = time.monotonic()
         process.send_signal(number)
         assert process.wait(timeout=30) == 128 + number

@@ -117,11 +117,16 @@ def _note_unasked(options: argparse.Namespace, job: BatchJob, log: EventLog) -> 
 
 
 def _stop_signals(options: argparse.Namespace) -> StopSignals:
+    def first_words(received: signal.Signals) -> str | None:
+        if options.log_json:
+            return event_line("stopping", signal=received.name)
+        return None if options.quiet else f"\n{_STOPPING}"
+
     def last_words(received: signal.Signals) -> str:
         name = received.name
         return event_line("interrupted", signal=name) if options.log_json else f"stopped at once by {name}"
 
-    return StopSignals(None if options.quiet or options.log_json else _STOPPING, last_words)
+    return StopSignals(first_words, last_words)
 
 
 def _print_report(
