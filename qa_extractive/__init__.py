@@ -6,13 +6,13 @@ answer = Predictor().answer(question, abstract)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from qa_extractive.errors import DataError, ExportError, ModelError, QAError
-from qa_extractive.records import Answer, Example, Question, Span
-
+TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
+    from typing import Any
+
+    from qa_extractive.errors import DataError, ExportError, ModelError, QAError
     from qa_extractive.predictor import Predictor
+    from qa_extractive.records import Answer, Example, Question, Span
 
     __version__: str
 
@@ -30,12 +30,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """On first use: ``Predictor``, so that importing the records costs no runtime, and the version."""
-    if name == "Predictor":
-        from qa_extractive.predictor import Predictor
+_MODULES = {
+    **dict.fromkeys(("DataError", "ExportError", "ModelError", "QAError"), "errors"),
+    **dict.fromkeys(("Answer", "Example", "Question", "Span"), "records"),
+    "Predictor": "predictor",
+}
 
-        return Predictor
+
+def __getattr__(name: str) -> Any:
+    """A public name on its first use, so that importing the package costs nothing; and the version."""
+    if name in _MODULES:
+        from importlib import import_module
+
+        return getattr(import_module(f"qa_extractive.{_MODULES[name]}"), name)
     if name == "__version__":
         return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from qa_extractive.config import CACHED, FAST, FULL, read_json
 from qa_extractive.decoding import Reading
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, shortened
 
 CALIBRATION_FILE = "calibration.json"
 CALIBRATION_FILES = {
@@ -26,7 +26,9 @@ CALIBRATION_FILES = {
     FAST: "calibration_fast.json",
     CACHED: "calibration_cached.json",
 }
-_N_FEATURES = 4  # of ``Reading.features``
+N_FEATURES = 4  # of ``Reading.features``
+_MOST_WEIGHT = 1e12  # a fit divides by deviations of at least 1e-9; products of larger ones might overflow
+_MOST_POINTS = 10_000
 _START_COVERAGES = (0.05, 0.2, 0.4, 0.7)
 # What a confidence of 95 % leaves is shared among the sequences of tests that begin at these coverages.
 RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
@@ -44,6 +46,14 @@ class Logistic:
 
     weights: tuple[float, ...]
     bias: float
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless there is a weight for some features and all are numbers of use."""
+        if not 1 <= len(self.weights) <= N_FEATURES:
+            raise ModelError(f"{len(self.weights)} weights, where there are {N_FEATURES} features")
+        for value in (*self.weights, self.bias):
+            if not abs(value) <= _MOST_WEIGHT:
+                raise ModelError(f"a weight of {value:g} is out of range")
 
     def prob(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Probabilities in [0, 1], (n,), of features of shape (n, at least n_weights)."""
@@ -67,6 +77,11 @@ class RiskPoint:
     coverage: float
     risk: float
     risk_bound: float
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless all four lie in [0, 1]."""
+        for name in ("threshold", "coverage", "risk", "risk_bound"):
+            _check_share(getattr(self, name), f"a {name} of risk_table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,22 @@ class Calibration:
     answerable_share: float = 0.0
     risk_table: tuple[RiskPoint, ...] = field(default_factory=tuple)
     fitted_on: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ModelError for a number out of its range, or a risk table that is not in its order."""
+        _check_share(self.threshold, "threshold")
+        _check_share(self.answerable_share, "answerable_share")
+        count = self.n_examples
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1 << 40:
+            raise ModelError(f"n_examples must be a count, got {shortened(count)}")
+        for name in ("operating_point", "fitted_on"):
+            if not isinstance(getattr(self, name), str):
+                raise ModelError(f"{name} must be a text, got {shortened(getattr(self, name))}")
+        if len(self.risk_table) > _MOST_POINTS:
+            raise ModelError(f"risk_table has {len(self.risk_table):,} points, more than {_MOST_POINTS:,}")
+        for above, below in pairwise(self.risk_table):
+            if above.threshold < below.threshold or above.coverage > below.coverage:
+                raise ModelError("risk_table must go from the highest threshold and lowest coverage down")
 
     def probs(self, reading: Reading) -> tuple[float, float]:
         """``(answerable, right)`` of one reading; zeros where the context holds no token."""
@@ -144,14 +175,18 @@ class Calibration:
                 risk_table=tuple(_risk_point(point) for point in values.pop("risk_table")),
                 **values,
             )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, ModelError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a calibration: {error}; export the model again") from None
+
+
+def _check_share(value: object, name: str) -> None:
+    """Raise ModelError unless a value is a number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise ModelError(f"{name} must lie in [0, 1], got {shortened(value)}")
 
 
 def _logistic(values: dict[str, Any]) -> Logistic:
     weights = tuple(_number(each) for each in values["weights"])
-    if not 1 <= len(weights) <= _N_FEATURES:
-        raise ValueError(f"{len(weights)} weights, where there are {_N_FEATURES} features")
     return Logistic(weights, bias=_number(values["bias"]))
 
 
@@ -161,7 +196,7 @@ def _risk_point(values: dict[str, Any]) -> RiskPoint:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise TypeError(f"{value!r:.40} is no number")
+        raise TypeError(f"{shortened(value)} is no number")
     return value
 
 

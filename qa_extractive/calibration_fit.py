@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.calibration import RISK_CONFIDENCE, Calibration, Logistic, RiskPoint, uncalibrated
+from qa_extractive.calibration import (
+    N_FEATURES,
+    RISK_CONFIDENCE,
+    Calibration,
+    Logistic,
+    RiskPoint,
+    uncalibrated,
+)
+from qa_extractive.dataset.documents import document_of
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import DataError
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
@@ -16,11 +24,76 @@ from qa_extractive.records import Example
 
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
-_MIN_EXAMPLES = 20
+MIN_EXAMPLES = 20
 _KEPT = "; kept from "
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitRows:
+    """What a calibration is fitted to, a row for each example whose answerability is known.
+
+    Attributes:
+        features: As ``Reading.features`` has them, (n, 4).
+        answerable: Whether the context answers the question, (n,).
+        f1: Token F1 of the best span, (n,); 0 where the context does not answer.
+        documents: What a split must keep together, (n,).
+    """
+
+    features: FloatArray
+    answerable: BoolArray
+    f1: FloatArray
+    documents: npt.NDArray[np.str_]
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], examples: Sequence[Example]) -> FitRows:
+        """The rows of readings that hold a span; DataError where the two differ in length."""
+        if len(readings) != len(examples):
+            raise DataError(f"{len(readings)} readings do not match {len(examples)} examples")
+        kept = [
+            (r, e)
+            for r, e in zip(readings, examples, strict=True)
+            if r.candidates and e.answerable is not None
+        ]
+        return cls(
+            features=np.array([r.features() for r, _ in kept], dtype=np.float64).reshape(
+                len(kept), N_FEATURES
+            ),
+            answerable=np.array([bool(e.answerable) for _, e in kept], dtype=bool),
+            f1=np.array([_f1(r, e) for r, e in kept], dtype=np.float64),
+            documents=np.array([document_of(e) for _, e in kept], dtype=np.str_),
+        )
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.f1)
+
+    @property
+    def right(self) -> BoolArray:
+        """Whether the best span is right, (n,)."""
+        return np.asarray(self.f1 >= RIGHT_F1)
+
+    @property
+    def can_fit(self) -> bool:
+        """Whether there are enough of them, and of both kinds."""
+        return _are_enough(self.answerable.tolist())
+
+    def where(self, chosen: BoolArray) -> FitRows:
+        """The rows where ``chosen``, (n,), holds."""
+        return FitRows(
+            self.features[chosen], self.answerable[chosen], self.f1[chosen], self.documents[chosen]
+        )
+
+
+def can_calibrate(examples: Sequence[Example]) -> bool:
+    """Whether examples are enough, and of both kinds, to fit a calibration to."""
+    return _are_enough([e.answerable for e in examples if e.answerable is not None])
+
+
+def _are_enough(answerable: Sequence[bool]) -> bool:
+    return len(answerable) >= MIN_EXAMPLES and any(answerable) and not all(answerable)
 
 
 def fit(
@@ -45,17 +118,8 @@ def fit(
     Raises:
         DataError: The two differ in length.
     """
-    if len(readings) != len(examples):
-        raise DataError(f"{len(readings)} readings do not match {len(examples)} examples")
-    kept = [
-        (r, e) for r, e in zip(readings, examples, strict=True) if r.candidates and e.answerable is not None
-    ]
-    answerable = np.array([bool(e.answerable) for _, e in kept], dtype=bool)
-    if len(kept) < _MIN_EXAMPLES or answerable.all() or not answerable.any():
-        return _too_few(len(kept), fitted_on, fallback)
-    features = np.stack([r.features() for r, _ in kept])
-    f1 = np.array([_f1(r, e) for r, e in kept])
-    return _fit(features, answerable, f1, fitted_on)
+    rows = FitRows.of(readings, examples)
+    return fit_rows(rows, fitted_on) if rows.can_fit else _too_few(len(rows), fitted_on, fallback)
 
 
 def fit_yes_no(logits: FloatArray, yes: BoolArray, *, fitted_on: str) -> Calibration:
@@ -97,12 +161,13 @@ def _too_few(n_examples: int, fitted_on: str, fallback: Calibration | None) -> C
     )
 
 
-def _fit(features: FloatArray, answerable: BoolArray, f1: FloatArray, fitted_on: str) -> Calibration:
-    right = f1 >= RIGHT_F1
+def fit_rows(rows: FitRows, fitted_on: str) -> Calibration:
+    """As ``fit``, of rows of both kinds."""
+    features, answerable, right = rows.features, rows.answerable, rows.right
     answerable_fit = logistic_of(features, answerable)
     right_fit = logistic_of(features, right) if right.any() and not right.all() else answerable_fit
     probs = answerable_fit.prob(features)
-    threshold = best_threshold(probs, answerable, f1)
+    threshold = best_threshold(probs, answerable, rows.f1)
     return Calibration(
         answerable=answerable_fit,
         right=right_fit,

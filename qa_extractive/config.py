@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.errors import DataError, ModelError, shortened
 
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
@@ -22,7 +22,10 @@ FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
 KEPT_MB = 500  # of papers, unless told otherwise
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
-_MOST = 1_000_000  # of what a model's own file may ask for
+MAX_JSON_BYTES = 1 << 20  # of a file of settings; the largest of an exported model has 28,000
+_MOST_TOKENS = 16_384
+_MOST_READINGS = 100  # of a token, in as many windows
+_MOST_KEEP_ABOVE = 1_000_000
 _COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
 
 
@@ -44,13 +47,20 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         """Raise ModelError for what is no count, or where a window would leave no room for context."""
-        _check_counts(self, max_tokens=1, stride_tokens=0, max_question_tokens=1, max_title_tokens=0)
+        counts, amounts = (1, _MOST_TOKENS), (0, _MOST_TOKENS)
+        _check_counts(self, max_tokens=counts, max_question_tokens=counts)
+        _check_counts(self, stride_tokens=amounts, max_title_tokens=amounts)
         room = self.max_tokens - self.max_question_tokens - self.max_title_tokens - 8
         if room <= self.stride_tokens:
             raise ModelError(
                 f"max_tokens {self.max_tokens} leaves {room} tokens of context beside the longest "
                 f"question and title, which must exceed stride_tokens {self.stride_tokens}: "
                 "raise one or lower the others"
+            )
+        n_readings = self.max_tokens / (room - self.stride_tokens)
+        if n_readings > _MOST_READINGS:
+            raise ModelError(
+                f"stride_tokens {self.stride_tokens} has texts read {n_readings:.0f} times over: lower it"
             )
 
 
@@ -67,16 +77,18 @@ class DecodeConfig:
     n_best: int = 20
 
     def __post_init__(self) -> None:
-        """Raise ModelError unless both are positive."""
-        _check_counts(self, max_answer_tokens=1, n_best=1)
+        """Raise ModelError unless both are counts; the pairs looked at are the square of ``n_best``."""
+        _check_counts(self, max_answer_tokens=(1, _MOST_TOKENS), n_best=(1, 1000))
 
 
-def _check_counts(config: WindowConfig | DecodeConfig, **lowest: int) -> None:
-    """Raise ModelError unless settings are whole numbers of at least these."""
-    for name, least in lowest.items():
+def _check_counts(config: WindowConfig | DecodeConfig, **ranges: tuple[int, int]) -> None:
+    """Raise ModelError unless settings are whole numbers within these bounds."""
+    for name, (least, most) in ranges.items():
         value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-            raise ModelError(f"{name} must be a whole number from {least} to {_MOST:,}, got {value!r:.40}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ModelError(
+                f"{name} must be a whole number from {least} to {most:,}, got {shortened(value)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +108,14 @@ class SkimConfig:
     def __post_init__(self) -> None:
         """Raise ModelError unless it is a finite number."""
         value = self.keep_above
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _MOST:
-            raise ModelError(f"keep_above must be a number, got {value!r:.40}")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not abs(value) < _MOST_KEEP_ABOVE
+        ):
+            raise ModelError(f"keep_above must be a number, got {shortened(value)}")
         if not isinstance(self.papers_apart, bool):
-            raise ModelError(f"papers_apart must be true or false, got {self.papers_apart!r:.40}")
+            raise ModelError(f"papers_apart must be true or false, got {shortened(self.papers_apart)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +158,7 @@ class ReaderConfig:
         values = read_json(path)
         if values.get("format_version") != FORMAT_VERSION:
             raise ModelError(
-                f"{path}: format version {values.get('format_version')} is not {FORMAT_VERSION}: "
+                f"{path}: format version {shortened(values.get('format_version'))} is not {FORMAT_VERSION}: "
                 "export the model again with this version of qa_extractive"
             )
         return from_dict(cls, values, str(path))
@@ -347,11 +363,11 @@ ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, SkimConfi
 def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT:
     """A config from parsed JSON; ModelError names the file and a setting that is not known, or wrong."""
     if not isinstance(values, dict):
-        raise ModelError(f"{where}: {values!r:.40} is no object of settings")
+        raise ModelError(f"{where}: {shortened(values)} is no object of settings")
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ModelError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
+        raise ModelError(f"{where}: unknown setting {shortened(unknown[0])}; known are {', '.join(known)}")
     nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig, "skim": SkimConfig}
     parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
     try:
@@ -363,15 +379,31 @@ def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a model's folder; ModelError if it is missing or not one."""
+    """A JSON object from a model's folder; ModelError if it is missing, too large or not one."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+        values = json.loads(read_bounded(path, MAX_JSON_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number or a nesting without end
         raise ModelError(f"{path} is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds no JSON object")
     return values
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """The content of a file of a model, which is read no further than it may be long.
+
+    Raises:
+        ModelError: It is missing, no plain file (a pipe would be waited for), too large or not readable.
+    """
+    try:
+        if not path.is_file() and path.exists():
+            raise ModelError(f"{path} cannot be read: it is no plain file")
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: give a folder written by export_onnx.py or train.py") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > max_bytes:
+        raise ModelError(f"{path} has more than {max_bytes:,} bytes, the most that such a file may have")
+    return content

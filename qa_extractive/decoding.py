@@ -27,15 +27,66 @@ _WIDE = (
     ("\u2e80", "\u9fff"),
     ("\uac00", "\ud7a3"),
 )
-_INSIDE_NUMBER = re.compile(r"\d[.,]\d|\d\^[-−\d]|\^[-−]?\d|(?<![\w.,)\]])[-−]\d")
-_NUMBER_SIGNS = frozenset(".,^-−")
-_UNIT_SIGNS = frozenset("%‰°")
 _UNIT = (
-    r"(?:[nµμmkcd]?(?:g|l|L|m|mol|M|s|J|Hz|W|V|Pa|U|IU|cal)|mcg|mmHg|min|h|hr|hour|day|d|week|wk|month|mo|"
-    r"year|yr|cells?|kat|kDa)"
+    r"(?:[nµμmkcd]?(?:g|l|L|m|mol|M|s|J|Hz|W|V|Pa|U|IU|cal|Eq|Osm|Gy|Sv|Bq)|mcg|mmHg|min|h|hr|hour|day|d|week|wk|"
+    r"month|mo|year|yr|cells?|kat|kDa)"
 )
-_RATIO_OF_UNITS = re.compile(rf"(?<![^\W\d_]){_UNIT}[²³23]?(?:/{_UNIT}[²³23]?)+(?!\w)")
-_LONGEST_RATIO = 24
+_RAISED = r"(?:[²³23]|⁻[¹²³]|\^?[-−–][123](?!\d))"
+_COUNTED_PER = (
+    r"(?:[mµμdcn]?[lL]|min(?:ute)?|h|hr|hour|day|d|week|wk|month|mo|year|yr|kg|mg|µg|[mc]?m[23²³]|dL|HPF|"
+    r"(?:person|patient)[- ]?(?:years?|days?)|1[.]73\s?m[2²]?)"
+)
+# A number with what changes its value: a bound or a sign before it ("<18", "> 24", "~6", "−0.5", "US$5"),
+# powers, ratio or fraction ("3 × 10−5", "10^6", "1:1", "2/3"), and per cent, scale or currency after it.
+_BOUND = (
+    r"(?:(?:(?<![-–—])[<>]{1,2}=?|(?<![-–=])=[<>]|[≤≥⩽⩾≦≧≲≳≪≫＜＞~∼≈≃≅±]|\+/[-−–]|"
+    r"&(?:lt|gt|le|ge|plusmn|sim|asymp|ap|#(?:60|62|177|8764|8776|8804|8805));=?)\s?)"
+)
+_SIGN = r"(?:(?<![\w.,)\]%])(?<!\d\s)[-−–+](?=[\d.$€£¥])|(?:(?<=[=(\[:])|(?<=[=(\[:,]\s))[-−–]\s(?=[\d.]))"
+_CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD)"
+_FORMULA = r"\$[^$\n]{1,60}\$(?!\d)"  # of LaTeX
+_CURRENCY = rf"(?:(?<![A-Za-z])(?:(?:US|AU|CA|NZ|HK|[ACSR])?(?!{_FORMULA})[$€£¥₹₩₽₺₦฿¢]|{_CODE}|Rs\.?)\s?)"
+_DIGITS = (
+    r"(?:(?<![\d.,])0\s?\.\s\d+|\d{1,3}(?:[\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})* 000(?!\d)|"
+    r"\d+(?:[.,·’']\d+)*|(?<![\w.)\]%\"”’])\.\d+)"
+)
+_POWER = (
+    r"(?:\s?[×✕∙·*xX]\s?10(?:\s?\^\s?\(?[-−–+]?\d{1,3}\)?|\s?[-−–]\s?\d{1,2}(?![\d.])|\([-−–+]?\d{1,2}\)|"
+    r"\+?\d{1,2}|[⁻⁺]?[⁰¹²³⁴-⁹]+)?|\^\(?[-−–+]?\d{1,3}\)?|[⁻⁺]?[⁰¹²³⁴-⁹]+|(?<=(?<!\d)10)\([-−–+]?\d{1,2}\)|"
+    r"[eE][-−+]\d{1,3}(?!\d))"
+)
+_AFTER = (
+    r"(?:(?<![^\W\d_]\d)(?<![^\W\d_]\d\d)\+(?![\w+])|[\s-](?:hundred|thousand|million|billion|trillion)(?!\w)|"
+    rf"\s?[%‰€£¥₹¢]|\s?{_CODE}(?!\w))"
+)
+_NUMBER = re.compile(
+    rf"(?=[^\sa-z(),;\[\]]){_BOUND}{{0,2}}{_SIGN}?{_CURRENCY}?(?<!\d){_DIGITS}"
+    rf"{_POWER}?(?:[:/]{_DIGITS}){{0,3}}{_AFTER}{{0,2}}(?:/{_COUNTED_PER}(?!\w))?"
+)
+_LONE_NUMBER = re.compile(rf"{_BOUND}?[-−–+]?\d[\d.,]*\s?%?")
+_DIGIT = re.compile(r"\d")
+_RATIO_SIGN = re.compile(r"[/·⋅∙⁻]|[-−–^][123]")
+_RANGE_SIGN = re.compile(r"[\d%]\s?[-–—]\s?[-−+]?\d|%\s?(?:C|confidence)")
+_TAG_END = re.compile(r"</?[A-Za-z][^<>]{0,40}$")
+_LONE_SIGNS = frozenset("<>=≤≥⩽⩾≦≧≲≳≪≫＜＞~∼≈≃≅±+-−–×·^$€£¥%‰ ")
+
+_UNITS = re.compile(
+    rf"(?<![^\W\d_]){_UNIT}{_RAISED}?(?:\s?/\s?{_UNIT}{_RAISED}?)+(?:\s?/\s?1[.]73\s?m[2²])?(?!\w)"
+    rf"|(?<!\w)(?:[^\W\d_]{{3,16}}|%)(?:/{_COUNTED_PER})+(?!\w)|(?<=\d)/{_COUNTED_PER}(?!\w)"
+    rf"|(?<![^\W\d_]){_UNIT}(?:(?:[·⋅∙]|\s){_UNIT}(?:⁻[¹²³]|\^?[-−–][123](?!\d)))+"
+    rf"|(?<![^\W\d_]){_UNIT}{_RAISED}(?!\w)"
+)
+# Both ends of a range with their unit, and of an interval; years are no quantities.
+_END = r"[-−+]?\d+(?:[.,·]\d+)*"
+_RANGE = re.compile(
+    rf"(?<![\w.,])(?!\d{{4}}\s?[-–—]\s?\d{{4}})(?:{_END}\s?%?\s?[-–—]\s?{_END}\s?(?:[%‰]|°\s?[CF]|"
+    rf"(?:{_UNIT}s?|minutes?|seconds?|points?|times|fold)(?!\w))"
+    rf"|\d\d(?:\.\d)?\s?%\s?(?:CI|CrI|confidence interval)[\s:,=]{{0,2}}[(\[]?{_END}%?\s?"
+    rf"(?:[-–—,;]|to)\s?{_END})"
+)
+_LONGEST_GROUP = 48
+_NEAR = 16  # characters to the first digit or sign that makes a group worth looking for
+_MAX_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,7 +221,7 @@ def _non_overlapping(context: str, ranked: Iterable[Candidate], top_k: int) -> t
         if _overlaps_any(kept, candidate.start, candidate.end):
             continue
         start, end = whole_words(context, candidate.start, candidate.end)
-        if start >= end or _overlaps_any(kept, start, end):
+        if start >= end or _overlaps_any(kept, start, end) or _LONE_SIGNS.issuperset(context[start:end]):
             continue
         kept.append(Candidate(candidate.span_logit, start, end))
         if len(kept) == top_k:
@@ -186,13 +237,31 @@ def _overlaps_any(kept: Sequence[Candidate], start: int, end: int) -> bool:
 
 
 def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
-    """The span without outer white space, widened so that it cuts no word, number or unit in half."""
+    """The span without outer white space, widened so that it cuts no word, number or unit in half.
+
+    A number is whole with the bound, sign, leading point, power, fraction, per cent, scale ("million") and
+    currency that change its value: "18" in "<18 years" becomes "<18". A quantity with its unit has both
+    ends of its range: "18 months" becomes "12–18 months". What stands apart is not drawn in: the unit
+    after a blank, the other end of a range beside a number alone, the equals sign of "p = 0.03", the
+    hyphen of "IL-6".
+    """
     while start < end and context[start].isspace():
         start += 1
     while end > start and context[end - 1].isspace():
         end -= 1
     if start >= end:
         return start, start
+    for _ in range(_MAX_STEPS):
+        left, right = _whole_words(context, start, end)
+        left, right = _group_at(context, left)[0], _group_at(context, right)[1]
+        left, right = _whole_range(context, left, right)
+        if (left, right) == (start, end):
+            break
+        start, end = left, right
+    return start, end
+
+
+def _whole_words(context: str, start: int, end: int) -> tuple[int, int]:
     left, right = start, end
     while left > 0 and start - left < _MAX_WIDENING and _joined(context, left):
         left -= 1
@@ -205,32 +274,47 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _joined(context: str, index: int) -> bool:
-    """Whether the characters before and at ``index`` belong to one word, number or unit."""
+    """Whether the characters before and at ``index`` belong to one word."""
     before, at = context[index - 1], context[index]
     if _is_mark(at) or before == _JOINER:
         return not (before.isspace() or at.isspace())
     before = _base(context, index - 1)
     if before.isalnum() and at.isalnum():
         return not (_is_wide(before) or _is_wide(at))
-    if before == "/" or at == "/":
-        return _is_in_ratio(context, index)
-    if at in _UNIT_SIGNS:
-        return before.isdigit()
     if before == "°":
         return at.isalpha()
-    if before in _NUMBER_SIGNS or at in _NUMBER_SIGNS:
-        return any(
-            m.start() < index < m.end()
-            for begin in range(max(0, index - 2), index)
-            if (m := _INSIDE_NUMBER.match(context, begin, index + 2))
-        )
-    return False
+    return at == "°" and before.isdigit()
 
 
-def _is_in_ratio(context: str, index: int) -> bool:
-    """Whether ``index`` lies inside a ratio of units such as mg/kg/day."""
-    begin, end = max(0, index - _LONGEST_RATIO), index + _LONGEST_RATIO
-    return any(m.start() < index < m.end() for m in _RATIO_OF_UNITS.finditer(context, begin, end))
+def _group_at(context: str, index: int) -> tuple[int, int]:
+    """The number or the ratio of units that ``index`` would cut; ``(index, index)`` where it cuts none."""
+    if not 0 < index < len(context):
+        return index, index
+    begin, end = max(0, index - _LONGEST_GROUP), index + _LONGEST_GROUP
+    for hint, pattern in ((_DIGIT, _NUMBER), (_RATIO_SIGN, _UNITS)):
+        if hint.search(context, max(begin, index - _NEAR), index + _NEAR):
+            for match in pattern.finditer(context, begin, end):
+                if match.start() < index < match.end():
+                    return _without_tag(context, match.start()), match.end()
+    return index, index
+
+
+def _whole_range(context: str, start: int, end: int) -> tuple[int, int]:
+    """The span widened to a range with a unit that it cuts; one that is a number alone stays as it is."""
+    for edge in (start, end):
+        begin, stop = max(0, edge - _LONGEST_GROUP), edge + _LONGEST_GROUP
+        if _RANGE_SIGN.search(context, begin, stop) is None:
+            continue
+        for match in _RANGE.finditer(context, begin, stop):
+            if match.start() < edge < match.end() and not _LONE_NUMBER.fullmatch(context, start, end):
+                return min(start, match.start()), max(end, match.end())
+    return start, end
+
+
+def _without_tag(context: str, start: int) -> int:
+    """The start of a number without the end of a tag before it: in "<b>5" there is no bound."""
+    is_tag = context[start] == ">" and _TAG_END.search(context, max(0, start - _LONGEST_GROUP), start)
+    return start + 1 if is_tag else start
 
 
 def _base(context: str, index: int) -> str:

@@ -10,6 +10,8 @@ Every message is one line that says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+_LONGEST_REASON = 400
+
 
 class QAError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -25,3 +27,17 @@ class ModelError(QAError):
 
 class ExportError(QAError):
     """A model could not be exported, or the exported one missed its parity check."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library says went wrong, on one line that steers no terminal, or the class of the error."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return "".join(each if each.isprintable() else "\ufffd" for each in said[:_LONGEST_REASON])
+
+
+def shortened(value: object) -> str:
+    """A value from a file as a message shows it: of one line and at most 40 characters."""
+    try:
+        return f"{value!a:.40}"
+    except (ValueError, RecursionError):  # a number of more digits, or deeper lists, than Python prints
+        return f"a {type(value).__name__} without end"

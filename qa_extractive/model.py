@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig,
 from transformers.utils import ModelOutput
 
 from qa_extractive.backend import WindowLogits
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.losses import (
     answerability_loss,
     right_sentences,
@@ -168,7 +167,7 @@ class SpanReader(PreTrainedModel):
             encoder = AutoModel.from_pretrained(
                 str(base), attn_implementation="eager", **safe_loading(allow_pickle)
             )
-        except (OSError, ValueError, UnpicklingError) as error:
+        except Exception as error:  # neither transformers' nor safetensors' errors share a base class
             raise ModelError(f"base {base}: {loading_reason(error, allow_pickle)}") from None
         model = cls(SpanReaderConfig(encoder=encoder.config.to_dict(), **config))
         missing = model.encoder.load_state_dict(encoder.float().state_dict(), strict=False).missing_keys
@@ -332,7 +331,7 @@ def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:
 
 def loading_reason(error: Exception, allow_pickle: bool) -> str:
     """Why ``from_pretrained`` failed, on one line, and what to do where only pickled weights are there."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = reason_of(error)
     is_pickled = "safetensors" in reason and not allow_pickle
     return f"{reason.rstrip('.')}: {_ALLOW_PICKLE_HINT}" if is_pickled else reason
 

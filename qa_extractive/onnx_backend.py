@@ -22,19 +22,18 @@ import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
 from qa_extractive.config import checked_count
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, reason_of
+from qa_extractive.graph import check_graph
 from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
 from qa_extractive.keeping import Kept
 from qa_extractive.scheduling import Plan, longest_first, plan_runs, run_in_threads
-from qa_extractive.threads import available_cpus
+from qa_extractive.threads import available_cpus, bounded_threads
 from qa_extractive.windows import Window
 
 MODEL_FILE = "model.onnx"
 VOCAB_SIZE = "vocab_size"  # key of the file's metadata
 
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
-# The key, in the file's bytes, of the path of a tensor that is kept in another file.
-_OTHER_FILE = b"location"
 
 
 class OnnxBackend:
@@ -59,7 +58,7 @@ class OnnxBackend:
 
         Args:
             folder: Folder that holds ``model.onnx``.
-            n_threads: Threads that run it; None for the CPUs this process may use.
+            n_threads: Threads that run it, at most ``most_threads()``; None for the CPUs there are.
             keep_above: Least score, by each skim head, of the sentences that the layers above it read, of
                 windows that tell their sentences; None for all.
             kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
@@ -71,7 +70,8 @@ class OnnxBackend:
                 apart where it should, or ``n_threads`` is not positive.
         """
         self.folder = Path(folder)
-        self.n_threads = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
+        asked = available_cpus() if n_threads is None else checked_count(n_threads, "n_threads")
+        self.n_threads = bounded_threads(asked)
         self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads)
         session = self._sessions.get(self.n_threads)
         self._settings = (keep_above, kept_papers)
@@ -150,7 +150,7 @@ class OnnxBackend:
             return _logits(self._run_session(self._sessions.get(n_threads), window), window)
         except Exception as error:  # onnxruntime's errors share no base class
             what = f"{self.folder / MODEL_FILE} failed on a window of {window.n_tokens} tokens"
-            raise ModelError(f"{what}: {_first_line(error)}") from error
+            raise ModelError(f"{what}: {reason_of(error)}") from error
 
     def _run_session(self, session: ort.InferenceSession, window: Window) -> Sequence[npt.NDArray[Any]]:
         if self._papers is None or not window.n_context_tokens:
@@ -176,23 +176,6 @@ def _logits(values: Sequence[npt.NDArray[Any]], window: Window) -> WindowLogits:
     if not all(np.isfinite(value).all() for value in found):
         raise ValueError("a logit is no number")
     return WindowLogits(found[0][0], found[1][0], float(found[2][0]) if len(found) > 2 else None)
-
-
-def check_graph(path: Path) -> None:
-    """Raise ModelError where ``model.onnx`` is missing or would read other files, wherever they lie.
-
-    What ``export_onnx.py`` writes holds all of its weights.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} is missing: export the checkpoint with export_onnx.py and give that folder"
-        ) from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
-    if _OTHER_FILE in content:
-        raise ModelError(f"{path} keeps weights in other files: export the model again with export_onnx.py")
 
 
 class _Sessions:
@@ -253,6 +236,7 @@ def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.Infere
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is in the exception, which says it once
     options.enable_mem_pattern = False  # it keeps a plan for every length ever seen
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # the format that was checked
     options.add_session_config_entry("session.force_spinning_stop", "1")  # the cores are others' between runs
     try:
         return ort.InferenceSession(
@@ -262,17 +246,13 @@ def _open_session(path: Path, graph: Path | bytes, n_threads: int) -> ort.Infere
             disabled_optimizers=_NOT_FUSED,
         )
     except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelError(f"{path} cannot be loaded, export the model again: {_first_line(error)}") from None
+        raise ModelError(f"{path} cannot be loaded, export the model again: {reason_of(error)}") from None
 
 
 def _vocab_size(session: ort.InferenceSession) -> int | None:
     """Rows of the word embeddings, as ``export_onnx.py`` notes them; None for other files."""
     noted = session.get_modelmeta().custom_metadata_map.get(VOCAB_SIZE, "")
     return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _output_names(session: ort.InferenceSession, folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from qa_extractive.config import KEPT_MB, AnswerSettings, ReaderConfig, checked_
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
-from qa_extractive.packing.cache import cache_folder
+from qa_extractive.packing.cache import FolderState, cache_folder
 from qa_extractive.packing.opening import OpenedModel, open_model
 from qa_extractive.reading import Prepared, prepare, read, read_prepared
 from qa_extractive.records import Answer, Question, Span
@@ -64,13 +64,16 @@ class Predictor:
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
                 abstract of 200 words. The papers not asked about for longest make room.
-            n_threads: Windows run at once; None for the CPUs this process may use.
+            n_threads: Windows run at once; None for the CPUs this process may use. More than 16 and more than
+                four for each CPU are taken as that many, with a warning.
 
         Raises:
-            ModelError: It is no exported model, a packed one is refused, or an argument is out of its range.
+            ModelError: It is no exported model, a packed one is refused, an argument is out of its range, or
+                its files changed while they were read.
         """
         opened = _opened(model)
         self.folder, self.model_name = opened.folder, opened.name
+        self._state = FolderState.of(self.folder)
         self.config = ReaderConfig.load(self.folder)
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
@@ -83,8 +86,10 @@ class Predictor:
             with_sentences=keep_above is not None,
             kept_tokens=n_kept // _BYTES_A_TOKEN,
         )
-        self._backend: Backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
-        self._n_threads = n_threads
+        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None)
+        self._backend: Backend = backend
+        self._n_threads = None if n_threads is None else backend.n_threads
+        self._state.require("while it was loaded: load it again")
 
     @classmethod
     def from_pretrained(
@@ -153,22 +158,52 @@ class Predictor:
         """Runs the windows; for callers that schedule them themselves."""
         return self._backend
 
-    def answer(self, question: str, context: str, title: str | None = None) -> Answer:
-        """The answer to one question.
+    def answer(
+        self,
+        question: str,
+        context: str,
+        title: str | None = None,
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> Answer:
+        """The answer to one question; of a blank context, an abstention.
+
+        Args:
+            question: What is asked.
+            context: The text that may hold the answer.
+            title: Of the paper.
+            threshold: For this call; None for the predictor's own. The same goes for ``top_k``.
+            top_k: Candidates of the answer.
 
         Raises:
             DataError: A text is no string, or the question is empty or too long.
+            ModelError: ``threshold`` or ``top_k`` is out of its range.
         """
-        return self.answer_batch([Question(question, context, title)])[0]
+        asked = [Question(question, context, title)]
+        return self.answer_batch(asked, threshold=threshold, top_k=top_k)[0]
 
-    def answer_batch(self, questions: Sequence[Question]) -> list[Answer]:
+    def answer_batch(
+        self,
+        questions: Sequence[Question | Mapping[str, Any]],
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> list[Answer]:
         """The answers in the order of the questions; none depends on the others.
 
+        Args:
+            questions: Each a ``Question``, or a dict with ``question``, ``context`` and perhaps ``title``.
+            threshold: For this call; None for the predictor's own. The same goes for ``top_k``.
+            top_k: Candidates of each answer.
+
         Raises:
-            DataError: One is no ``Question``, or too long; the message gives its index.
+            DataError: One is neither, lacks a text, or is too long; the message gives its index.
+            ModelError: ``threshold`` or ``top_k`` is out of its range.
         """
-        asked = self._checked(questions)
-        return self._answers(asked, self._read(asked))
+        chosen = self._with(threshold, top_k)
+        asked = chosen._checked(questions)
+        return chosen._answers(asked, chosen._read(asked))
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
         """Tokenize questions, so that another thread can do so while earlier ones are answered.
@@ -191,6 +226,8 @@ class Predictor:
         context_column: str | None = None,
         title_column: str | None = None,
         with_candidates: bool = False,
+        threshold: float | None = None,
+        top_k: int | None = None,
     ) -> Any:
         """A ``pandas.DataFrame`` with the same index and columns, then those that ``infer.py`` adds.
 
@@ -202,25 +239,34 @@ class Predictor:
             context_column: Of the texts.
             title_column: Of the titles.
             with_candidates: Whether to add ``candidates``, a list of dicts.
+            threshold: For this call; None for the predictor's own. The same goes for ``top_k``.
+            top_k: Candidates of each answer.
 
         Raises:
             DataError: It is no frame, or a column is missing or there twice.
+            ModelError: ``threshold`` or ``top_k`` is out of its range.
         """
         from qa_extractive.answering.frame import answer_frame
         from qa_extractive.dataset.columns import ColumnNames
 
         names = ColumnNames(question_column, context_column, title_column)
-        return answer_frame(self, frame, names, with_candidates=with_candidates)
+        chosen = self._with(threshold, top_k)
+        return answer_frame(chosen, frame, names, with_candidates=with_candidates)
 
     def identity(self) -> dict[str, str | int | float]:
-        """What decides the answers besides the questions: a digest of the model, and the settings."""
+        """What decides the answers besides the questions: a digest of the model, and the settings.
+
+        Raises:
+            ModelError: The files are no longer those that were loaded.
+        """
+        self._state.require("since it was loaded: load it again")
         return {"model": _folder_digest(self.folder), **self.settings.identity()}
 
-    def read_batch(self, questions: Sequence[Question]) -> list[Reading]:
+    def read_batch(self, questions: Sequence[Question | Mapping[str, Any]]) -> list[Reading]:
         """What the model makes of each question, in order, before calibration and abstention.
 
         Raises:
-            DataError: One is no ``Question``, or too long; the message gives its index.
+            DataError: As of ``answer_batch``.
         """
         return self._read(self._checked(questions))
 
@@ -244,21 +290,30 @@ class Predictor:
             for question, reading in zip(questions, readings, strict=True)
         ]
 
-    def _checked(self, questions: Iterable[Question]) -> list[Question]:
-        if isinstance(questions, (str, Question)) or not isinstance(questions, Iterable):
-            raise DataError(f"questions must be a list of Question, not {type(questions).__name__}")
-        asked = list(questions)
-        for i, question in enumerate(asked):
-            self._check_at(i, question)
-        return asked
+    def _with(self, threshold: float | None, top_k: int | None) -> Predictor:
+        """This predictor with what one call chooses; both share the model and what is kept of papers."""
+        if threshold is None and top_k is None:
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, settings=self.settings.chosen(threshold, top_k))
+        return other
 
-    def _check_at(self, index: int, question: object) -> None:
-        if not isinstance(question, Question):
-            raise DataError(f"questions[{index}] must be a Question, not {type(question).__name__}")
+    def _checked(self, questions: Iterable[Question | Mapping[str, Any]]) -> list[Question]:
+        if isinstance(questions, (str, Question, Mapping)) or not isinstance(questions, Iterable):
+            raise DataError(
+                f"questions must be a list of Question or of dicts, not {type(questions).__name__}"
+            )
+        return [self._checked_at(i, question) for i, question in enumerate(questions)]
+
+    def _checked_at(self, index: int, values: Question | Mapping[str, Any]) -> Question:
+        if not isinstance(values, (Question, Mapping)):
+            raise DataError(f"questions[{index}] must be a Question or a dict, not {type(values).__name__}")
         try:
+            question = Question.of(values)
             self.check(question)
         except DataError as error:
             raise DataError(f"questions[{index}]: {error}") from None
+        return question
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.folder, self.model_name, self.settings, self._n_threads)

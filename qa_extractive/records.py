@@ -5,7 +5,7 @@ Offsets are Python string indices (Unicode code points), half open, into the tex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,25 @@ class Question:
             _require_text(self.title, "title")
         if not self.question.strip():
             raise DataError("question is empty: give a question")
+
+    @classmethod
+    def of(cls, values: Question | Mapping[str, Any]) -> Question:
+        """A question as it is, or made of its values by name, as the HTTP service takes them.
+
+        Args:
+            values: ``question``, ``context`` and perhaps ``title``.
+
+        Raises:
+            DataError: A value is missing, is no string, or has another name; or the question is blank.
+        """
+        if isinstance(values, Question):
+            return values
+        unknown = [key for key in values if key not in ("question", "context", "title")]
+        missing = [key for key in ("question", "context") if key not in values]
+        if unknown or missing:
+            wrong = f"no {missing[0]!r}" if missing else f"a key {unknown[0]!r:.40}"
+            raise DataError(f"there is {wrong}: give 'question', 'context' and, if there is one, 'title'")
+        return cls(values["question"], values["context"], values.get("title"))
 
 
 @dataclass(frozen=True, slots=True)

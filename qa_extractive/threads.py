@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+logger = logging.getLogger(__name__)
+
+_THREADS_A_CPU = 4  # more gain nothing and take memory, each of them
+_LEAST_BOUND = 16
 
 _V1_MOUNTS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 
@@ -21,6 +27,23 @@ def available_cpus(root: Path = Path("/")) -> int:
     """
     quotas = [math.ceil(quota) for quota in _quotas(root)]
     return max(1, min([_affinity(), *quotas]))
+
+
+def most_threads() -> int:
+    """The most threads that a model is run on here: 16, or four for each CPU where that is more."""
+    return max(_LEAST_BOUND, _THREADS_A_CPU * available_cpus())
+
+
+def bounded_threads(n_threads: int) -> int:
+    """A number of threads, or the most there may be, with a warning: answers do not depend on it.
+
+    It is no error, so that what was made for a large machine runs on a small one too.
+    """
+    most = most_threads()
+    if n_threads <= most:
+        return n_threads
+    logger.warning("%d threads are too many here: taking %d (for %d CPUs)", n_threads, most, available_cpus())
+    return most
 
 
 def _affinity() -> int:

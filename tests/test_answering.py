@@ -1,6 +1,7 @@
 """What runs ahead, what is remembered, and the types that a table keeps."""
 
 import datetime
+import json
 import threading
 import time
 from decimal import Decimal
@@ -11,9 +12,11 @@ from qa_extractive.answering.ahead import ahead
 from qa_extractive.answering.recent import RecentQuestions
 from qa_extractive.answering.rows import BATCH_SIZE, answer_rows, answer_rows_ahead
 from qa_extractive.batch import BatchJob, answer_table
+from qa_extractive.dataset import load_examples
 from qa_extractive.dataset.columns import TableColumns
+from qa_extractive.predictor import Predictor
 from qa_extractive.records import Answer, Question, Span
-from qa_extractive.tables.reading import Row, read_rows
+from qa_extractive.tables.reading import Row, read_rows, write_rows
 
 COLUMNS = TableColumns("question", "context", "title")
 
@@ -187,7 +190,7 @@ def test_parquet_keeps_its_types(tmp_path):
     stamp = datetime.datetime(2020, 2, 29, 12, 30, tzinfo=datetime.timezone.utc)
     columns = {
         "question": arrow.array(["what?"] * 3),
-        "context": arrow.array(["A", "B", None], arrow.large_string()),
+        "context": arrow.array(["A", "B", "C"], arrow.large_string()),
         "id": arrow.array([1, None, 3], arrow.int32()),
         "date": arrow.array([datetime.date(2020, 2, 29), None, None]),
         "stamp": arrow.array([stamp, None, None], arrow.timestamp("ns", "UTC")),
@@ -207,8 +210,9 @@ def test_parquet_keeps_its_types(tmp_path):
     kept = table.set_column(table.column_names.index("kind"), "kind", columns["kind"].dictionary_decode())
     assert found.select(table.column_names).schema.equals(kept.schema)
     assert str(found.select(table.column_names).to_pydict()) == str(kept.to_pydict())  # NaN is not itself
-    assert [str(kind) for kind in found.schema.types[-7:]] == [
+    assert [str(kind) for kind in found.schema.types[-11:]] == [
         "string", "int64", "int64", "double", "double", "string", "string",
+        "string", "string", "int64", "int64",
     ]  # fmt: skip
 
 
@@ -263,3 +267,26 @@ def test_parquet_is_written_in_row_groups_of_bounded_size(tmp_path):
     path = answered(tmp_path / "t.jsonl", tmp_path / "o.parquet")
     metadata = parquet.ParquetFile(path).metadata
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [10_000, 10_000, 1000]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_an_empty_context_is_an_abstention_wherever_it_comes_from(tmp_path, tiny_export, suffix):
+    """One rule: in Python, in a DataFrame, in tables of every kind, and in what is read to learn from."""
+    pandas = pytest.importorskip("pandas")
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    predictor = Predictor(tiny_export, n_threads=1, threshold=0.0)
+    blank = ["", " \n"] if suffix == "csv" else ["", " \n", None]
+    with write_rows(tmp_path / f"t.{suffix}", ["question", "context"]) as writer:
+        for context in blank:
+            writer.write({"question": "What fell?", "context": context})
+    output = tmp_path / "o.jsonl"
+    answer_table(predictor, BatchJob.open(tmp_path / f"t.{suffix}", output))
+    written = [json.loads(line) for line in output.read_text().splitlines()]
+    frame = predictor.answer_frame(pandas.DataFrame({"question": "What fell?", "context": blank}))
+    alone = predictor.answer("What fell?", "")
+    assert (alone.abstained, alone.answerable, alone.status) == (True, 0.0, "not_reported")
+    for row in [*written, *frame.to_dict("records")]:
+        assert (row["answer"], row["answerable"], row["error"]) == ("", 0.0, None)
+    loaded = load_examples(tmp_path / f"t.{suffix}")
+    assert [e.question.context.strip() for e in loaded.examples] == [""] * len(blank)

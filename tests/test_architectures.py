@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("optimum")
 
-from transformers import AutoModelForQuestionAnswering  # noqa: E402
+from transformers import AutoConfig, AutoModelForQuestionAnswering  # noqa: E402
 
 from qa_extractive.backend import WindowLogits  # noqa: E402
-from qa_extractive.errors import ExportError  # noqa: E402
-from qa_extractive.export.checkpoint import load_checkpoint  # noqa: E402
+from qa_extractive.errors import ExportError, ModelError  # noqa: E402
+from qa_extractive.export.checkpoint import load_checkpoint, window_for  # noqa: E402
 from qa_extractive.model import ENCODER_TYPES, SpanReader, TorchBackend  # noqa: E402
 from qa_extractive.onnx_backend import OnnxBackend  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
@@ -130,3 +131,53 @@ def test_one_that_wants_another_input_is_refused(
     with pytest.raises(ExportError, match="wants an input global_attention_mask") as caught:
         Predictor.from_pretrained(folder, cache=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model_type", ["albert", "bert", "electra"])
+def test_one_segment_is_read_throughout(
+    make_qa_checkpoint: Callable[..., Path], tmp_path: Path, model_type: str
+) -> None:
+    """Its tokenizer tells two segments apart, as BERT's does; the encoder knows one."""
+    folder = make_qa_checkpoint(model_type, type_vocab_size=1)
+    windows = windows_of(folder)
+    assert any(window.type_ids.any() for window in windows)
+    predictor = Predictor.from_pretrained(folder, quantize="none", cache=tmp_path)
+    found = OnnxBackend(predictor.folder, 1).run(windows)
+    for logits, right in zip(found, torch_logits(folder, windows), strict=True):
+        assert np.abs(logits.start - right.start).max() < 1e-4
+        assert np.abs(logits.end - right.end).max() < 1e-4
+    assert predictor.answer_batch(QUESTIONS)
+
+
+def test_a_reader_of_one_segment(make_reader_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_reader_checkpoint("bert", type_vocab_size=1)
+    windows = windows_of(folder)
+    reader = TorchBackend(SpanReader.from_pretrained(folder, use_safetensors=True), batch_size=1)
+    predictor = Predictor.from_pretrained(folder, quantize="none", cache=tmp_path)
+    for logits, right in zip(OnnxBackend(predictor.folder, 1).run(windows), reader.run(windows), strict=True):
+        assert np.abs(logits.start - right.start).max() < 1e-4
+        assert logits.answerability == pytest.approx(right.answerability, abs=1e-4)
+
+
+def test_three_segments_are_two_more_than_a_pair_needs(
+    make_qa_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_qa_checkpoint("bert", type_vocab_size=3)
+    assert Predictor.from_pretrained(folder, quantize="none", cache=tmp_path).answer_batch(QUESTIONS)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+    make_qa_checkpoint: Callable[..., Path], tiny_tokenizer: Any, tmp_path: Path
+) -> None:
+    folder = make_qa_checkpoint("bert", vocab_size=tiny_tokenizer.get_vocab_size() - 3)
+    with pytest.raises(
+        ModelError, match=r"its tokenizer gives ids up to \d+ .* word embeddings: give it"
+    ) as caught:
+        Predictor.from_pretrained(folder, cache=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model_type", ["data2vec-text", "ibert", "roberta"])
+def test_positions_that_begin_after_the_padding(model_type: str) -> None:
+    config = AutoConfig.for_model(model_type, max_position_embeddings=130, pad_token_id=1)
+    assert window_for(config).max_tokens == 128

@@ -51,6 +51,8 @@ class FirstWord:
 
     def answer(self, question):
         assert isinstance(question, Question)
+        if not question.context.strip():
+            return Answer("", 0, 0, 0.0, 0.0, True)
         word = question.context.split()[0]
         start = question.context.index(word)
         span = Span(word, start, start + len(word), 0.123456)
@@ -108,7 +110,7 @@ def test_failed_rows_take_no_place_in_a_batch():
 
 def test_a_file_of_failed_rows_does_not_pile_up_and_asks_the_model_nothing():
     predictor = FirstWord()
-    batches = list(answer_rows(predictor, (row(i, context=" ") for i in range(2500)), COLUMNS))
+    batches = list(answer_rows(predictor, (row(i, question=" ") for i in range(2500)), COLUMNS))
     assert [len(batch.results) for batch in batches] == [1000, 1000, 500]
     assert predictor.batch_sizes == []
 
@@ -136,9 +138,6 @@ def test_only_the_call_is_timed():
         (row(1, question=""), "empty question", "line 2: question is empty (column 'question')"),
         (row(1, question=" \n"), "empty question", "question is empty"),
         (row(1, question=None), "empty question", "question is empty"),
-        (row(1, context=""), "empty context", "line 2: context is empty (column 'context')"),
-        (row(1, context="\u00a0"), "empty context", "context is empty"),
-        (row(1, context=None), "empty context", "context is empty"),
         (row(1, question=42), "not text", "line 2: question must be a string, not int"),
         (row(1, context=["a"]), "not text", "context must be a string, not list"),
         (row(1, title=3), "not text", "title must be a string, not int"),
@@ -155,6 +154,16 @@ def test_a_bad_row_says_why_and_the_others_are_answered(bad, kind, message):
     assert "\n" not in error.message
     assert isinstance(before, Answer)
     assert isinstance(after, Answer)
+
+
+@pytest.mark.parametrize("context", ["", " \n", "\u00a0", None])
+def test_an_empty_context_holds_no_answer(context):
+    columns = TableColumns("question", "context", "title")
+    (batch,) = answer_rows(FirstWord(), [row(0), row(1, context=context), row(2)], columns)
+    before, empty, after = (result.outcome for result in batch.results)
+    assert isinstance(empty, Answer)
+    assert (empty.abstained, empty.text, empty.candidates) == (True, "", ())
+    assert before.text == after.text != ""
 
 
 def test_a_blank_title_is_none_and_a_title_is_passed_on():
@@ -188,9 +197,14 @@ def test_output_columns_and_cells(tmp_path):
     assert output == tmp_path / "papers.answers.csv"
     assert tuple(answered) == ("id", "question", "context", *ANSWER_COLUMNS)
     assert answered["context"] == " The drug. "
-    assert [answered[name] for name in ANSWER_COLUMNS] == ["The", "1", "4", "0.1235", "0.9877", "The", ""]
-    assert [abstained[name] for name in ANSWER_COLUMNS] == ["", "", "", "0.1235", "0.2", "", ""]
-    assert [failed[name] for name in ANSWER_COLUMNS[:-1]] == [""] * 6
+    first, added = ANSWER_COLUMNS[:7], ANSWER_COLUMNS[7:]
+    assert added == ("status", "best_span", "best_start", "best_end")
+    assert [answered[name] for name in first] == ["The", "1", "4", "0.1235", "0.9877", "The", ""]
+    assert [answered[name] for name in added] == ["answered", "The", "1", "4"]
+    assert [abstained[name] for name in first] == ["", "", "", "0.1235", "0.2", "", ""]
+    assert [abstained[name] for name in added] == ["unsure", "The", "0", "3"]
+    assert [failed[name] for name in first[:-1]] == [""] * 6
+    assert [failed[name] for name in added] == ["failed", "", "", ""]
     assert failed["error"] == "line 4: question is empty (column 'question'): give text"
     assert (summary.n_rows, summary.n_answered, summary.n_abstained, summary.n_failed) == (3, 1, 1, 1)
 
@@ -224,7 +238,10 @@ def test_candidates_are_added_where_asked_for(tmp_path):
     table = [{"question": q, "context": "The drug."} for q in ("what?", "a zebra?", "")]
     path = write_table(tmp_path / "t.csv", table)
     _, output = run(path, with_candidates=True)
-    answered, abstained, failed = (values["candidates"] for values in plain_csv(output))
+    rows = plain_csv(output)
+    old = [name for name in rows[0] if name not in ("status", "best_span", "best_start", "best_end")]
+    assert list(rows[0])[: len(old)] == old  # what was there before stands where it stood
+    answered, abstained, failed = (values["candidates"] for values in rows)
     assert json.loads(answered) == [{"text": "The", "start": 0, "end": 3, "score": 0.1235}]
     assert json.loads(abstained) == json.loads(answered)
     assert failed == ""
@@ -304,13 +321,13 @@ def test_each_batch_is_announced(tmp_path):
 
 def test_failures_are_counted_by_kind_with_the_first_few(tmp_path):
     table = [
-        {"question": "" if i % 2 else "what?", "context": "" if i == 4 else "The drug."} for i in range(20)
+        {"question": "" if i % 2 else "what?", "context": 7 if i == 4 else "The drug."} for i in range(20)
     ]
-    summary, _ = run(write_table(tmp_path / "t.csv", table))
+    summary, _ = run(write_table(tmp_path / "t.jsonl", table))
     questions, contexts = summary.failures
     assert (questions.kind, questions.n_rows) == ("empty question", 10)
     assert [number for number, _ in questions.first] == [2, 4, 6]
-    assert (contexts.kind, contexts.n_rows, contexts.first[0][0]) == ("empty context", 1, 5)
+    assert (contexts.kind, contexts.n_rows, contexts.first[0][0]) == ("not text", 1, 5)
     assert summary.n_failed == 11
 
 

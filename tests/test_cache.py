@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,6 +150,23 @@ def test_a_folder_is_exported_once_wherever_it_lies(
     (moved / "config.json").write_text("[]")
     assert exported(str(moved), "int8", cache) != first
     assert len(exports) == 3
+
+
+def test_two_at_once_export_once(checkpoint: Path, exports: list[str], tmp_path: Path) -> None:
+    """Whoever comes second waits for the first one's minutes instead of spending them again."""
+    from qa_extractive.packing.cache import locked
+
+    cache, found = tmp_path / "cache", []
+    place = cache / f"checkpoint-{content_hash(checkpoint)}-int8"
+    second = threading.Thread(target=lambda: found.append(exported(str(checkpoint), "int8", cache)))
+    with locked(cache, place.name):
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        place.mkdir()
+        (place / "model.onnx").write_bytes(b"")
+    second.join(30)
+    assert (found, exports) == ([place], [])
 
 
 def test_a_hub_id_is_found_by_its_name(exports: list[str], tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_risk_is_a_share(risk: float) -> None:
 
 def test_a_calibration_comes_back_as_saved(tmp_path: Path) -> None:
     calibration = Calibration(
-        answerable=Logistic((1 / 3, -1e-17, 2.5e300), 0.1 + 0.2),
+        answerable=Logistic((1 / 3, -1e-17, 2.5e11), 0.1 + 0.2),
         right=Logistic((0.0, 1.0, 2.0), -3.0),
         threshold=0.123456789012345678,
         operating_point="é",

@@ -46,7 +46,7 @@ def test_a_window_must_move_forward(values: tuple[int, ...], accepted: bool) -> 
     "values", [(0, 20), (10, 0), (-1, 20), (10, 1.5), (True, 20), ("10", 20), (10, 10**12)]
 )
 def test_decoding_needs_a_length_and_a_beam(values: tuple[Any, Any]) -> None:
-    with pytest.raises(ModelError, match="must be a whole number from 1 to 1,000,000"):
+    with pytest.raises(ModelError, match=r"must be a whole number from 1 to (1,000|16,384), got"):
         DecodeConfig(*values)
 
 

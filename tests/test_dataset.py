@@ -162,8 +162,8 @@ def test_squad_v2(tmp_path):
     )
     qas.append({"id": "q5", "question": "q", "answers": [], "is_impossible": False})
     loaded = examples(write_json(tmp_path / "x.json", squad))
-    assert [e.answerable for e in loaded] == [True, False, None, False, False]
-    assert [e.is_labelled for e in loaded] == [True, True, False, True, True]
+    assert [e.answerable for e in loaded] == [True, False, None, False, None]
+    assert [e.is_labelled for e in loaded] == [True, True, False, True, False]
     assert loaded[3].references == ()
     assert loaded[3].fields == {}
 
@@ -176,8 +176,8 @@ def test_bad_squad_records_are_problems_and_stop_nothing(tmp_path):
         question("shifted", {"text": "Aspirin", "answer_start": 1}),
         question("outside", {"text": "safe.", "answer_start": 400}),
         question("negative", {"text": "e.", "answer_start": -2}),
-        question("float", {"text": "Aspirin", "answer_start": 0.0}),
-        question("nothing", {"answer_start": 0, "text": None}),
+        question("float", {"text": "Aspirin", "answer_start": 0.5}),
+        question("number", {"answer_start": 0, "text": 7}),
         question("both", {"text": "Aspirin", "answer_start": 0}, is_impossible=True),
         {"id": "blank", "question": " "},
         {"id": "no-question"},
@@ -365,7 +365,8 @@ def test_answers_without_offsets(cell, references, tmp_path):
     [
         ({"text": ["Aspirin"], "answer_start": [1]}, "reads 'spirin ', not the answer 'Aspirin'"),
         ({"text": ["Aspirin", "safe"], "answer_start": [1]}, "2 answer texts but 1 answer_start"),
-        ({"text": ["Aspirin"], "answer_start": ["0"]}, "not a whole number"),
+        ({"text": ["Aspirin"], "answer_start": ["x"]}, "not a whole number"),
+        ({"text": ["Aspirin"], "answer_start": [0.5]}, "not a whole number"),
         ({"text": ["Aspirin"], "answer_start": [True]}, "not a whole number"),
         ({"text": [3], "answer_start": [1]}, "is not text"),
         ([["Aspirin"]], "an answer cannot be a list"),

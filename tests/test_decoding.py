@@ -208,7 +208,7 @@ def test_readings_keep_the_order_of_questions_and_are_empty_without_tokens() -> 
         ("groups 1, 2", "1", "1"),
         ("the IL-6 level", "6", "6"),
         ("x² falls", "x", "x²"),
-        ("(p<0.05)", "05", "0.05"),
+        ("(p<0.05)", "05", "<0.05"),
         ("rose 12.5% more", "12.5", "12.5%"),
         ("at 37 °C then", "37", "37"),
         ("at 37°C then", "37", "37°C"),

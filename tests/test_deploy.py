@@ -85,6 +85,30 @@ def test_the_pod_is_locked_down_and_has_its_probes() -> None:
     assert f"- {serve.API_KEY_VARIABLE}" in (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 
 
+def _every(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a document."""
+    if isinstance(value, dict):
+        yield value
+        yield from (found for each in value.values() for found in _every(each))
+    elif isinstance(value, list):
+        yield from (found for each in value for found in _every(each))
+
+
+def test_no_pod_starts_without_its_key() -> None:
+    container = the("Deployment")["spec"]["template"]["spec"]["containers"][0]
+    (key,) = (each for each in container["env"] if each["name"] == serve.API_KEY_VARIABLE)
+    assert key["valueFrom"]["secretKeyRef"] == {"name": "qa-extractive", "key": "api-key"}
+    for path, document in documents():
+        for each in _every(document):
+            references = [each[name] for name in ("secretKeyRef", "secretRef", "secret") if name in each]
+            assert not any(r.get("optional") for r in references if isinstance(r, dict)), path
+            if path in MANIFESTS and each.get("name") == serve.API_KEY_VARIABLE:
+                assert set(each["valueFrom"]) == {"secretKeyRef"}, f"{path}: a key comes from a secret alone"
+    (secret,) = (d for path, d in documents() if d.get("kind") == "ExternalSecret")
+    assert secret["spec"]["target"]["name"] == "qa-extractive"
+    assert [each["secretKey"] for each in secret["spec"]["data"]] == ["api-key"]
+
+
 def test_selectors_meet_the_pods() -> None:
     labels = the("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert the("Service")["spec"]["selector"] == labels
@@ -97,9 +121,10 @@ def test_selectors_meet_the_pods() -> None:
 
 def test_the_image_holds_the_serving_install_only() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert '".[serve]"' in text
+    assert "requirements-serve.txt" in text
     assert "USER 10001" in text
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    for copied in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "constraints.txt", "qa_extractive"):
+    locks = ("deploy/requirements-build.txt", "deploy/requirements-serve.txt")
+    for copied in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "qa_extractive", *locks):
         assert f"!{copied}" in ignored
         assert copied in text

@@ -323,7 +323,7 @@ def test_of_many_runs_at_once_one_writes(tmp_path):
         for thread in threads:
             thread.join()
         assert (len(done), len(refused)) == (1, 3), refused
-        assert all("another run is writing" in text or "exists" in text for text in refused)
+        assert all("another run is writing" in text or "exists" in text for text in refused), refused
         assert read_rows(output).n_rows == N_ROWS
         assert names(tmp_path) == ["o.csv", "o.csv.run.json", "t.csv"]
         done.clear()

@@ -100,6 +100,79 @@ def test_it_is_unpacked_once_and_again_where_the_cache_was_damaged(folder: Path,
     assert [p.name for p in opened.folder.parent.iterdir()] == [opened.folder.name]
 
 
+def test_a_change_of_the_same_size_in_the_cache_is_noticed(folder: Path, tmp_path: Path) -> None:
+    packed = pack(folder, tmp_path / "model.tar.gz")
+    opened = open_model(packed)
+    for name, content in FILES.items():
+        path = opened.folder / name
+        before = path.stat()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert open_model(packed) == opened
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", ["missing file", "other file", "no manifest", "a file", "a link", "empty"])
+def test_a_damaged_cache_is_built_anew(folder: Path, tmp_path: Path, damage: str) -> None:
+    packed = pack(folder, tmp_path / "model.tar.gz")
+    opened = open_model(packed)
+    damage_cache(opened.folder, damage)
+    assert open_model(packed) == opened
+    assert {p.name: p.read_bytes() for p in opened.folder.iterdir() if p.name in FILES} == FILES
+    assert [p.name for p in opened.folder.parent.iterdir()] == [opened.folder.name]
+
+
+def damage_cache(place: Path, damage: str) -> None:
+    if damage == "missing file":
+        (place / "model.onnx").unlink()
+    elif damage == "other file":
+        (place / "evil").write_text("x")
+    elif damage == "no manifest":
+        (place / KEPT_MANIFEST).write_text("{}")
+    else:
+        shutil.rmtree(place)
+        if damage == "a file":
+            place.write_text("x")
+        elif damage == "a link":
+            place.symlink_to(place.with_name("nowhere"))
+        else:
+            place.mkdir()
+
+
+_OPEN_OFTEN = """
+import sys
+from pathlib import Path
+from qa_extractive.packing.opening import open_model
+for packed in sys.argv[2:]:
+    folder = open_model(packed).folder
+    assert (folder / "model.onnx").read_bytes() == Path(sys.argv[1]).read_bytes()
+"""
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_several_processes_that_meet_a_damaged_cache(folder: Path, tmp_path: Path, has_locks: bool) -> None:
+    """All of them get the model, whoever builds it, on file systems without locks too."""
+    archives = []
+    for number in range(12):
+        (folder / "README.md").write_text(f"{number}")
+        archives.append(pack(folder, tmp_path / f"{number}.tar.gz"))
+        place = open_model(archives[-1]).folder
+        damage_cache(place, ["missing file", "no manifest", "a file", "a link"][number % 4])
+    code = _OPEN_OFTEN if has_locks else "import sys; sys.modules['fcntl'] = None\n" + _OPEN_OFTEN
+    root = Path(__file__).resolve().parents[1]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder / "model.onnx"), *map(str, archives)],
+            cwd=root,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(5)
+    ]
+    assert [(each.communicate()[1], each.returncode) for each in running] == [("", 0)] * 5
+    assert len(list(place.parent.iterdir())) == 12
+
+
 def test_many_may_open_it_at_once(folder: Path, tmp_path: Path) -> None:
     packed = pack(folder, tmp_path / "model.tar.gz")
     opened: list[Any] = []
@@ -460,6 +533,16 @@ def test_no_archive_writes_more_than_it_says(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ModelError, match="has not the size that its manifest gives"):
         open_model(path)
     assert sum(written) < 20_000
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".tar.gz", "loop", "a\0b"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ModelError) as caught:
+        open_model(tmp_path / name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert main(["infer", "--question", "q", "--context", "c", "--model", str(tmp_path / name)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_cache_that_cannot_be_written(

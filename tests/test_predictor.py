@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -254,16 +255,96 @@ def test_question_too_long(predictor: Predictor) -> None:
 @pytest.mark.parametrize(
     ("given_questions", "message"),
     [
-        ([Question("q", "c"), "q"], r"questions\[1\] must be a Question, not str"),
+        ([Question("q", "c"), "q"], r"questions\[1\] must be a Question or a dict, not str"),
         ([None], r"questions\[0\]"),
+        ([{"question": "q", "context": "c"}, {"question": "q"}], r"questions\[1\]: there is no 'context'"),
+        ([{"question": "q", "abstract": "c"}], r"questions\[0\]: there is no 'context'"),
+        ([{"question": "q", "context": "c", "text": "c"}], r"questions\[0\]: there is a key 'text'"),
+        ([{"question": 3, "context": "c"}], r"questions\[0\]: question must be a string, not int"),
+        ([{"question": "q", "context": None}], r"questions\[0\]: context must be a string, not NoneType"),
+        ([{"question": "q", "context": "c", "title": 1}], r"questions\[0\]: title must be a string"),
+        ([{"question": " ", "context": "c"}], r"questions\[0\]: question is empty"),
+        ({"question": "q", "context": "c"}, "must be a list of Question or of dicts, not dict"),
         ("what", "must be a list"),
         (Question("q", "c"), "must be a list"),
-        (None, "must be a list of Question, not NoneType"),
+        (None, "must be a list of Question or of dicts, not NoneType"),
     ],
 )
 def test_what_is_no_question(predictor: Predictor, given_questions: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         predictor.answer_batch(given_questions)
+
+
+def test_an_empty_context_is_an_abstention_everywhere(tiny_export: Path, tmp_path: Path) -> None:
+    """In a call, in a frame and in a table alike: the paper does not say, and nothing failed."""
+    pd = pytest.importorskip("pandas")
+    from qa_extractive.batch import BatchJob, answer_table
+    from qa_extractive.tables.reading import read_rows
+
+    predictor = Predictor(tiny_export, threshold=0)
+    for blank in ("", " \n\t", "\u00a0\u2003"):
+        for answer in (
+            predictor.answer("what?", blank),
+            *predictor.answer_batch([Question("what?", blank, "A")]),
+        ):
+            assert (answer.abstained, answer.status, answer.answerable, answer.candidates) == (
+                True, "not_reported", 0.0, (),
+            )  # fmt: skip
+    rows = [{"question": "what?", "context": context} for context in ("", None, " ", CONTEXT)]
+    frame = pd.DataFrame(rows)
+    found = predictor.answer_frame(frame)
+    assert found["error"].isna().all()
+    assert found["answer"].tolist()[:3] == ["", "", ""]
+    assert found["answer"][3]
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    summary = answer_table(predictor, BatchJob.open(path, tmp_path / "o.jsonl"))
+    assert (summary.n_rows, summary.n_failed, summary.n_abstained) == (4, 0, 3)
+    assert [row.values["answer"] for row in read_rows(tmp_path / "o.jsonl")][:3] == ["", "", ""]
+
+
+def test_dicts_are_questions(predictor: Predictor) -> None:
+    asked = [
+        Question("what was the effect?", CONTEXT, "A trial"),
+        Question("what?", ""),
+        Question("how?", CONTEXT),
+    ]
+    dicts = [{"question": q.question, "context": q.context, "title": q.title} for q in asked[:1]]
+    dicts += [{"question": q.question, "context": q.context} for q in asked[1:]]
+    assert predictor.answer_batch(dicts) == predictor.answer_batch(asked)
+    assert predictor.answer_batch([asked[0], *dicts[1:]]) == predictor.answer_batch(asked)
+    assert predictor.read_batch(dicts) == predictor.read_batch(asked)
+
+
+def test_a_call_chooses_its_own_threshold_and_candidates(tiny_export: Path) -> None:
+    """As a predictor with these settings answers; the predictor itself stays as it was."""
+    pd = pytest.importorskip("pandas")
+    predictor = Predictor(tiny_export, threshold=0.5)
+    asked = [Question(f"what was the effect of drug {i}?", CONTEXT) for i in range(3)]
+    frame = pd.DataFrame({"question": [q.question for q in asked], "context": CONTEXT})
+    for chosen in ({"threshold": 0.0}, {"threshold": 1.0, "top_k": 2}, {"top_k": 30}, {}):
+        other = Predictor(tiny_export, **{"threshold": 0.5, **chosen})
+        answers = predictor.answer_batch(asked, **chosen)
+        assert answers == other.answer_batch(asked)
+        assert predictor.answer(asked[0].question, CONTEXT, **chosen) == answers[0]
+        own, their = (
+            each.answer_frame(frame, with_candidates=True, **more)
+            for each, more in ((predictor, chosen), (other, {}))
+        )
+        pd.testing.assert_frame_equal(own, their)
+    assert (predictor.threshold, predictor.top_k) == (0.5, 5)
+    assert all(len(answer.candidates) <= 5 for answer in predictor.answer_batch(asked))
+    for wrong in ({"threshold": 1.5}, {"threshold": "high"}, {"top_k": 0}, {"top_k": 2.5}):
+        with pytest.raises(ModelError, match=next(iter(wrong))):
+            predictor.answer("what?", CONTEXT, **wrong)
+
+
+def test_one_model_serves_calls_of_different_thresholds_at_once(predictor: Predictor) -> None:
+    asked = [Question(f"what was the effect of drug {i}?", CONTEXT) for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda t: predictor.answer_batch(asked, threshold=t), [0.0, 1.0] * 8))
+    assert all(not answer.abstained for answers in found[::2] for answer in answers)
+    assert all(answer.abstained for answers in found[1::2] for answer in answers)
 
 
 @pytest.mark.parametrize(

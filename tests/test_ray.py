@@ -26,8 +26,9 @@ def table(path, n=N_ROWS):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     with write_rows(path, ["id", "question", "abstract", "year", "tags"]) as writer:
         for i in range(n):
-            context = None if i % 97 == 5 else f"The drug reduced the risk of {i % 3000} patients."
-            row = {"id": f"{i:05}", "question": "What was the effect?", "abstract": context}
+            question = None if i % 97 == 5 else "What was the effect?"
+            context = f"The drug reduced the risk of {i % 3000} patients."
+            row = {"id": f"{i:05}", "question": question, "abstract": context}
             writer.write(row | {"year": 2000 + i % 20, "tags": ["a"] * (i % 3)})
     return path
 
@@ -208,7 +209,7 @@ def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_
     assert fake_ray.n_actors == 4
     with pytest.raises(DataError, match="holds 700 rows of a run that was stopped"):
         on_ray("refuse")
-    with pytest.raises(DataError, match=r"more than 8 rows failed \(11 empty context\)"):
+    with pytest.raises(DataError, match=r"more than 8 rows failed \(11 empty question\)"):
         on_ray("resume", max_errors=8)
     last = on_ray("resume")
     assert (last.is_complete, last.n_rows, last.n_resumed) == (True, 1500, 1100)

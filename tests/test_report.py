@@ -15,10 +15,13 @@ import pytest
 
 from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
+from qa_extractive.evaluation.circumstances import Circumstances
 from qa_extractive.evaluation.figures import Footprint, Reliability
 from qa_extractive.evaluation.lengths import count_tokens
 from qa_extractive.evaluation.measuring import Measured, Settings, measure
+from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import Batch, Results, run_system
+from qa_extractive.evaluation.statuses import status_counts
 from qa_extractive.evaluation.usage import Prices, Usage
 from qa_extractive.records import Answer, Example, Question, Span
 from qa_extractive.report import plots, writing
@@ -108,9 +111,10 @@ class _Checked(HTMLParser):
         self.seen[tag] = self.seen.get(tag, 0) + 1
         self.ids += [str(values["id"])] if "id" in values else []
         self.links += [str(values["href"])] if "href" in values else []
-        if tag == "img":
-            self.sources.append(str(values["src"]))
-            self.alts.append(str(values["alt"]))
+        if tag == "svg":
+            assert values["role"] == "img"
+            self.alts.append(str(values["aria-label"]))
+        self.sources += [str(values[name]) for name in ("src", "srcset", "data") if name in values]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -122,11 +126,14 @@ def check_html(text: str) -> _Checked:
     found = _Checked(text)
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in found.sources)
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(found.ids)
+    assert found.sources == []
+    assert "url(" not in text.replace("url(#", "")
     assert all(alt.strip() for alt in found.alts)
-    assert "script" not in found.seen
+    assert not {"script", "img", "iframe", "object"} & found.seen.keys()
+    assert found.seen["style"] == 1, "one style, of the page: none of a picture reaches beyond it"
     assert found.seen["h1"] == found.seen["main"] == 1
-    assert found.seen["table"] == found.seen["caption"]
+    assert found.seen.get("table") == found.seen.get("caption")
     return found
 
 
@@ -152,8 +159,8 @@ def test_files_of_a_report(tmp_path: Path) -> None:
     assert (names, warnings) == (["report.md", "report.html"], [])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     found = check_html(page)
-    assert len(found.sources) == 5  # F1 by length, cost, reliability, risk-coverage, latency
-    assert not re.search('(?:src|href)="(?!data:image|#)', page)
+    assert len(found.alts) == 5  # F1 by length, cost, reliability, risk-coverage, latency
+    assert not re.search('(?:src|href)="(?!#)', page)
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
     again = writing.write_report(tmp_path, report, warn=warnings.append)[1]
@@ -162,6 +169,75 @@ def test_files_of_a_report(tmp_path: Path) -> None:
     for part in ("Compared with one", "By year", "By input tokens", "Worst answers", "cost of a million"):
         assert part in text
         assert part in page
+
+
+MADE = Circumstances(
+    date="2031-02-03T04:05Z",
+    command="qa-extractive evaluate --data 'my rows.csv' --output runs/x",
+    cpu="Some CPU <2>",
+    instruction_sets=("AVX2",),
+    n_cpus=3,
+    system="Linux x86_64",
+    versions={"python": "3.12.1", "onnxruntime": "1.31.1"},
+)
+
+
+def test_pictures_take_the_colours_of_the_page() -> None:
+    """No ink, ground or grid of their own: each is the page's, so that dark screens and paper fit."""
+    pytest.importorskip("matplotlib")
+    page = html(report_blocks(reported([Fake("one"), FirstSentence()], asks(30)), with_plots=True))
+    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == 5
+    for picture in pictures:
+        assert not re.search("#(?:000000|ffffff|dddddd|777777)|white|black", picture, re.IGNORECASE)
+        assert "currentColor" in picture
+        own = set(re.findall(r"#[0-9a-fA-F]{6}\b", picture))
+        assert own <= set(plots.COLOURS)
+        assert all(f", {colour})" in picture for colour in own), "a fallback within var(), nowhere else"
+    style = page[: page.index("</style>")]
+    dark = style[style.index("prefers-color-scheme: dark") :]
+    for i, colour in enumerate(plots.COLOURS):
+        assert (f"--plot-{i}:" in dark) is (colour != "#000000")
+
+
+def test_two_pictures_share_no_id() -> None:
+    used = b'<use xlink:href="#a" clip-path="url(#a)"/>'
+    svg = b'<svg viewBox="0 0 9 9"><defs><path id="a" d="M 0 0"/></defs>' + used + b"</svg>"
+    plot = Plot("c", "alt <1>", svg)
+    page = html(Section("R", (Section("S", (plot, plot)), Section("T", (plot,)))))
+    found = check_html(page)
+    assert len([name for name in found.ids if name.endswith("-a")]) == 3
+    assert found.alts == ["alt <1>"] * 3
+
+
+def test_when_where_and_how_it_was_measured() -> None:
+    report = replace(reported([Fake("one")], asks(6)), made=MADE)
+    text = check_plain(report)
+    for part in ("2031-02-03 04:05 UTC", "Some CPU &lt;2&gt;, 3 used", "my rows.csv", "onnxruntime 1.31.1"):
+        assert part in text
+    assert "AVX2; without dot products of int8 (VNNI) and bfloat16" in text
+    assert "How this was measured" in html(report_blocks(report, with_plots=False))
+    assert writing.metrics(report)["measured"] == MADE.to_dict()
+    assert writing.metrics(replace(report, made=None))["measured"] is None
+
+
+def test_three_states_are_counted() -> None:
+    answers = [
+        Answer("safe", 32, 36, 0.9, 0.9, False, candidates=(Span("safe", 32, 36, 0.9),)),
+        Answer("", 0, 0, 0.4, 0.4, abstained=True, candidates=(Span("safe", 32, 36, 0.4),)),
+        Answer("", 0, 0, 0.1, 0.1, abstained=True, candidates=(Span("safe", 32, 36, 0.1),)),
+        Answer("", 0, 0, 0.0, 0.9, abstained=True),
+    ]
+    examples = [*asks(3, share=1), replace(asks(1)[0], references=(), answerable=False)]
+    rows = [ScoredRow.of(e, a) for e, a in zip(examples, answers, strict=True)]
+    rows.append(ScoredRow.of(examples[0], QAError("no")))
+    found = status_counts(rows)
+    assert [(c.status, c.n, c.n_scored, c.n_answerable, c.n_right) for c in found] == [
+        ("answered", 1, 1, 1, 1), ("unsure", 1, 1, 1, 1), ("not_reported", 2, 2, 1, 1),
+    ]  # fmt: skip
+    text = check_plain(reported([Fake("one"), Abstaining()], asks(8)))
+    assert "What a person is told" in text
+    assert re.search(r"the answer +\|", text)
 
 
 def test_metrics_are_those_of_the_parts() -> None:
@@ -314,7 +390,7 @@ def test_markdown_by_hand() -> None:
 
 def test_html_by_hand() -> None:
     table = Table("T", ("a",), (("<1>",),), is_text=True)
-    plot = Plot("caption", 'alt "x"', b"<svg/>")
+    plot = Plot("caption", 'alt "x"', b"<svg></svg>")
     found = check_html(html(Section("R & D", (Section("S", (table, plot, Plot("c", "a", None))),))))
     assert found.alts == ['alt "x"']
     assert (found.seen["figure"], found.seen["th"]) == (1, 2)
@@ -385,6 +461,7 @@ def test_predictions(tmp_path: Path) -> None:
     assert (unknown["f1"], unknown["is_answerable"]) == (None, None)
     assert (rows[3]["answer"], rows[3]["answer_start"], rows[3]["abstained"]) == ("", None, True)
     assert (rows[4]["f1"], rows[3]["f1"]) == (1.0, 0.0)
+    assert [row["status"] for row in rows[2:7]] == ["answered", *["not_reported"] * 3, None]
     assert rows[6]["answer"] is None
     assert rows[6]["error"].startswith("no: <script>")
 

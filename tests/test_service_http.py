@@ -31,6 +31,7 @@ requests = pytest.importorskip("requests")
 pytest.importorskip("fastapi")
 
 from qa_extractive.service.logs import JsonFormatter  # noqa: E402
+from qa_extractive.service.page import page_files  # noqa: E402
 from qa_extractive.service.settings import ServiceSettings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,6 +171,58 @@ def test_papers_come_best_first(served: Any, predictor: Predictor) -> None:
     assert body["answers"][-1]["abstained"]
 
 
+def test_the_same_questions_of_every_paper(served: Any, predictor: Predictor) -> None:
+    questions = [ASKED, "How many nurses were measured?"]
+    papers = [{"context": OTHER, "title": "Nurses"}, {"context": CONTEXT}, {"context": ""}]
+    body = post(served, "/v1/answers", {"questions": questions, "papers": papers, "top_k": 2}).json()
+    assert [(paper["index"], paper["title"]) for paper in body["papers"]] == [
+        (0, "Nurses"), (1, None), (2, None)
+    ]  # fmt: skip
+    for paper in body["papers"]:
+        given = papers[paper["index"]]
+        assert [answer["index"] for answer in paper["answers"]] == [0, 1]
+        for answer in paper["answers"]:
+            asked = Question(questions[answer.pop("index")], **given)
+            expected = predictor.answer(asked.question, asked.context, asked.title).to_dict()
+            assert answer == expected | {"candidates": expected["candidates"][:2]}
+    statuses = [[answer["status"] for answer in paper["answers"]] for paper in body["papers"]]
+    assert (statuses[1][0], statuses[2]) == ("answered", ["not_reported"] * 2)
+    assert body["threshold"] == predictor.threshold
+    assert "answers" not in body
+
+
+def test_the_status_tells_three_states_apart(served: Any, predictor: Predictor) -> None:
+    expected = predictor.answer(ASKED, CONTEXT)
+    assert post(served, "/v1/answer", ONE).json()["status"] == "answered"
+    unsure = post(served, "/v1/answer", ONE | {"threshold": 1.0}).json()
+    assert (unsure["status"], unsure["abstained"], unsure["text"]) == ("unsure", True, "")
+    assert unsure["candidates"][0]["text"] == expected.text, "the closest"
+    infer = {
+        "inputs": [tensor("question", [ASKED] * 2), tensor("context", [CONTEXT, ""])],
+        "parameters": {"threshold": 1.0},
+        "outputs": [{"name": "status"}, {"name": "best"}],
+    }
+    got = post(served, "/v2/models/default/infer", infer).json()
+    assert [each["data"] for each in got["outputs"]] == [["unsure", "not_reported"], [expected.text, ""]]
+
+
+@pytest.mark.parametrize("context", ["", " \n\u00a0"])
+def test_an_empty_context_is_an_abstention_everywhere(served: Any, context: str) -> None:
+    one = {"question": ASKED, "context": context}
+    answers = [
+        post(served, "/v1/answer", one).json(),
+        *post(served, "/v1/answers", {"questions": [one]}).json()["answers"],
+        *post(served, "/v1/answers", {"question": ASKED, "papers": [{"context": context}]}).json()["answers"],
+        *post(served, "/v1/answers", {"questions": [ASKED], "papers": [{"context": context}]}).json()[
+            "papers"
+        ][0]["answers"],
+    ]
+    assert [(a["status"], a["text"], a["candidates"]) for a in answers] == [("not_reported", "", [])] * 4
+    inputs = {"inputs": [tensor("question", [ASKED]), tensor("context", [context])]}
+    outputs = post(served, "/v2/models/default/infer", inputs).json()["outputs"]
+    assert {each["name"]: each["data"] for each in outputs}["abstained"] == [True]
+
+
 def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
     contexts = [CONTEXT, OTHER, CONTEXT * 8, OTHER + CONTEXT, " ", "x"]
     asked = [
@@ -214,6 +267,13 @@ def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
         ("/v1/answers", {"question": "q " * 300, "papers": [{"context": "c"}]}, ["question"]),
         ("/v1/answers", {"question": "q", "papers": [{"context": "c"}] * 51}, ["papers"]),
         ("/v1/answers", {"questions": [ONE] * 51}, ["questions"]),
+        ("/v1/answers", {"questions": ["q"] * 11, "papers": [{"context": "c"}] * 5}, ["papers"]),
+        ("/v1/answers", {"questions": ["q", " "], "papers": [{"context": "c"}]}, ["questions[1]"]),
+        ("/v1/answers", {"questions": [ONE], "papers": [{"context": "c"}]}, ["questions[0]"]),
+        ("/v1/answers", {"questions": ["q"], "papers": []}, ["papers"]),
+        ("/v1/answers", {"questions": ["q", "q " * 300], "papers": [{"context": "c"}] * 2}, ["questions[1]"]),
+        ("/v1/answers", {"questions": ["q"] * 2, "papers": [{"context": "c"}, {"context": "c" * 100_001}]},
+         ["papers[1].context"]),
         ("/v1/answer", {"question": "q", "context": "c" * 100_001}, ["context"]),
         ("/v1/answers", {"questions": [ONE, ONE | {"context": "c" * 100_001}]}, ["questions[1].context"]),
         ("/v1/answers", {"question": "q", "papers": [{"context": "c" * 100_001}]}, ["papers[0].context"]),
@@ -443,7 +503,7 @@ def test_the_api_key(serve: Callable[..., Any], predictor: Predictor) -> None:
     for path in ("/", "/health/ready", "/v2/health/live", "/openapi.json"):
         assert requests.get(served.url + path, timeout=TIMEOUT).status_code == 200
     paths = requests.get(served.url + "/openapi.json", timeout=TIMEOUT).json()["paths"]
-    assert paths["/v1/answer"]["post"]["security"] == [{"key": []}]
+    assert paths["/v1/answer"]["post"]["security"] == [{"key": []}, {"header": []}]
 
 
 def test_other_origins_may_call_only_if_allowed(
@@ -524,7 +584,7 @@ def test_metrics(serve: Callable[..., Any], predictor: Predictor) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(served: Any) -> None:
-    for path in ("/", "/page.css", "/page.js", "/samples.json", "/icon.svg"):
+    for path in page_files():
         response = requests.get(served.url + path, timeout=TIMEOUT)
         assert response.status_code == 200
         assert not re.search(r"(https?:)?//[a-z]", response.text.replace("http://www.w3.org/2000/svg", ""))
@@ -575,7 +635,7 @@ def test_the_v2_protocol_in_json(served: Any, predictor: Predictor) -> None:
         ([tensor("question", [" "]), tensor("context", ["c"])], "question is empty"),
         ([tensor("question", ["q " * 300]), tensor("context", ["c"])], "exceeds"),
         ([tensor("question", ["q" * 10_001]), tensor("context", ["c"])], "exceeds 10,000"),
-        ([tensor("question", ["q"] * 51), tensor("context", ["c"] * 51)], "more than"),
+        ([tensor("question", ["q"] * 51), tensor("context", ["c"] * 51)], "more than the 50 of one call"),
     ],
 )
 def test_wrong_tensors_are_400_with_a_plain_message(served: Any, inputs: Any, message: str) -> None:

@@ -66,6 +66,7 @@ def test_every_example_of_the_openapi_is_answered(served: Any) -> None:
         "AnswerRequest": "/v1/answer",
         "ManyQuestions": "/v1/answers",
         "ManyPapers": "/v1/answers",
+        "QuestionsOfPapers": "/v1/answers",
         "InferRequest": "/v2/models/default/infer",
     }
     for name, path in used.items():
@@ -77,7 +78,7 @@ def test_the_openapi_names_what_can_go_wrong(served: Any) -> None:
     operations = requests.get(served.url + "/openapi.json", timeout=60).json()["paths"]
     for path in ("/v1/answer", "/v1/answers"):
         stated = operations[path]["post"]["responses"]
-        assert set(stated) == {"200", "400", "401", "408", "413", "422", "500", "503", "504"}
+        assert set(stated) == {"200", "400", "401", "408", "413", "415", "422", "500", "503", "504"}
         assert all(
             "$ref" in str(stated[code]) and "HTTPValidation" not in str(stated[code]) for code in stated
         )

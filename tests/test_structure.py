@@ -35,6 +35,7 @@ LAYERS = (
     "threads",
     "scheduling",
     "reading",
+    "graph",
     "graph_inputs",
     "onnx_backend",
     "packing",
@@ -49,6 +50,7 @@ LAYERS = (
     "task",
     "service",
     "cli",
+    "__main__",
 )
 HEAVY = (
     *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
@@ -94,7 +96,7 @@ def test_imports_go_downward(path: Path) -> None:
 
 def test_the_readme_maps_every_unit() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [unit for unit in LAYERS if f"`{unit}" not in readme]
+    missing = [unit for unit in LAYERS if unit != "__main__" and f"`{unit}" not in readme]
     assert not missing
 
 

@@ -33,6 +33,8 @@ HARD_CELLS = [
     "NaN",
 ]
 cell = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(HARD_CELLS)
+# A name that a CSV keeps: neither blank nor with a byte order mark.
+name = cell.filter(lambda text: text.strip() and not text.startswith("\ufeff"))
 
 
 def write_text(path, text, encoding="utf-8"):
@@ -66,7 +68,7 @@ def needs_pyarrow(name):
 @given(data=st.data())
 def test_what_is_written_is_read_back(suffix, tmp_path_factory, data):
     needs_pyarrow(suffix)
-    columns = tuple(data.draw(st.lists(cell, min_size=1, max_size=4, unique=True), label="columns"))
+    columns = tuple(data.draw(st.lists(name, min_size=1, max_size=4, unique=True), label="columns"))
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(columns, cell)), max_size=5), label="rows")
     path = write_table(tmp_path_factory.mktemp("trip") / f"table.{suffix}", columns, rows)
     if "jsonl" in suffix and not rows:
@@ -172,9 +174,9 @@ def test_a_row_with_too_many_or_too_few_cells_keeps_its_place(tmp_path):
     ]
     assert rows[1].error is not None
     assert "line 3: 3 cells where the header has 2" in rows[1].error
-    assert rows[2].error is not None
-    assert "line 5: 1 cells" in rows[2].error
-    assert rows[0].error is rows[3].error is None
+    assert rows[2].short is not None
+    assert rows[2].short.startswith("1 cells where the header has 2")
+    assert rows[0].error is rows[2].error is rows[3].error is None
 
 
 def test_nul_loses_no_row(tmp_path):
@@ -213,11 +215,6 @@ def test_header_only(tmp_path):
 def test_a_quote_that_never_closes(text, line, tmp_path):
     with pytest.raises(DataError, match=f"t.csv, line {line}: a quote opens here and never closes"):
         read_rows(write_text(tmp_path / "t.csv", text))
-
-
-def test_repeated_columns(tmp_path):
-    with pytest.raises(DataError, match="more than one column is named 'a': "):
-        read_rows(write_text(tmp_path / "t.csv", "a,b,a\n1,2,3\n"))
 
 
 def test_reading_stops_early_without_a_warning(tmp_path):
@@ -296,12 +293,12 @@ def test_unknown_format(name, tmp_path):
     refuses(write_text(tmp_path / name, "a\n1\n"), "must end in .csv")
 
 
-def test_latin1_names_the_place_and_the_remedy(tmp_path):
+def test_damaged_utf8_names_the_place_and_the_remedy(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_bytes(b"a,b\n1,2\ncaf\xe9,3\n")
-    refuses(path, "line 3, byte 11", "0xe9", "UTF-8")
+    path.write_bytes("a,b\n1,2µg\ncaf".encode() + b"\xe9,3\n")
+    refuses(path, "line 3, byte 14", "0xe9", "UTF-8")
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
-    refuses(tmp_path / "t.csv.gz", "line 3, byte 11", "0xe9")
+    refuses(tmp_path / "t.csv.gz", "line 3, byte 14", "0xe9")
 
 
 def test_latin1_deep_in_a_file(tmp_path):

@@ -6,21 +6,30 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("optimum")
 
 from qa_extractive import Predictor
+from qa_extractive.calibration import Calibration
 from qa_extractive.cli import main
 from qa_extractive.cli.train_task import EXIT_REFUSED, EXIT_WEAK_TEACHER
+from qa_extractive.config import TrainConfig
+from qa_extractive.dataset.documents import folds_of
 from qa_extractive.dataset.loading import load_examples
+from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.records import Answer, Example, Question
-from qa_extractive.task import running
-from qa_extractive.task.students import MANY_ROWS, folds_of, settings_for, taught_settings
+from qa_extractive.task import running, students
+from qa_extractive.task.outcome import TaskSettings
+from qa_extractive.task.plan import JobClock, works
+from qa_extractive.task.students import MANY_ROWS, HeldOut, settings_for, taught_settings
 from qa_extractive.task.teachers import SpanTeacher
+from qa_extractive.training.watching import N_MEASURED, RunState
 
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 
@@ -93,6 +102,8 @@ def test_a_task_folder_goes_to_a_packed_model(
         "2",
         "--min-agreement",
         "0",
+        "--no-worse-than",
+        "none",
     ]
     assert main(["train", "--task", str(task), "--output", str(output), *SMALL, *options]) == 0
     printed = capsys.readouterr().out
@@ -180,7 +191,10 @@ def test_retraining_reports_each_row_and_refuses_what_got_worse(trial_rows: Call
     captured = capsys.readouterr()
     assert "refused" in captured.err
     assert "gate failed: F1" in captured.out
-    assert sorted(path.name for path in refused.iterdir()) == ["report.json", "report.md"]
+    assert sorted(path.name for path in refused.iterdir()) == ["refused", "report.json", "report.md"]
+    assert sorted(path.name for path in (refused / "refused").iterdir()) == ["checkpoint", "model"]
+    assert f"kept aside in {refused / 'refused'}" in captured.err
+    assert Predictor(refused / "refused" / "model").answer("What fell?", "It fell to 3 percent.").candidates
     assert _report(refused)["gate"]["accepted"] is False
     assert packed == [passed / "model.tar.gz"], "nothing was packed"
 
@@ -248,9 +262,136 @@ def test_an_endpoint_teaches_by_hard_labels(
     output = tmp_path / "out"
     command = ["train", "--task", str(task), "--output", str(output), "--base", str(tiny_checkpoint), *SMALL]
     endpoint = ["--teacher", "openai:big", "--openai-base-url", "http://127.0.0.1:9/v1", "--folds", "0"]
+    endpoint += ["--no-worse-than", "none"]
     assert main([*command, *endpoint]) == 0
     report = _report(output)
     (source,) = report["labelled"]["sources"]
     assert (source["kind"], source["n_made"], source["n_kept"]) == ("teacher", 4, 4)
     assert report["labelled"]["learned_from_logits"] is False
     assert report["teacher"]["name"] == "openai:big"
+
+
+def _scripted(monkeypatch: pytest.MonkeyPatch, student_knows: bool) -> None:
+    """On the test rows the base, or the student, answers right, and the other one nothing."""
+    original = running.open_system
+
+    def open_system(model: str, examples: Sequence[Example], *, name: str) -> Any:
+        system = original(model, examples, name=name)
+        knows = name.endswith("as it is") is not student_knows
+        answers = (lambda qs: [_percent(q) for q in qs]) if knows else (lambda qs: [NOTHING for _ in qs])
+        object.__setattr__(system, "predictor", SimpleNamespace(answer_batch=answers, n_threads=1))
+        return system
+
+    monkeypatch.setattr(running, "open_system", open_system)
+
+
+NOTHING = Answer("", 0, 0, 0.1, 0.1, abstained=True)
+
+
+@pytest.mark.parametrize(
+    ("student_knows", "more", "code"),
+    [(False, [], EXIT_REFUSED), (False, ["--no-worse-than", "none"], 0), (True, [], 0)],
+)
+def test_a_task_is_gated_against_its_base_unless_told_otherwise(
+    task: Path, tiny_export: Path, tmp_path: Path, packed: list[Path], student_knows: bool, more: list[str],
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (task / "unstructured.csv").unlink()
+    _scripted(monkeypatch, student_knows)
+    output = tmp_path / "out"
+    command = ["train", "--task", str(task), "--output", str(output), "--base", str(tiny_export), *SMALL]
+    assert main([*command, *more]) == code
+    captured = capsys.readouterr()
+    counts = (
+        "10 of 10 test rows better and 0 worse" if student_knows else "0 of 10 test rows better and 10 worse"
+    )
+    assert counts in captured.err + captured.out
+    if code:
+        assert captured.err.count("\n") == 1
+        assert "F1 -100.0" in captured.err
+        assert "--no-worse-than none" in captured.err
+    is_shipped = (output / "model").is_dir()
+    assert is_shipped is not (output / "refused").is_dir()
+    assert is_shipped is (code == 0)
+    assert bool(packed) is is_shipped
+
+
+def test_few_rows_calibrate_their_student_across_folds(
+    trial_rows: Callable[[Sequence[int]], str], tiny_checkpoint: Path, tmp_path: Path, packed: list[Path],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Each row is read by a student trained without its document; what comes of it is the student's own."""
+    data, seen = tmp_path / "new.csv", []
+    data.write_text(trial_rows(range(30)), encoding="utf-8")
+    original = students.train
+
+    def train(examples: Sequence[Example], **settings: Any) -> Any:
+        seen.append({example.id for example in examples})
+        return original(examples, **settings)
+
+    monkeypatch.setattr(students, "train", train)
+    command = ["train", "--init", str(tiny_checkpoint), "--data", str(data), "--hold-out", "6", *SMALL]
+    command += ["--tolerance", "1", "--anchor-weight", "0"]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 0
+    everything, *folds = seen
+    assert (len(everything), len(folds)) == (24, 3)
+    assert set.union(*(everything - kept for kept in folds)) == everything
+    assert sum(len(everything - kept) for kept in folds) == 24, "each row is left out once"
+    (fitted,) = _report(tmp_path / "out")["calibrated"].values()
+    assert fitted["n"] > 24, "with made rows that have no answer"
+    calibration = Predictor(tmp_path / "out" / "model").calibration
+    assert (calibration.threshold == fitted["threshold"]) is fitted["is_better"]
+    assert ("across folds" in calibration.fitted_on) is fitted["is_better"]
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "Threshold and probabilities" in text
+    seen.clear()
+    assert main([*command, "--output", str(tmp_path / "plain"), "--folds", "0"]) == 0
+    assert len(seen) == 1
+    assert _report(tmp_path / "plain")["calibrated"] == {}
+
+
+def test_a_fit_that_is_better_across_folds_is_the_student_s(tiny_export: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    answerable = [i % 2 == 0 for i in range(60)]
+    examples = [
+        Example(
+            str(i), Question("q", f"alpha {i}"), ("alpha",) if yes else (), answerable=yes, document=str(i)
+        )
+        for i, yes in enumerate(answerable)
+    ]
+    readings = [Reading((Candidate(float(rng.normal(9 * yes)), 0, 5),), 0.0, 0.0) for yes in answerable]
+    student, folder = tmp_path / "student", tmp_path / "folder"
+    for each in (student, folder):
+        shutil.copytree(tiny_export, each)
+    made = SimpleNamespace(folder=student, report=SimpleNamespace(n_calibration=0))
+    run = SimpleNamespace(settings=TaskSettings(), say=print)
+    fitted = running._Run.calibrate(run, made, folder, HeldOut([], examples, readings))  # type: ignore[arg-type]
+    assert fitted is not None
+    assert fitted.is_better
+    assert Predictor(folder).calibration == fitted.calibration == Calibration.load(student)
+    assert "across folds" in json.loads((folder / "export.json").read_text(encoding="utf-8"))["calibrated_on"]
+    one_kind = HeldOut([], examples[::2], readings[::2])
+    assert running._Run.calibrate(run, made, folder, one_kind) is None  # type: ignore[arg-type]
+    made.report.n_calibration = 9
+    assert running._Run.calibrate(run, made, folder, HeldOut([], examples, readings)) is None  # type: ignore[arg-type]
+
+
+def test_the_time_of_all_runs_is_said_once_after_the_first_was_measured() -> None:
+    runs = works(50, 100, 3, TrainConfig(epochs=3.0))
+    assert runs == [150, 100, 150, *[pytest.approx(100)] * 6]
+    assert works(50, 0, 0, TrainConfig(max_steps=7)) == [7.0]
+    assert works(0, 100, 3, TrainConfig()) == [100]
+    said: list[str] = []
+    seen: list[RunState] = []
+    clock = JobClock(runs, said.append, seen.append)
+    for step in range(1, 10):
+        pace = 2.0 if step > N_MEASURED else None
+        left = None if pace is None else pace * (30 - step)
+        clock.begin() if step == 1 else None
+        clock(RunState(step, 30, step / 30, pace, left))
+    assert len(seen) == 9
+    assert said == ["about 6 min of training in all: 9 runs, this one of 30 steps of 2.0 s, measured on 4"]
+    said.clear()
+    clock = JobClock([5.0] * 3, said.append, None).begin()
+    clock(RunState(5, 5, 1.0, 10.0, 0.0))
+    assert said[0].startswith("about 2 min of training in all: 3 runs"), "two more of 50 s"

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import os
+import pickle
+import threading
 from pathlib import Path
 
 import pytest
 
-from qa_extractive.threads import available_cpus
+from qa_extractive import threads
+from qa_extractive.cli import main
+from qa_extractive.onnx_backend import OnnxBackend
+from qa_extractive.predictor import DEFAULT_MODEL, Predictor
+from qa_extractive.threads import available_cpus, bounded_threads, most_threads
 
 
 @pytest.fixture
@@ -68,3 +74,30 @@ def test_without_affinity_counts_the_cpus(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_this_machine() -> None:
     assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """100,000 of them would take 16 GB before the first answer; and answers do not depend on them."""
+    monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+    assert bounded_threads(16) == 16
+    assert not caplog.records
+    assert bounded_threads(100_000) == 16
+    assert caplog.messages == ["100000 threads are too many here: taking 16 (for 2 CPUs)"]
+    monkeypatch.setattr(threads, "available_cpus", lambda: 64)
+    assert (most_threads(), bounded_threads(255), bounded_threads(10**30)) == (256, 255, 256)
+
+
+@pytest.mark.parametrize("command", ["infer", "predictor", "backend", "pickle"])
+def test_wherever_they_are_given(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    before = threading.active_count()
+    if command == "infer":
+        given = ["infer", "--question", "What fell?", "--context", "Pressure fell.", "--threads", "100000"]
+        assert main(given) == 0
+    elif command == "backend":
+        assert OnnxBackend(DEFAULT_MODEL, 100_000).n_threads == most_threads()
+    else:
+        predictor = Predictor(n_threads=100_000)
+        assert predictor.n_threads == most_threads()
+        if command == "pickle":  # as of a machine with many more CPUs
+            assert pickle.loads(pickle.dumps(predictor)).n_threads == most_threads()
+    assert threading.active_count() <= before + most_threads()

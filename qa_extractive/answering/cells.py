@@ -9,15 +9,20 @@ from typing import Any
 from qa_extractive.answering.results import RowError
 from qa_extractive.records import Answer
 
-ANSWER_COLUMNS = ("answer", "answer_start", "answer_end", "score", "answerable", "sentence", "error")
+_FIRST_COLUMNS = ("answer", "answer_start", "answer_end", "score", "answerable", "sentence", "error")
+_STATUS_COLUMNS = ("status", "best_span", "best_start", "best_end")
+ANSWER_COLUMNS = (*_FIRST_COLUMNS, *_STATUS_COLUMNS)
 CANDIDATES_COLUMN = "candidates"
+
+FAILED = "failed"
+"""The ``status`` of a row with an error, beside those of ``Answer.status``."""
 
 _N_PROB_DIGITS = 4
 
 
 def added_columns(with_candidates: bool) -> tuple[str, ...]:
-    """The columns that answers add to a table."""
-    return (*ANSWER_COLUMNS, CANDIDATES_COLUMN) if with_candidates else ANSWER_COLUMNS
+    """The columns that answers add to a table; those that came later stand behind those that were first."""
+    return (*_FIRST_COLUMNS, CANDIDATES_COLUMN, *_STATUS_COLUMNS) if with_candidates else ANSWER_COLUMNS
 
 
 def kept_names(columns: Sequence[str], added: Sequence[str]) -> dict[str, str]:
@@ -35,15 +40,19 @@ def _free_name(name: str, taken: set[str]) -> str:
 def answer_cells(outcome: Answer | RowError, with_candidates: bool) -> dict[str, Any]:
     """The cells that an outcome fills; see ``batch.answer_table``."""
     if isinstance(outcome, RowError):
-        return {"error": outcome.message}
+        return {"error": outcome.message, "status": FAILED}
     cells: dict[str, Any] = {
         "answer": outcome.text,
         "score": round(outcome.score, _N_PROB_DIGITS),
         "answerable": round(outcome.answerable, _N_PROB_DIGITS),
+        "status": outcome.status,
     }
     if not outcome.abstained:
         cells |= {"answer_start": outcome.start, "answer_end": outcome.end}
         cells["sentence"] = outcome.sentence.text if outcome.sentence else None
+    if outcome.best is not None:
+        best = outcome.best
+        cells |= {"best_span": best.text, "best_start": best.start, "best_end": best.end}
     if with_candidates:
         spans = (replace(span, score=round(span.score, _N_PROB_DIGITS)) for span in outcome.candidates)
         cells[CANDIDATES_COLUMN] = [asdict(span) for span in spans]
@@ -59,8 +68,8 @@ def answer_values(outcomes: Sequence[Answer | RowError], with_candidates: bool) 
 def answer_types(arrow: Any, with_candidates: bool) -> dict[str, Any]:
     """The Arrow type of each added column."""
     text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
-    types = dict(zip(ANSWER_COLUMNS, (text, whole, whole, real, real, text, text), strict=True))
-    if with_candidates:
-        span = arrow.struct([("text", text), ("start", whole), ("end", whole), ("score", real)])
-        types[CANDIDATES_COLUMN] = arrow.list_(span)
-    return types
+    types = dict(zip(_FIRST_COLUMNS, (text, whole, whole, real, real, text, text), strict=True))
+    types |= dict(zip(_STATUS_COLUMNS, (text, text, whole, whole), strict=True))
+    span = arrow.struct([("text", text), ("start", whole), ("end", whole), ("score", real)])
+    types[CANDIDATES_COLUMN] = arrow.list_(span)
+    return {name: types[name] for name in added_columns(with_candidates)}

@@ -14,7 +14,8 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.formats import check_columns
 from qa_extractive.tables.reading import Row
 
-_TYPES = {"answer_start": "Int64", "answer_end": "Int64", "score": "float64", "answerable": "float64"}
+_WHOLE = dict.fromkeys(("answer_start", "answer_end", "best_start", "best_end"), "Int64")
+_TYPES = {**_WHOLE, "score": "float64", "answerable": "float64"}
 
 
 def answer_frame(answerer: Answerer, frame: Any, names: ColumnNames, *, with_candidates: bool = False) -> Any:

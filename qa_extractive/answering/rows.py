@@ -1,7 +1,7 @@
 """Rows with their answers or their errors, in order, twenty questions at a time.
 
-A row that cannot be answered (unreadable, an empty cell, a question that is too long) takes no place in a
-batch, nor does one that asks what was asked shortly before.
+A row that cannot be answered (unreadable, no question, a question that is too long) takes no place in a
+batch, nor does one that asks what was asked shortly before. An empty context holds no answer.
 """
 
 from __future__ import annotations
@@ -133,10 +133,12 @@ def _asked(row: Row, columns: TableColumns, check: Callable[[Question], None]) -
     if row.error is not None:
         return RowError("unreadable row", row.error)
     where = "" if row.line is None else f"line {row.line}: "
-    for part, column in (("question", columns.question), ("context", columns.context)):
-        cell = row.values.get(column)
-        if cell is None or (isinstance(cell, str) and not cell.strip()):
-            return RowError(f"empty {part}", f"{where}{part} is empty (column {column!r}): give text")
+    asked, context = row.values.get(columns.question), row.values.get(columns.context)
+    if row.short is not None and (asked is None or context is None):
+        return RowError("unreadable row", f"{where}{row.short}")
+    if asked is None or (isinstance(asked, str) and not asked.strip()):
+        message = f"{where}question is empty (column {columns.question!r}): give text"
+        return RowError("empty question", message)
     kind = "not text"
     try:
         question = question_from_row(row, columns)

@@ -15,7 +15,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.growing import converted_path, partial_path
 from qa_extractive.tables.locking import locked
 from qa_extractive.tables.text_files import data_stem
-from qa_extractive.tables.writing import checked_target, naming, writing
+from qa_extractive.tables.writing import checked_target, writing
 
 Existing = Literal["refuse", "overwrite", "resume"]
 
@@ -44,7 +44,7 @@ class Destination:
 
     @classmethod
     def open(cls, path: Path, output: Path, errors: Path | None, existing: Existing) -> Destination:
-        """Check the files, touching none.
+        """Check the files; none is touched.
 
         Raises:
             DataError: One is the table itself or cannot be written, two are the same, or something is there
@@ -54,7 +54,11 @@ class Destination:
         if len(targets) == 2 and targets[0] == targets[1]:
             raise DataError(f"{errors} is the output itself: give the errors another file")
         destination = cls(targets[0], targets[1] if errors is not None else None, existing)
-        destination.check_existing()
+        try:
+            destination.check_existing()
+        except DataError:  # perhaps of what a run that lasts has there just now, which is then told instead
+            with destination.locked():
+                pass
         return destination
 
     @property
@@ -197,8 +201,7 @@ def remove_ray_folder(folder: Path) -> None:
 
 
 def _checked(path: Path, target: Path) -> Path:
-    with naming(target):
-        is_input = target.exists() and target.samefile(path)
-    if is_input:
+    checked = checked_target(target)
+    if checked.exists() and checked.samefile(path):
         raise DataError(f"output {target} is the input itself: give another file")
-    return checked_target(target)
+    return checked

@@ -18,8 +18,9 @@ from qa_extractive.answering.rows import answer_rows
 from qa_extractive.config import AnswerSettings
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.predictor import Predictor
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array
-from qa_extractive.tables.parquet import require_pyarrow
+from qa_extractive.tables.arrow_values import python_cells
 from qa_extractive.tables.reading import Row
 
 _NAMES = ColumnNames()
@@ -140,6 +141,7 @@ class AnswerKernel:
 
 def _rows(batch: Any, asked: TableColumns, n_before: int) -> Iterator[Row]:
     parts = [name for name in (asked.question, asked.context, asked.title) if name is not None]
-    cells = [batch.column(name).to_pylist() for name in parts]
-    for number, values in enumerate(zip(*cells, strict=True), start=n_before + 1):
-        yield Row(number, dict(zip(parts, values, strict=True)))
+    columns = [python_cells(batch.column(name)) for name in parts]
+    for number, cells in enumerate(zip(*columns, strict=True), start=n_before + 1):
+        wrong = (f"column {name!r}: {why}" for name, (_, why) in zip(parts, cells, strict=True) if why)
+        yield Row(number, {n: value for n, (value, _) in zip(parts, cells, strict=True)}, next(wrong, None))

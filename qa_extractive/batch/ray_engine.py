@@ -29,10 +29,11 @@ from qa_extractive.batch.summary import Counts, Summary, Tally
 from qa_extractive.batch.tables import BatchJob, finished_before, made_of
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.predictor import Predictor
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array, as_types, table_types
 from qa_extractive.tables.durable import name_new_file, replace_file, sync
 from qa_extractive.tables.growing import partial_path, write_parquet_groups
-from qa_extractive.tables.parquet import ParquetSlices, require_pyarrow
+from qa_extractive.tables.parquet import ParquetSlices
 from qa_extractive.tables.writing import writing
 from qa_extractive.threads import available_cpus
 
@@ -338,6 +339,7 @@ class _PartWork:
         arrow, _ = require_pyarrow()
         kept = kept_names(job.reader.columns, added_columns(with_candidates))
         self._path = job.reader.path.resolve()
+        self._columns = job.reader.columns
         self._folder = folder
         self._kernel = kernel
         self._with_candidates = with_candidates
@@ -349,7 +351,7 @@ class _PartWork:
         """Make the part that begins with a row; its counts."""
         if self._slices is None:
             self._slices = ParquetSlices(self._path)
-        batch = self._slices.read(first, PART_ROWS)
+        batch = self._slices.read(first, PART_ROWS).rename_columns(self._columns)
         tally = Tally(Counts())
         results = self._kernel.results(batch, n_before=first)
         for result in results:

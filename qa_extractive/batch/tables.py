@@ -25,12 +25,12 @@ from qa_extractive.batch.summary import Counts, Summary, Tally
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import table_types
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, ParquetContent, text_content
-from qa_extractive.tables.parquet import require_pyarrow
 from qa_extractive.tables.reading import RowReader, read_rows
-from qa_extractive.tables.writing import naming
+from qa_extractive.tables.text_files import check_file
 
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
@@ -105,7 +105,9 @@ class BatchJob:
             raise DataError(f"{path} has no rows below its header: give at least one question")
         try:
             columns = (
-                AskedRows(reader, asked).resolve(names) if asked else resolve_columns(reader.columns, names)
+                AskedRows(reader, asked).resolve(names)
+                if asked
+                else resolve_columns(reader.columns, names, repeats=reader.repeats)
             )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
@@ -114,11 +116,7 @@ class BatchJob:
 
 def open_destination(path: Path, output: Path | None, errors: Path | None, existing: Existing) -> Destination:
     """Where the answers to a table go; see ``BatchJob.open``. Only names and presence are looked at."""
-    with naming(path):
-        if path.is_dir():
-            raise DataError(f"{path} is a folder: give a file")
-        if not path.exists():
-            raise DataError(f"{path} does not exist: check the path")
+    check_file(path)
     table_format(path)
     return Destination.open(path, output or default_output(path), errors, existing)
 
@@ -171,8 +169,9 @@ def answer_table(
     """Answer a table; the output appears, or replaces the one there, when all is written.
 
     The output has every input column (one with the name of a column added here is kept as
-    ``input_<name>``), then ``ANSWER_COLUMNS``. A failed row has its ``error`` and nothing else of them;
-    an abstained one no offsets, no sentence and an empty answer. Probabilities are rounded to 4 digits.
+    ``input_<name>``), then ``ANSWER_COLUMNS``. A failed row has its ``error``, the ``status``
+    "failed" and nothing else of them; an abstained one no offsets, no sentence and an empty answer, and its
+    best span in ``best_span``. Probabilities are rounded to 4 digits.
     Until the output is whole, its rows are in ``<output>.partial``, part by part.
 
     Args:
@@ -203,7 +202,7 @@ def answer_table(
             if on_start is not None:
                 on_start(run.counts)
             tally = Tally(run.counts)
-            rows = job.rows.after(run.counts.n_rows)
+            rows = job.rows.after(run.counts.n_rows, job.columns.asked)
             rules = _Rules(max_errors, on_batch, should_stop)
             with closing(answer_rows_ahead(predictor, rows, job.columns, RecentQuestions())) as batches:
                 is_complete = _write(batches, run, sink, tally, rules)
@@ -301,16 +300,15 @@ class _Sink:
 
     def _output_content(self, job: BatchJob) -> Content:
         if table_format(job.destination.output).kind != "parquet":
-            return text_content(
-                job.destination.output, [*self._kept.values(), *added_columns(self._with_candidates)]
-            )
+            columns = [*self._kept.values(), *added_columns(self._with_candidates)]
+            return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
         types = {self._kept[name]: kind for name, kind in _row_types(job).items()}
         return ParquetContent(types | answer_types(arrow, self._with_candidates))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":
-            return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS])
+            return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS], job.reader)
         arrow, _ = require_pyarrow()
         types = {self._kept_in_errors[name]: kind for name, kind in _row_types(job).items()}
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})

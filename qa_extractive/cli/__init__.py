@@ -19,6 +19,7 @@ _COMMANDS = {
     "infer": "answer questions from papers",
     "train": "train a model on question-paper pairs",
     "export": "export a trained model to quantized ONNX",
+    "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
     "prepare": "make a table of a folder of papers",
@@ -55,6 +56,7 @@ def _run(arguments: list[str]) -> int:
         if arguments[:1] == [name]:
             import_module(f"qa_extractive.cli.{name}").add_arguments(sub)
     options = parser.parse_args(arguments)
+    options.arguments = arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
     return code
@@ -81,6 +83,8 @@ def _told(error: Exception) -> str:
     if isinstance(error, ImportError) and error.name and error.name.split(".")[0] in _EXTRA_OF:
         extra = _EXTRA_OF[error.name.split(".")[0]]
         return f"{error.name} is not installed: pip install 'qa-extractive[{extra}]'"
+    if isinstance(error, MemoryError):
+        return "not enough memory: split long texts, or give smaller files"
     if isinstance(error, OSError) and error.errno:
         where = "" if error.filename is None else f"{error.filename}: "
         return f"{where}{os.strerror(error.errno)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import shutil
 import sys
@@ -11,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive import __version__
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.cli.evaluate_table import comparison_text, table_text
+from qa_extractive.cli.steady import steady_stdout
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
 
@@ -111,10 +112,9 @@ def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Evaluate; 0 on success, 1 if a row could not be read or answered, or an answer is not verbatim."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show stops nothing
-        sys.stdout.reconfigure(errors="backslashreplace")
     import sklearn  # noqa: F401 - that it is missing must show before the work, not after it
 
     _make_folder(options.output)
@@ -146,6 +146,7 @@ def _measure(
     systems: Sequence[Sequence[System]],
     runs: Sequence[Sequence[Results]],
 ) -> Report:
+    from qa_extractive.evaluation.circumstances import circumstances
     from qa_extractive.evaluation.footprint import footprint_of
     from qa_extractive.evaluation.measuring import measure
     from qa_extractive.evaluation.running import join_results
@@ -167,7 +168,8 @@ def _measure(
             footprints=footprints,
         )
     labels = None if options.labels is None else options.labels.name
-    return Report(tuple(measured), together, settings, __version__, options.limit, labels)
+    made = circumstances(["qa-extractive", *options.arguments])
+    return Report(tuple(measured), together, settings, __version__, options.limit, labels, made)
 
 
 def _print_tables(report: Report) -> None:
@@ -255,7 +257,7 @@ def _load(options: argparse.Namespace) -> list[_Data]:
     from qa_extractive.dataset.labels import Labels
 
     labels = None if options.labels is None else Labels(options.labels, options.id_column, warn=_warn)
-    paths = list({path.resolve(): path for path in options.data}.values())
+    paths = list({_real(path): path for path in options.data}.values())
     data = [
         _load_file(path, name, labels, options) for path, name in zip(paths, _short_names(paths), strict=True)
     ]
@@ -291,12 +293,17 @@ def _sample(examples: tuple[Example, ...], limit: int | None, seed: int) -> tupl
 
 def _short_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     """The last parts of each of these distinct paths, as few as tell all of them apart and from others."""
-    parts = [path.resolve().parts for path in paths]
+    parts = [_real(path).parts for path in paths]
     for n in range(1, max(map(len, parts), default=0) + 1):
         names = ["/".join(own[-n:]) for own in parts]
         if len({*names, *taken}) == len(names) + len(taken):
             return names
     return [str(path) for path in paths]
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; one that leads nowhere is refused where it is read."""
+    return Path(os.path.realpath(path))
 
 
 def _open_systems(
@@ -305,7 +312,7 @@ def _open_systems(
     """The systems in order, each once; a folder is named by its last part, or as many as it needs."""
     from qa_extractive.evaluation.systems import folder_of, open_system, prefix_of
 
-    folders = {model: folder.resolve() for model in models if (folder := folder_of(model)) is not None}
+    folders = {model: _real(folder) for model in models if (folder := folder_of(model)) is not None}
     others = [model for model in dict.fromkeys(models) if model not in folders]
     paths = list(dict.fromkeys(folders.values()))
     short = dict(zip(paths, _short_names(paths, others), strict=True))

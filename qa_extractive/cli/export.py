@@ -6,8 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.cli.steady import steady_stdout
+from qa_extractive.cli.terminal import one_line
+from qa_extractive.errors import DataError
+
 if TYPE_CHECKING:
     from qa_extractive.export.report import ExportReport
+
+_DEFAULT = "default"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
 
+@steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
+    _refuse_exported(options)
     from qa_extractive.export.exporting import export
     from qa_extractive.export.graph import EMBEDDING_BITS
     from qa_extractive.packing.packing import check_target, pack
@@ -85,6 +93,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_exported(options: argparse.Namespace) -> None:
+    """Raise DataError, with what to do instead, for a model that is exported already."""
+    from qa_extractive.onnx_backend import MODEL_FILE
+
+    path = Path(options.model)
+    is_packed = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
+    if options.model != _DEFAULT and not is_packed and not (path / MODEL_FILE).is_file():
+        return
+    if options.calibrate:
+        data = " ".join(str(each) for each in options.calibrate)
+        raise DataError(
+            f"{options.model} is exported already; to fit its threshold and probabilities to your rows: "
+            f"qa-extractive calibrate --model {options.model} --data {data} --output {options.output}"
+        )
+    raise DataError(
+        f"{options.model} is exported already: infer.py --model {options.model} answers with it, and "
+        f"train.py --base {options.model} trains it further"
+    )
+
+
 def _print(report: ExportReport, output: Path) -> None:
     megabytes, fp32_megabytes = report.model_bytes / 1e6, report.fp32_bytes / 1e6
     print(f"{output}: {megabytes:.1f} MB {report.quantize} (fused fp32 {fp32_megabytes:.1f} MB)")
@@ -96,4 +124,4 @@ def _print(report: ExportReport, output: Path) -> None:
         print(f"same best span as fp32: {report.answer_agreement:.1%} of {report.n_check_examples} examples")
     if report.fp32_f1 is not None and report.model_f1 is not None:
         print(f"F1 without abstaining: fp32 {report.fp32_f1:.4f}, exported {report.model_f1:.4f}")
-    print(f"calibration: {report.calibrated_on}")
+    print(f"calibration: {one_line(report.calibrated_on)}")

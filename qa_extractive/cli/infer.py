@@ -151,7 +151,7 @@ def _answer_text(options: argparse.Namespace) -> int:
     context = _context(options)
     questions = [Question(question, context, options.title) for question in options.question]
     if not context.strip():
-        note("note: the context is empty, so it answers nothing")
+        note("note: the context is empty, so it holds no answer")
     predictor = predictor_of(options)
     for question in questions:
         predictor.check(question)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.cli.infer import predictor_of, unanswered_text
 from qa_extractive.cli.stopping import EXIT_SIGNAL, StopSignals
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, note
-from qa_extractive.cli.watching import EventLog, Style, Watcher, event_line
+from qa_extractive.cli.watching import EventLog, Style, Watcher, event_line, warnings_shown
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.records import UNSURE, Answer
 
@@ -32,6 +32,11 @@ _STOPPING = "finishing the part at hand; once more to stop at once"
 def answer_batch(options: argparse.Namespace) -> int:
     """Answer a table as the options say; the exit code."""
     log = EventLog()
+    with warnings_shown(_style(options), log, is_quiet=options.quiet):
+        return _answer_batch_or_say(options, log)
+
+
+def _answer_batch_or_say(options: argparse.Namespace, log: EventLog) -> int:
     if not options.log_json:
         return _answer_batch(options, log)
     try:

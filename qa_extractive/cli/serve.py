@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.service.settings import DEFAULTS, ServiceSettings
 
 API_KEY_VARIABLE = "QA_API_KEY"
+_OPEN_TO_ALL = f", no API key: all who reach it may ask; set ${API_KEY_VARIABLE} to change that"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +55,7 @@ _LIMITS = (
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 0 then."""
+    _open_closed_streams()
     settings = _settings(options)
     from qa_extractive.cli.models import named_predictor
     from qa_extractive.service.logs import log_json
@@ -70,17 +73,30 @@ def run(options: argparse.Namespace) -> int:
         server = make_server(predictor, settings)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        print(
-            f"qa-extractive: http://{shown}:{port}/ (model {predictor.model_name})",
-            file=sys.stderr,
-            flush=True,
-        )
+        opened = "" if settings.api_key else _OPEN_TO_ALL
+        _say(f"qa-extractive: http://{shown}:{port}/ (model {predictor.model_name}{opened})")
         log_json()
         signal.signal(
             signal.SIGTERM, signal.SIG_IGN
         )  # the server's own handler drains; then it asks this one
         server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where a standard stream was closed: a connection must not take its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk under the log is no reason not to serve
+        print(line, file=sys.stderr, flush=True)
 
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:

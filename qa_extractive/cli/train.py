@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive.cli.steady import steady_stdout
 from qa_extractive.cli.train_models import add_models_arguments, run_models_file
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.cli.train_triage import add_triage_arguments, is_triage, run_triage_command
+from qa_extractive.cli.training_line import TrainingLine
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.packing.opening import unpacked
@@ -123,6 +125,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, type=kind, metavar="N", help=about + shown)
 
 
+@steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Train, with the other processes where ``torchrun`` started some; 0, else as ``train_task`` says."""
     return in_company(lambda: _run(options))
@@ -225,7 +228,7 @@ def _train(
 ) -> None:
     from qa_extractive.training.run import train
 
-    settings = {"resume": options.resume, "allow_pickle": options.allow_pickle}
+    settings = {"resume": options.resume, "allow_pickle": options.allow_pickle, "watch": TrainingLine()}
     _say_report(output, train(examples, base=base, output=output, config=config, **settings))
 
 

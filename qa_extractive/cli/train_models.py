@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qa_extractive.cli.training_line import TrainingLine
 from qa_extractive.errors import DataError
 
 EXIT_FAILED = 1
@@ -52,7 +53,9 @@ def run_models_file(options: argparse.Namespace, overrides: Mapping[str, Any]) -
     from qa_extractive.task.models_run import run_models
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
-    compared = run_models(models, checked.job, options.output, resume=options.resume, say=_say)
+    compared = run_models(
+        models, checked.job, options.output, resume=options.resume, say=_say, watch=TrainingLine(_say)
+    )
     paths = write_comparison(options.output, compared)
     print("\n".join(["", *comparison_lines(compared), "", *(f"written: {path}" for path in paths)]))
     return EXIT_FAILED if compared.n_failed else 0

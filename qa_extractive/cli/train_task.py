@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
+from qa_extractive.cli.training_line import TrainingLine
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=int,
         metavar="K",
-        help="cross-validation that decides on the unlabelled texts; 0: none (3)",
+        help="cross-validation that decides on the unlabelled texts and, of fewer than 400 rows, fits "
+        "threshold and probabilities; 0: none (3)",
     )
     _add_gate_arguments(parser)
     add_endpoint_arguments(parser)
@@ -75,13 +77,14 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_gate_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        f"the gate: a model that fails is not exported, exit code {EXIT_REFUSED}"
+        f"the gate: a model that fails is kept aside and not packed, exit code {EXIT_REFUSED}"
     )
     group.add_argument("--min-f1", type=float, metavar="F1", help="least F1 on the test rows, in [0, 1]")
     group.add_argument(
         "--no-worse-than",
         metavar="M",
-        help="model that it must not score less than; with --init that one, unless this is 'none'",
+        help="model that it must not score less than: the one it starts from, unless named; 'none' for no "
+        "such gate",
     )
     group.add_argument("--tolerance", type=float, default=0.0, metavar="F1", help="by how much it may (0)")
     group.add_argument(
@@ -127,7 +130,14 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     print("\n".join(findings_lines(checked.findings)))
     checked.require_usable()
     try:
-        outcome = run_job(checked, settings, options.output, endpoint=endpoint_settings(options), say=_say)
+        outcome = run_job(
+            checked,
+            settings,
+            options.output,
+            endpoint=endpoint_settings(options),
+            say=_say,
+            watch=TrainingLine(_say, says_estimate=False),
+        )
     except WeakTeacherError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_WEAK_TEACHER
@@ -137,12 +147,20 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
 
 def _ended(outcome: Outcome, output: Path) -> int:
     from qa_extractive.task.report import MARKDOWN_FILE
-    from qa_extractive.task.running import ARCHIVE
+    from qa_extractive.task.running import ARCHIVE, REFUSED
 
+    changed = "" if outcome.changes is None else f"; {outcome.changes.counts} than {outcome.base_name}"
     if not outcome.verdict.is_accepted:
-        print(f"refused, not exported; why: {output / MARKDOWN_FILE}", file=sys.stderr)
+        failed, aside = "; ".join(outcome.verdict.failed), output / REFUSED
+        anyway = "; to ship it anyway: --no-worse-than none" if " against " in failed else ""
+        print(
+            f"refused: {failed}{changed}; kept aside in {aside}; why: {output / MARKDOWN_FILE}{anyway}",
+            file=sys.stderr,
+        )
         return EXIT_REFUSED
-    print(f"shipped: {outcome.choice.name} ({outcome.choice.reason}); report: {output / MARKDOWN_FILE}")
+    print(
+        f"shipped: {outcome.choice.name} ({outcome.choice.reason}){changed}; report: {output / MARKDOWN_FILE}"
+    )
     print(f"next: python infer.py --batch data/inference_data.csv --model {output / ARCHIVE}")
     return 0
 
@@ -180,13 +198,14 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
 
 
 def _other(options: argparse.Namespace, base: str) -> str | None:
-    """The model that the gate compares with: the one named, or that of ``--init``."""
+    """The model that the gate compares with: the one named, or the one that the student starts from."""
     from qa_extractive.packing.opening import unpacked
 
-    name: str | None = options.no_worse_than or options.init
-    if name is None or name == _NONE:
+    started_from = options.init or options.base
+    name: str = options.no_worse_than or started_from
+    if name == _NONE:
         return None
-    return base if name == options.init else unpacked(name)
+    return base if name == started_from else unpacked(name)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.cli.train_task import column_names
+from qa_extractive.cli.training_line import TrainingLine
 from qa_extractive.errors import DataError
 
 _NOT_WITH = ("data", "recipe", "config", "init", "unlabelled", "replay", "teacher", "test_labels", "min_f1",
@@ -77,8 +78,12 @@ def run_triage_command(options: argparse.Namespace, overrides: Mapping[str, Any]
     settings = TriageSettings(
         base=unpacked(options.base), train_encoder=options.train_encoder, overrides=further, seed=seed
     )
-    outcome = run_triage(rows, settings, options.output, say=lambda line: print(f"- {line}", flush=True))
+    outcome = run_triage(rows, settings, options.output, say=_say, watch=TrainingLine(_say))
     report = write_triage(options.output, outcome)
     print("\n".join(["", *score_lines(outcome), "", f"report: {report}"]))
     print(f"next: python infer.py --batch data/inference_data.csv --model {options.output / ARCHIVE}")
     return 0
+
+
+def _say(line: str) -> None:
+    print(f"- {line}", flush=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,6 +48,34 @@ def event_line(event: str, **values: Any) -> str:
     """The JSON of an event."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return json.dumps({"time": now, "event": event, **values})
+
+
+@contextmanager
+def warnings_shown(style: Style, log: EventLog, *, is_quiet: bool) -> Iterator[None]:
+    """Have what the package warns of as JSON lines where the rest is, and not at all where nothing is."""
+    logger = logging.getLogger("qa_extractive")
+    handler = _EventHandler(log)
+    level, propagates = logger.level, logger.propagate
+    if is_quiet:
+        logger.setLevel(logging.ERROR)
+    elif style == "json":
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagates
+
+
+class _EventHandler(logging.Handler):
+    def __init__(self, log: EventLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write("warning", message=record.getMessage())
 
 
 class Watcher:

@@ -58,7 +58,7 @@ def load_contexts(paths: Iterable[Path], names: ColumnNames = ColumnNames()) -> 
     for path in paths:
         table = open_table(path)
         try:
-            columns = context_columns(table.columns, names)
+            columns = context_columns(table.columns, names, table.repeats)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         for row in table.rows:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qa_extractive.errors import DataError
+from qa_extractive.tables.headers import NO_REPEATS, Repeats
 from qa_extractive.tables.reading import Row, read_rows
 from qa_extractive.tables.text_files import data_stem
 
@@ -32,11 +33,13 @@ class Table:
         columns: Their columns.
         rows: The rows, in order.
         stem: What their ids begin with.
+        repeats: Which columns share a name.
     """
 
     columns: tuple[str, ...]
     rows: Iterable[Row]
     stem: str
+    repeats: Repeats = NO_REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def open_table(path: Path) -> Table:
     """
     if not is_data_set(path):
         reader = read_rows(path)
-        return Table(reader.columns, reader, data_stem(path))
+        return Table(reader.columns, reader, data_stem(path), reader.repeats)
     name = _taken_apart(path)
     with _reading(name):
         split, rows = _split_rows(name)
@@ -72,7 +75,10 @@ def open_table(path: Path) -> Table:
 def is_data_set(path: Path) -> bool:
     """Whether a path names a folder, with a split or without, or a data set of the hub."""
     written = path.as_posix()
-    return written.startswith(_HUB) or path.is_dir() or Path(written.rpartition(":")[0] or written).is_dir()
+    folder = Path(written.rpartition(":")[0] or written)
+    with suppress(OSError):  # a name that is too long
+        return written.startswith(_HUB) or path.is_dir() or folder.is_dir()
+    return False
 
 
 def _taken_apart(path: Path) -> _Name:

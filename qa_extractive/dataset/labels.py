@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa_extractive.dataset.answerable import answerability, truth
 from qa_extractive.dataset.given_answers import given_answers
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
@@ -15,11 +16,16 @@ from qa_extractive.tables.reading import read_rows
 
 _ALTERNATIVES = " || "
 _REFERENCE_COLUMNS = ("reference", "references", "answer", "answers")
-_ANSWERABLE = {
-    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
-    **dict.fromkeys(("false", "no", "0", "0.0"), False),
-    "": None,
-}
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a table of labels."""
+
+    id: str
+    answerable: str | None
+    impossible: str | None
+    reference: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,16 @@ class Labels:
         self.path = path
         self._warn = warn
         reader = read_rows(path)
-        ids, answerable, reference = _label_columns(path, reader.columns, id_column)
+        columns = _label_columns(path, reader.columns, id_column)
         self._by_id: dict[str, Label] = {}
         self._used: set[str] = set()
         for row in reader:
             where = f"{path}, row {row.number}"
-            name = _cell_text(row.values.get(ids))
-            if row.error is not None or not name or name in self._by_id:
-                raise DataError(f"{where}: {row.error or f'id {name!r} is empty or met before: correct it'}")
-            self._by_id[name] = _label(row.values, answerable, reference, where)
+            name = _cell_text(row.values.get(columns.id))
+            problem = row.error or row.short
+            if problem is not None or not name or name in self._by_id:
+                raise DataError(f"{where}: {problem or f'id {name!r} is empty or met before: correct it'}")
+            self._by_id[name] = _label(row.values, columns, where)
 
     def join(self, examples: Sequence[Example], path: Path) -> tuple[Example, ...]:
         """The examples with these labels instead of their own; those without one lose theirs.
@@ -99,30 +106,36 @@ class Labels:
         )
 
 
-def _label_columns(
-    path: Path, columns: Sequence[str], id_column: str | None
-) -> tuple[str, str | None, str | None]:
-    """The columns of the id, of ``answerable`` and of the references."""
+def _label_columns(path: Path, columns: Sequence[str], id_column: str | None) -> _Columns:
     names = {name.strip().casefold(): name for name in columns}
     wanted = [(id_column or "id").casefold(), "id"]
     ids = next((names[name] for name in wanted if name in names), None)
     reference = next((names[name] for name in _REFERENCE_COLUMNS if name in names), None)
-    if ids is None or (reference is None and "answerable" not in names):
+    answerable, impossible = names.get("answerable"), names.get("is_impossible")
+    if ids is None or not (reference or answerable or impossible):
         found = ", ".join(map(repr, columns[:30]))
         raise DataError(f"{path}: labels need columns id, and answerable or reference, but have {found}")
-    return ids, names.get("answerable"), reference
+    return _Columns(ids, answerable, impossible, reference)
 
 
-def _label(values: Mapping[str, Any], answerable: str | None, reference: str | None, where: str) -> Label:
-    said = "" if answerable is None else _cell_text(values.get(answerable)).lower()
-    if said not in _ANSWERABLE:
-        raise DataError(f"{where}: answerable is {said!r}: write true or false, or nothing")
-    given = () if reference is None else given_answers(values.get(reference))
-    parts = [part.strip() for answer in given for part in answer.text.split(_ALTERNATIVES)]
+def _label(values: Mapping[str, Any], columns: _Columns, where: str) -> Label:
+    def cell(name: str | None) -> Any:
+        return None if name is None else values.get(name)
+
+    parts = [
+        p.strip()
+        for answer in given_answers(cell(columns.reference))
+        for p in answer.text.split(_ALTERNATIVES)
+    ]
     references = tuple(part for part in parts if part)
-    known = _ANSWERABLE[said]
-    if known is None and reference is not None:  # as in a data file: an empty answer says that there is none
-        known = bool(references)
+    try:
+        said = truth(cell(columns.answerable), "answerable")
+        impossible = truth(cell(columns.impossible), "is_impossible")
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    # as in a data file: an empty answer says that there is none
+    if_silent = False if columns.reference and not columns.impossible else None
+    known = answerability(said, impossible, has_answers=bool(references), if_silent=if_silent)
     return Label(known, () if known is False else references)
 
 

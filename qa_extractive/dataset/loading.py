@@ -10,9 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qa_extractive.dataset.annotated import (
+    accepted_rows,
+    is_annotated,
+    is_prodigy,
+    is_tasks,
+    labelled_spans,
+    rows_of_tasks,
+)
+from qa_extractive.dataset.answerable import answerability, truth
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
 from qa_extractive.dataset.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
-from qa_extractive.dataset.given_answers import given_answers, spans_of
+from qa_extractive.dataset.given_answers import GivenAnswer, given_answers, spans_of, with_places
 from qa_extractive.dataset.hub import Table, is_data_set, open_table
 from qa_extractive.dataset.outcomes import Outcome, attempt
 from qa_extractive.dataset.squad_json import (
@@ -37,9 +46,6 @@ __all__ = [
     "question_from_row",
     "resolve_columns",
 ]
-
-_TRUE = ("true", "yes", "1", "1.0")
-_FALSE = ("false", "no", "0", "0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,16 @@ def load_examples(
     """Read data files of any known kind.
 
     SQuAD and PubMedQA are told by the content of a ``.json`` or ``.json.gz``; a list of flat objects,
-    there or under ``data``, is a table. In a table:
+    there or under ``data``, is a table, and so is Label Studio's export, full or JSON-MIN. In a table:
 
     - an empty answer (null too) means that the context does not answer the question; without an answer
       column nothing is known. A column ``answerable`` (true/false, yes/no, 1/0) overrides that, and what
-      it marks unanswerable keeps neither references nor spans;
-    - ``answers`` may be a list or SQuAD's ``{"text": [...], "answer_start": [...]}``. Offsets are checked
-      against the context; answers without them give references only;
+      it marks unanswerable keeps neither references nor spans; in ``is_impossible`` true says the same,
+      and false without an answer that nobody has labelled the row yet. So does an empty answer in what an
+      annotation tool wrote (Label Studio, doccano, Prodigy);
+    - ``answers`` may be a list or SQuAD's ``{"text": [...], "answer_start": [...]}``, or have ``start`` and
+      ``end``; ``answer_start`` may also be a column. Offsets are checked against the context, in code
+      points, else in UTF-16 units or bytes; answers without them give references only;
     - ``id`` defaults to ``<file stem>-<row>``, ``document`` is a hash of the context, and further columns
       go to ``fields``, where they have a value.
 
@@ -140,11 +149,24 @@ def _json_outcomes(path: Path, names: ColumnNames) -> Iterator[Outcome]:
 def _table_outcomes(path: Path, table: Table, names: ColumnNames) -> Iterator[Outcome]:
     if names == ColumnNames() and holds_examples(table.columns):
         return _attempts(table.rows, _saved_example)
+    annotated = is_annotated(table.columns)
+    if is_tasks(table.columns):
+        table = _flat_tasks(table)
+    elif is_prodigy(table.columns):
+        table = replace(table, rows=accepted_rows(table.rows))
     try:
-        found = resolve_columns(table.columns, names)
+        found = resolve_columns(table.columns, names, repeats=table.repeats)
+        found = replace(found, is_annotated=annotated)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return _attempts(table.rows, lambda row: _table_example(row, found, table.stem))
+
+
+def _flat_tasks(table: Table) -> Table:
+    rows = list(rows_of_tasks(table.rows))
+    columns = dict.fromkeys(name for row in rows for name in row.values) or dict.fromkeys(table.columns)
+    whole = (replace(row, values=dict.fromkeys(columns) | row.values) for row in rows)
+    return Table(tuple(columns), whole, table.stem)
 
 
 def _attempts(rows: Iterable[Row], build: Callable[[Row], Example]) -> Iterator[Outcome]:
@@ -161,10 +183,15 @@ def _saved_example(row: Row) -> Example:
 
 def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
     question = question_from_row(row, columns)
-    answers = given_answers(_cell(row, columns.answer))
-    answerable = _truth(_cell(row, columns.answerable), columns.answerable)
-    if answerable is None and columns.answer is not None:
-        answerable = bool(answers)
+    if row.short is not None and any(row.values[name] is None for name in columns.used):
+        raise DataError(row.short)
+    answers = _answers(row, columns, question.context)
+    answerable = answerability(
+        truth(_cell(row, columns.answerable), columns.answerable or ""),
+        truth(_cell(row, columns.impossible), columns.impossible or ""),
+        has_answers=bool(answers),
+        if_silent=columns.if_silent,
+    )
     if answerable is False:
         answers = ()
     given_id, document = _cell(row, columns.id), _cell(row, columns.document)
@@ -180,20 +207,20 @@ def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
     )
 
 
+def _answers(row: Row, columns: TableColumns, context: str) -> tuple[GivenAnswer, ...]:
+    cell = _cell(row, columns.answer)
+    if columns.answer is None:
+        cell = labelled_spans(row.values, columns.used, in_any=columns.is_annotated)
+    starts, ends = _cell(row, columns.start), _cell(row, columns.end)
+    return with_places(given_answers(cell, context), context, starts, ends)
+
+
 def _cell(row: Row, column: str | None) -> Any:
     return None if column is None else row.values.get(column)
 
 
 def _further(row: Row, used: frozenset[str]) -> dict[str, Any]:
     return {name: cell for name, cell in row.values.items() if name not in used and cell is not None}
-
-
-def _truth(cell: object, column: str | None) -> bool | None:
-    """What a cell of ``answerable`` says; None if it is empty."""
-    text = "" if cell is None else str(cell).strip().lower()
-    if text and text not in _TRUE + _FALSE:
-        raise DataError(f"{column} is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
-    return text in _TRUE if text else None
 
 
 def _with_unique_ids(examples: Iterable[Example]) -> Iterator[Example]:

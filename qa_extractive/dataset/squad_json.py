@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from qa_extractive.dataset.answerable import answerability, truth
 from qa_extractive.dataset.given_answers import given_answers, spans_of
 from qa_extractive.dataset.outcomes import Outcome, attempt
 from qa_extractive.errors import DataError
@@ -44,8 +45,9 @@ def squad_examples(value: Mapping[str, Any], source: str) -> Iterator[Outcome]:
 
     ``document`` is the article's title, which is never a ``Question.title``. A question is unanswerable
     if it is marked ``is_impossible``, or has no answers in a file of version 2 (one of version 1: not
-    known). Every answer's offset is checked; one that is wrong makes its question a DataError. Further
-    keys of a question go to ``fields``; ``plausible_answers``, which are wrong answers, do not.
+    known). Without answers and with ``is_impossible`` false it was not labelled yet: not known. Every
+    answer's offset is checked; one that is wrong makes its question a DataError. Further keys of a question
+    go to ``fields``; ``plausible_answers``, which are wrong answers, do not.
 
     Args:
         value: The file's JSON value.
@@ -100,26 +102,37 @@ def _squad_example(item: _SquadItem, default_id: str, source: str, is_v2: bool) 
     paragraph = _object(item.paragraph, "paragraph", "context", "qas")
     record = _object(item.question, "question", "question")
     question = Question(question=record["question"], context=paragraph["context"])
-    answers = given_answers(record.get("answers"))
-    if answers and record.get("is_impossible") is True:
+    answers = given_answers(record.get("answers"), question.context)
+    impossible = _impossible(record)
+    if answers and impossible:
         raise DataError("is_impossible is true but there are answers: drop one of them")
     return Example(
         id=default_id if record.get("id") is None else str(record["id"]),
         question=question,
         references=tuple(answer.text for answer in answers),
         spans=spans_of(question.context, answers),
-        answerable=bool(answers) or _without_answers(record, is_v2),
+        answerable=answerability(
+            None,
+            impossible,
+            has_answers=bool(answers),
+            if_silent=False if is_v2 and "answers" in record else None,
+        ),
         document=str(article.get("title") or document_hash(question.context)),
         source=source,
         fields={key: cell for key, cell in record.items() if key not in _SQUAD_KEYS},
     )
 
 
-def _without_answers(record: Mapping[str, Any], is_v2: bool) -> bool | None:
-    """Of a question without answers: False if that is what the file says, None if not known."""
-    if record.get("is_impossible") is True:
-        return False
-    return False if "answers" in record and (is_v2 or "is_impossible" in record) else None
+def _impossible(record: Mapping[str, Any]) -> bool | None:
+    """What a question says of itself: by ``is_impossible``, or by an answer of haystack's category."""
+    said = truth(record.get("is_impossible"), "is_impossible")
+    answers = record.get("answers")
+    items = answers if isinstance(answers, list) else []
+    if said is None and any(
+        isinstance(item, dict) and item.get("answer_category") == "NO_ANSWER" for item in items
+    ):
+        return True
+    return said
 
 
 def _pubmedqa_example(pmid: str, record: object, source: str) -> Example:

@@ -13,6 +13,7 @@ from qa_extractive.evaluation.failures import Failures, failures_of
 from qa_extractive.evaluation.figures import Evaluation, Footprint
 from qa_extractive.evaluation.running import Results
 from qa_extractive.evaluation.slices import SliceFigures, slice_figures, slices_of
+from qa_extractive.evaluation.statuses import StatusCount, status_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class SystemMeasured:
         evaluation: Its figures.
         slices: Those of parts of the rows.
         failures: Its worst answers.
+        statuses: How often a person is told each of the three states.
     """
 
     evaluation: Evaluation
     slices: tuple[SliceFigures, ...]
     failures: Failures
+    statuses: tuple[StatusCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Measured:
             "systems": {
                 each.evaluation.system: {
                     **each.evaluation.to_dict(),
+                    "statuses": [each_status.to_dict() for each_status in each.statuses],
                     "slices": [part.to_dict() for part in each.slices],
                 }
                 for each in self.systems
@@ -126,7 +130,9 @@ def measure(
             footprint=footprint,
         )
         parts = slice_figures(own, slices, n_bootstrap=n_bootstrap, seed=seed)
-        systems.append(SystemMeasured(evaluation, tuple(parts), failures_of(own.rows)))
+        systems.append(
+            SystemMeasured(evaluation, tuple(parts), failures_of(own.rows), status_counts(own.rows))
+        )
     return Measured(
         name=name,
         n_rows=len(examples),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qa_extractive.errors import ExportError
+from qa_extractive.errors import ExportError, reason_of
+
+_NAME_CHARACTERS = 40  # of the folder's name in that of the one being filled, which may have 255 bytes
 
 
 @contextmanager
@@ -20,12 +22,16 @@ def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
         marker: File by which an earlier one is known; None to replace none.
 
     Raises:
-        ExportError: ``output`` holds something else.
+        ExportError: ``output`` holds something else, or cannot be made.
     """
-    _check_replaceable(output, marker)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    new = output.parent / f".{output.name}.{secrets.token_hex(4)}"
-    new.mkdir()
+    try:
+        if output.is_symlink() and output.is_dir():  # what it leads to is replaced, not the link
+            output = output.resolve()
+        new = output.parent / f".{output.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}"
+        _check_replaceable(output, marker)
+        new.mkdir(parents=True)
+    except (OSError, ValueError) as error:  # no such name can be given, or not there
+        raise ExportError(f"{output!s:.200} cannot be made a folder: {reason_of(error)}") from None
     try:
         yield new
         _swap(new, output)
@@ -34,6 +40,8 @@ def atomic_folder(output: Path, *, marker: str | None = None) -> Iterator[Path]:
 
 
 def _check_replaceable(output: Path, marker: str | None) -> None:
+    if output.is_symlink() and not output.exists():
+        raise ExportError(f"{output} is a link that leads nowhere: give a folder to write")
     if output.exists() and not output.is_dir():
         raise ExportError(f"{output} is a file: give a folder to write")
     if not output.is_dir() or not any(output.iterdir()):

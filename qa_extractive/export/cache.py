@@ -16,7 +16,7 @@ from pathlib import Path
 
 from qa_extractive.errors import ModelError
 from qa_extractive.onnx_backend import MODEL_FILE
-from qa_extractive.packing.cache import make_folder, slug
+from qa_extractive.packing.cache import locked, make_folder, slug
 from qa_extractive.packing.opening import open_model
 
 MEMO_FILE = "hashes.json"
@@ -58,7 +58,9 @@ def exported(name: str, quantize: str, cache: Path, *, allow_pickle: bool = Fals
                 f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"
             ) from None
         make_folder(cache)
-        export(name, folder, quantize=quantize, allow_pickle=allow_pickle)
+        with locked(cache, folder.name):
+            if not (folder / MODEL_FILE).is_file():  # another process may have been faster
+                export(name, folder, quantize=quantize, allow_pickle=allow_pickle)
     return folder
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import optimum.exporters.onnx.model_configs  # noqa: F401  registers the architectures
@@ -135,15 +136,25 @@ def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
     constructor = TasksManager.get_exporter_config_constructor(
         "onnx", model_type=checkpoint.encoder_type, task="question-answering", library_name="transformers"
     )
+    kind = constructor.func
+    if getattr(checkpoint.encoder_config, "type_vocab_size", None) == 1:
+        kind = _without_segments(kind)
     if not isinstance(checkpoint.model, SpanReader):
-        return constructor(checkpoint.encoder_config)
-    span_outputs = constructor.func.outputs.fget
+        return kind(checkpoint.encoder_config, task="question-answering")
+    span_outputs = kind.outputs.fget
     more: dict[str, dict[int, str]] = {"answerability_logit": {0: "batch_size"}}
     if checkpoint.model.config.skim_layers:
         more[SKIM_OUTPUT] = {0: "batch_size", 2: "sequence_length"}
     outputs = property(lambda self: {**span_outputs(self), **more})
-    kind = type("SpanReaderOnnxConfig", (constructor.func,), {"outputs": outputs})
-    return kind(checkpoint.encoder_config, task="question-answering")
+    reader = type("SpanReaderOnnxConfig", (kind,), {"outputs": outputs})
+    return reader(checkpoint.encoder_config, task="question-answering")
+
+
+def _without_segments(kind: Any) -> Any:
+    """A config whose graph reads no segments: of an encoder that has one, which is then read throughout."""
+    inputs = kind.inputs.fget
+    fewer = property(lambda self: {k: v for k, v in inputs(self).items() if k != "token_type_ids"})
+    return type("OneSegmentOnnxConfig", (kind,), {"inputs": fewer})
 
 
 def _fuse(raw: Path, target: Path, checkpoint: Checkpoint) -> None:

@@ -23,11 +23,13 @@ from onnx import numpy_helper
 
 from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.config import READER_FILE, read_json
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.embeddings import BLOCK_SIZE, dequantize, unpack_halves
 from qa_extractive.export.products import block_products
+from qa_extractive.export.sizes import check_sizes
 from qa_extractive.export.smoothing import SMOOTHING
+from qa_extractive.graph import check_graph
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.windows import TOKENIZER_FILE
@@ -125,11 +127,25 @@ def rebuild(onnx_folder: str | Path, output_folder: str | Path) -> Path:
 def load_rebuilt(onnx_folder: Path) -> SpanReader:
     """The torch model of an exported folder, in evaluation mode; errors as of ``rebuild``."""
     config, places = _read_architecture(onnx_folder)
-    tensors = _initializers(onnx_folder / MODEL_FILE)
+    check_sizes(config.encoder, onnx_folder)
+    try:
+        return _filled(config, places, _initializers(onnx_folder / MODEL_FILE))
+    except ModelError as error:
+        raise ModelError(f"{onnx_folder} cannot be made a torch model again: {error}") from None
+    except Exception as error:  # shapes and types that do not go together, as torch and numpy put it
+        raise ModelError(
+            f"{onnx_folder} cannot be made a torch model again: {ARCHITECTURE_FILE} is not that of its "
+            f"{MODEL_FILE}: {reason_of(error)}"
+        ) from None
+
+
+def _filled(
+    config: SpanReaderConfig, places: Mapping[str, WeightPlace], tensors: Mapping[str, Array]
+) -> SpanReader:
     model = SpanReader(config)
     missing = sorted(set(model.state_dict()) - set(places))
     if missing:
-        raise ModelError(f"{onnx_folder} cannot be made a torch model again: {missing[0]} has no place")
+        raise ModelError(f"{missing[0]} has no place")
     model.load_state_dict({name: torch.from_numpy(_read(place, tensors)) for name, place in places.items()})
     model.eval()
     return model
@@ -141,17 +157,18 @@ def _read_architecture(folder: Path) -> tuple[SpanReaderConfig, dict[str, Weight
     try:
         config = SpanReaderConfig(**values["config"])
         places = {name: WeightPlace(**place) for name, place in values["weights"].items()}
+        encoder_type = config.encoder.get("model_type")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is not understood: {error}; export the model again") from None
-    encoder_type = config.encoder.get("model_type")
+        raise ModelError(f"{path} is not understood: {reason_of(error)}; export the model again") from None
     if encoder_type != "bert":
         raise ModelError(f"{folder} holds a {encoder_type} encoder: only BERT can be rebuilt for torch")
     return config, places
 
 
 def _initializers(path: Path) -> dict[str, Array]:
+    check_graph(path)
     try:
-        graph = onnx.load(str(path)).graph
+        graph = onnx.load(str(path), load_external_data=False).graph
     except Exception as error:  # missing file, or protobuf's own errors
         raise ModelError(f"{path} cannot be read: {error}") from None
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

@@ -8,16 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qa_extractive.calibration import CALIBRATION_FILE
-from qa_extractive.config import READER_FILE
+from qa_extractive.calibration import CALIBRATION_FILE, CALIBRATION_FILES
+from qa_extractive.config import MAX_JSON_BYTES, READER_FILE
 from qa_extractive.errors import ModelError
+from qa_extractive.graph import MAX_GRAPH_BYTES
 from qa_extractive.onnx_backend import MODEL_FILE
-from qa_extractive.windows import TOKENIZER_FILE
+from qa_extractive.windows import MAX_TOKENIZER_BYTES, TOKENIZER_FILE
 
 MANIFEST_FILE = "manifest.json"
 REQUIRED_FILES = (MODEL_FILE, TOKENIZER_FILE, READER_FILE, CALIBRATION_FILE)
 MAX_FILES = 64
 MAX_BYTES = 4 << 30  # of all files together, unpacked
+# What is read whole when a model is opened is bounded before it is unpacked.
+MAX_FILE_BYTES = {
+    MODEL_FILE: MAX_GRAPH_BYTES,
+    TOKENIZER_FILE: MAX_TOKENIZER_BYTES,
+    **dict.fromkeys((READER_FILE, *CALIBRATION_FILES.values()), MAX_JSON_BYTES),
+}
 
 _FORMAT = "qa_extractive model"
 _FORMAT_VERSION = 1
@@ -63,6 +70,11 @@ class Manifest:
             raise ModelError(f"it lacks {missing[0]}")
         if any(file.n_bytes < 0 or not _SHA256.fullmatch(file.sha256) for file in self.files.values()):
             raise ModelError("its manifest gives a size or a SHA-256 that is none")
+        for name, most in MAX_FILE_BYTES.items():
+            if name in self.files and self.files[name].n_bytes > most:
+                raise ModelError(
+                    f"its {name} would have {self.files[name].n_bytes:,} bytes, more than {most:,}"
+                )
         if self.n_bytes > MAX_BYTES:
             raise ModelError(f"its files would take {self.n_bytes:,} bytes, more than {MAX_BYTES:,}")
 

@@ -6,6 +6,7 @@ names, of the sizes and digests given there, in an amount that is bounded before
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -14,18 +15,19 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from qa_extractive.calibration import CALIBRATION_FILE, CALIBRATION_FILES, Calibration
 from qa_extractive.config import ReaderConfig
-from qa_extractive.errors import ModelError
-from qa_extractive.onnx_backend import MODEL_FILE, check_graph
-from qa_extractive.packing.cache import cache_folder, make_folder
+from qa_extractive.errors import ModelError, reason_of
+from qa_extractive.graph import check_graph
+from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.packing.cache import cache_folder, locked, make_folder
 from qa_extractive.packing.manifest import MANIFEST_FILE, MAX_FILES, Manifest, check_name, shown
-from qa_extractive.packing.packing import CHUNK_BYTES
+from qa_extractive.packing.packing import CHUNK_BYTES, sha256_of
 from qa_extractive.windows import Windower
 
 # Kept in the folder of the cache, hidden: it is no part of the model.
@@ -36,6 +38,7 @@ _KEY_DIGITS = 32
 _MAX_MANIFEST_BYTES = 1 << 16
 _MAX_HEADER_BYTES = 1 << 20  # what tarfile may ask for at once: it reads extended headers whole
 _PIECE_BYTES = 1 << 16
+_N_TRIES = 100
 _RECORD_BYTES = 10_240  # tar files are filled up to a multiple of it
 
 
@@ -64,9 +67,13 @@ def open_model(model: str | Path, cache: str | Path | None = None) -> OpenedMode
         ModelError: There is no such folder or file, or the file is refused: one line with the reason.
     """
     path = Path(model)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a name of more than 255 bytes, or with a zero in it
+        raise ModelError(f"model {shown(str(path))} cannot be found: {reason_of(error)}") from None
+    if is_folder:
         return OpenedModel(path, path.name)
-    if not path.is_file():
+    if not is_file:
         raise ModelError(
             f"model {path} is no folder: give one written by export_onnx.py, or the file it packed; "
             "Predictor.from_pretrained takes Hugging Face names"
@@ -77,13 +84,20 @@ def open_model(model: str | Path, cache: str | Path | None = None) -> OpenedMode
         manifest = _unpacked(folder)
         if manifest is None:
             make_folder(place)
-            manifest = _unpack(stream, folder)
+            with locked(place.parent, folder.name):
+                manifest = _unpacked(folder) or _unpack(
+                    stream, folder
+                )  # another process may have been faster
     return OpenedModel(folder, manifest.name)
 
 
 def unpacked(name: str) -> str:
     """The folder of a model that is given as a packed file; any other name (a folder, a hub id) as it is."""
-    return str(open_model(name).folder) if Path(name).is_file() else name
+    try:
+        is_file = Path(name).is_file()
+    except (OSError, ValueError):  # it is said where the name is used
+        return name
+    return str(open_model(name).folder) if is_file else name
 
 
 def _digest(stream: IO[bytes]) -> str:
@@ -120,13 +134,16 @@ class _RefusedError(Exception):
 
 
 def _unpacked(folder: Path) -> Manifest | None:
-    """The manifest of a folder of the cache that holds its files, by their sizes; None otherwise."""
+    """The manifest of a folder of the cache that holds just its files, byte for byte; None otherwise."""
     try:
         manifest = Manifest.from_json((folder / KEPT_MANIFEST).read_bytes())
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != KEPT_MANIFEST}
+        if sizes != {name: file.n_bytes for name, file in manifest.files.items()}:
+            return None
+        is_whole = all(sha256_of(folder / name) == file.sha256 for name, file in manifest.files.items())
     except (OSError, ModelError):
         return None
-    return manifest if sizes == {name: file.n_bytes for name, file in manifest.files.items()} else None
+    return manifest if is_whole else None
 
 
 def _unpack(stream: IO[bytes], folder: Path) -> Manifest:
@@ -159,14 +176,29 @@ def _check_model(folder: Path) -> None:
 
 
 def _settle(new: Path, folder: Path) -> None:
-    """Give the folder its name, unless another process was faster."""
-    if folder.exists() and _unpacked(folder) is None:
-        shutil.rmtree(folder)
-    try:
-        new.rename(folder)
-    except OSError:
-        if _unpacked(folder) is None:
-            raise
+    """Give the folder its name, in place of a damaged one, unless another process was faster."""
+    for _ in range(_N_TRIES):  # where the file system has no locks, others may do the same
+        try:
+            new.rename(folder)
+            return
+        except OSError as error:
+            if _unpacked(folder) is not None:
+                return
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+        damaged = new.with_name(f"{new.name}.damaged")
+        with suppress(FileNotFoundError):
+            folder.rename(damaged)
+            _remove(damaged)
+    raise OSError(errno.EBUSY, "other processes keep replacing it", str(folder))
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or the file that stands in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 class _Capped:

@@ -6,11 +6,12 @@ import gzip
 import hashlib
 import secrets
 import tarfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from qa_extractive.errors import ExportError, ModelError
+from qa_extractive.errors import ExportError, ModelError, reason_of
 from qa_extractive.packing.cache import slug
 from qa_extractive.packing.manifest import MANIFEST_FILE, Manifest, PackedFile, shown
 from qa_extractive.tables.durable import replace_file, sync
@@ -18,6 +19,7 @@ from qa_extractive.tables.durable import replace_file, sync
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 CHUNK_BYTES = 1 << 20
 
+_NAME_CHARACTERS = 40  # of the file's name in that of the one being written
 _LEVEL = 6  # of gzip; quantized weights hardly shrink
 
 
@@ -41,7 +43,7 @@ def pack(folder: Path, target: Path) -> Path:
     """
     check_target(target)
     manifest = manifest_of(folder)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
@@ -51,7 +53,8 @@ def pack(folder: Path, target: Path) -> Path:
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
 
 
@@ -59,7 +62,11 @@ def check_target(target: Path) -> None:
     """Raise ExportError where a file cannot be a packed model by its name."""
     if not target.name.endswith(ARCHIVE_SUFFIXES):
         raise ExportError(f"{target}: a packed model's name must end in .tar.gz")
-    if target.is_dir():
+    try:
+        is_folder = target.is_dir()
+    except (OSError, ValueError) as error:  # a name of more than 255 bytes
+        raise ExportError(f"{target!s:.200} cannot be written: {reason_of(error)}") from None
+    if is_folder:
         raise ExportError(f"{target} is a folder: give a file")
 
 

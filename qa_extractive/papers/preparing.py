@@ -15,10 +15,10 @@ from qa_extractive.errors import DataError
 from qa_extractive.papers.languages import is_foreign
 from qa_extractive.papers.reading import Outcome, Skipped, read_papers
 from qa_extractive.papers.records import COLUMNS
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, GrowingTable, ParquetContent, partial_path, text_content
 from qa_extractive.tables.locking import lock_path, locked
-from qa_extractive.tables.parquet import require_pyarrow
 from qa_extractive.tables.text_files import os_reason
 from qa_extractive.tables.writing import RowWriter, checked_target, write_rows, writing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qa_extractive.evaluation.circumstances import Circumstances
 from qa_extractive.evaluation.measuring import Measured, Settings
 from qa_extractive.report import prose
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Section, Table, plain
@@ -13,6 +14,8 @@ from qa_extractive.report.parts import part_sections
 from qa_extractive.report.quality import quality_sections
 from qa_extractive.report.speed import speed_sections
 from qa_extractive.report.tables import short
+
+_MAX_COMMAND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Report:
         version: Of the package.
         limit: Rows of each file at most; None for all.
         labels: Name of the file of labels; None without one.
+        made: When, on what and by which command it was measured; None where that is not known.
     """
 
     data: tuple[Measured, ...]
@@ -34,6 +38,7 @@ class Report:
     version: str
     limit: int | None = None
     labels: str | None = None
+    made: Circumstances | None = None
 
 
 def report_blocks(report: Report, *, with_plots: bool) -> Section:
@@ -59,7 +64,8 @@ def _data_section(measured: Measured, settings: Settings, with_plots: bool) -> S
 
 
 def _overview(report: Report) -> Section:
-    blocks: list[Block] = [Paragraph(" ".join(_facts(report))), _data_table(report), *_headline(report)]
+    blocks: list[Block] = [Paragraph(" ".join(_facts(report))), *_made(report)]
+    blocks += [_data_table(report), *_headline(report)]
     problems = [
         f"{short(e.system)} on {short(each.name)}: {plain(problem)}"
         for each in report.data
@@ -84,6 +90,23 @@ def _facts(report: Report) -> list[str]:
     if report.labels is not None:
         facts.append(f"The right answers are those of {plain(report.labels)}.")
     return facts
+
+
+def _made(report: Report) -> Iterator[Table]:
+    made = report.made
+    if made is None:
+        return
+    sets = ", ".join(made.instruction_sets) or "not known"
+    lacks = f"; without {' and '.join(made.missing)}" if made.instruction_sets and made.missing else ""
+    versions = ", ".join(f"{name} {number}" for name, number in made.versions.items())
+    rows = (
+        ("date", made.date.replace("T", " ").replace("Z", " UTC")),
+        ("command", plain(made.command, _MAX_COMMAND)),
+        ("CPU", f"{plain(made.cpu) or 'not known'}, {made.n_cpus} used"),
+        ("instruction sets", f"{sets}{lacks}"),
+        ("system", f"{made.system}; {versions}"),
+    )
+    yield Table("How this was measured", ("", "this report"), rows, is_text=True)
 
 
 def _data_table(report: Report) -> Table:

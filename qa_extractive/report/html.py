@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from html import escape
 
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Plot, Section, Table, sections
+from qa_extractive.report.inline_svg import inline_svg
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #ffffff; --rule: #c4c8cc; --soft: #f3f5f7;
   --link: #0b57a4; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e6; --paper: #16181b; --rule: #4a4f55; --soft: #23272c; --link: #8ab8ee; }
+  :root { --ink: #e6e6e6; --paper: #16181b; --rule: #4a4f55; --soft: #23272c; --link: #8ab8ee;
+    --plot-0: #4ba3e0; --plot-1: #f0803c; --plot-2: #2fc79b; --plot-3: #df9dc4; --plot-5: #f2b233;
+    --plot-6: #7cc6f2; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; background: var(--paper); color: var(--ink);
@@ -31,8 +33,9 @@ th:first-child, td:first-child, .text th, .text td { text-align: left; }
 tbody th { font-weight: 600; overflow-wrap: break-word; max-width: 16rem; }
 td { overflow-wrap: break-word; } .figures td { white-space: nowrap; } .text td { min-width: 6rem; }
 figure { margin: 1rem 0; }
-figure img { display: block; width: 100%; max-width: 46rem; height: auto; background: #ffffff;
+figure svg { display: block; width: 100%; max-width: 46rem; height: auto; color: var(--ink);
   border: 1px solid var(--rule); padding: 0.5rem; }
+figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figcaption { font-size: 0.875em; max-width: 46rem; margin-top: 0.35rem; }
 @media print {
   :root { --ink: #000000; --paper: #ffffff; --rule: #888888; --soft: #eeeeee; --link: #000000; }
@@ -40,10 +43,10 @@ figcaption { font-size: 0.875em; max-width: 46rem; margin-top: 0.35rem; }
   .wide { overflow: visible; } table { font-size: 8pt; } th, td { padding: 0.15rem 0.3rem; }
   .figures td { white-space: normal; } .text td { min-width: 0; }
   figure, tr { break-inside: avoid; } h2, h3, h4, caption { break-after: avoid; }
-  figure img { border: 0; padding: 0; max-width: 16cm; }
+  figure svg { border: 0; padding: 0; max-width: 16cm; }
 }
 """
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(report: Section) -> str:
@@ -82,7 +85,7 @@ def _contents(report: Section) -> Iterator[str]:
 
 def _blocks(section: Section, level: int, name: str) -> Iterator[str]:
     n_sections = 0
-    for block in section.blocks:
+    for number, block in enumerate(section.blocks):
         if isinstance(block, Section):
             n_sections += 1
             inner = f"{name}-{n_sections}"
@@ -92,10 +95,10 @@ def _blocks(section: Section, level: int, name: str) -> Iterator[str]:
             yield from _blocks(block, level + 1, inner)
             yield "</section>"
         else:
-            yield from _block(block)
+            yield from _block(block, f"{name}-p{number}")
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: Block, name: str) -> Iterator[str]:
     if isinstance(block, Paragraph):
         yield f"<p>{escape(block.text)}</p>"
     elif isinstance(block, Bullets):
@@ -103,7 +106,7 @@ def _block(block: Block) -> Iterator[str]:
     elif isinstance(block, Table):
         yield from _table(block)
     elif isinstance(block, Plot):
-        yield from _plot(block)
+        yield from _plot(block, name)
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -119,11 +122,9 @@ def _table(table: Table) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def _plot(plot: Plot) -> Iterator[str]:
+def _plot(plot: Plot, name: str) -> Iterator[str]:
     if plot.svg is None:
         yield f"<p>{escape(plot.caption)} {escape(plot.alt)}</p>"
         return
-    # An image instead of inline SVG: ids of several pictures cannot clash, and the text stays its own.
-    data = base64.b64encode(plot.svg).decode("ascii")
-    image = f'<img alt="{escape(plot.alt)}" src="data:image/svg+xml;base64,{data}">'
-    yield f"<figure>{image}<figcaption>{escape(plot.caption)}</figcaption></figure>"
+    picture = inline_svg(plot.svg, name, plot.alt)
+    yield f"<figure>{picture}<figcaption>{escape(plot.caption)}</figcaption></figure>"

@@ -20,7 +20,11 @@ from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.report.blocks import plain
 
 MIN_BIN_ROWS = 10
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+GRID, QUIET = (
+    "#dddddd",
+    "#777777",
+)  # the colours that are not a system's; ``inline_svg`` makes them the page's
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _MARKERS = "os^DvPX"
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _PERCENTILES = (("o", 7, "median"), ("|", 9, "95 %"), ("|", 16, "99 %"))
@@ -34,11 +38,15 @@ _SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#dddddd",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "legend.frameon": False,
+    "savefig.transparent": True,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), "#000000"
+    ),
 }
 
 
@@ -110,9 +118,9 @@ def reliability(evaluations: Sequence[Evaluation]) -> bytes:
         ("answerable: the context answers it", lambda e: e.answerable_reliability),
         ("score: the best span is right", lambda e: e.score_reliability),
     )
-    with _picture(8.0, 4.3, n_panels=2) as (figure, both):
+    with _picture(8.0, 4.8, n_panels=2) as (figure, both):
         for axes, (title, part) in zip(both, panels, strict=True):
-            axes.plot([0, 100], [0, 100], color="#777777", linewidth=1.0, label="as promised")
+            axes.plot([0, 100], [0, 100], color=QUIET, linewidth=1.0, label="as promised")
             for i, evaluation in enumerate(evaluations):
                 points = merged_bins(part(evaluation))
                 axes.plot(
@@ -154,13 +162,13 @@ def latency(evaluations: Sequence[Evaluation]) -> bytes:
     timed = [(i, e) for i, e in enumerate(evaluations) if e.latency.p50_s is not None]
     with _picture(7.2, 1.3 + 0.42 * len(timed)) as (figure, axes):
         for y, (i, evaluation) in enumerate(timed):
-            own, colour = evaluation.latency, _COLOURS[i % len(_COLOURS)]
+            own, colour = evaluation.latency, COLOURS[i % len(COLOURS)]
             axes.plot([own.p50_s, own.p99_s], [y, y], color=colour, linewidth=2)
             for x, (marker, size, _) in zip((own.p50_s, own.p95_s, own.p99_s), _PERCENTILES, strict=True):
                 axes.plot([x], [y], marker=marker, markersize=size, markeredgewidth=2, color=colour)
         for marker, size, name in _PERCENTILES:
             signs = {"marker": marker, "markersize": size, "markeredgewidth": 2, "linestyle": "none"}
-            axes.plot([], [], color="#444444", label=name, **signs)
+            axes.plot([], [], color=QUIET, label=name, **signs)
         axes.set_xscale("log")
         axes.margins(x=0.1)
         axes.set_yticks(range(len(timed)), [_label(e.system) for _, e in timed])
@@ -219,8 +227,8 @@ def _style(i: int) -> dict[str, Any]:
     """Colour, marker and line of a system; later ones are smaller, so that none hides another."""
     return {
         "markersize": max(4.0, 8.0 - i),
-        "color": _COLOURS[i % len(_COLOURS)],
-        "marker": _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)],
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": _MARKERS[(i + i // len(COLOURS)) % len(_MARKERS)],
         "linestyle": _LINES[i % len(_LINES)],
     }
 

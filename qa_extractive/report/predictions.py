@@ -25,6 +25,7 @@ COLUMNS = (
     "score",
     "answerable",
     "abstained",
+    "status",
     "best_span",
     "em",
     "f1",
@@ -43,7 +44,8 @@ def write_predictions(path: Path, data: Sequence[tuple[str, Results]]) -> None:
 
     Columns: ``is_answerable`` and ``references`` are what is known; ``answerable``, ``score`` and
     ``answer`` (empty where it abstained, null where it failed) what the system said; ``best_span`` is the
-    answer or, where it abstained, its best candidate. ``em`` and ``f1`` score the answer as given, null
+    answer or, where it abstained, its best candidate; ``status`` is what a person is told
+    (``Answer.status``). ``em`` and ``f1`` score the answer as given, null
     where no right answer is known.
 
     Args:
@@ -100,6 +102,7 @@ def _said(row: ScoredRow) -> dict[str, Any]:
         "score": answer.score,
         "answerable": answer.answerable,
         "abstained": answer.abstained,
+        "status": answer.status,
     }
 
 

@@ -45,6 +45,12 @@ ANSWERING = _joined("""
     answering takes the decisions as given, at each system's own threshold.
 """)
 
+STATUSES = _joined("""
+    From its threshold on a system answers. Below it, it is not sure and shows its closest span as long as
+    "answerable" is at least 0.2, and else says that the paper does not say. A reader still sees the right
+    spans of the second line; those of the third are lost.
+""")
+
 RELIABILITY = _joined("""
     "answerable" promises that the text answers the question, "score" that the best span is right. The
     calibration error is the mean distance between promise and outcome over at most 15 bins; the Brier score

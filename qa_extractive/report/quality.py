@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from qa_extractive.evaluation.comparing import Comparison
 from qa_extractive.evaluation.figures import BestThreshold
 from qa_extractive.evaluation.measuring import Measured
+from qa_extractive.evaluation.statuses import StatusCount
+from qa_extractive.records import ANSWERED, NOT_REPORTED, STATUSES, UNSURE
 from qa_extractive.report import plots, prose
 from qa_extractive.report.blocks import Block, Paragraph, Plot, Section, Table
 from qa_extractive.report.cells import UNDEFINED, count, decimal, percent, points, signed
 from qa_extractive.report.tables import short, systems_table
 
 _FIGURE_NAMES = {"f1": "F1", "em": "EM", "auroc": "answerability AUROC", "aurc": "AURC"}
+
+_STATUS_NAMES = {
+    ANSWERED: "the answer",
+    UNSURE: "not sure, closest: ...",
+    NOT_REPORTED: "the paper does not say",
+}
 
 
 def quality_sections(measured: Measured, with_plots: bool) -> list[Section]:
@@ -23,6 +31,7 @@ def quality_sections(measured: Measured, with_plots: bool) -> list[Section]:
         _answers(measured),
         *_comparison(measured),
         _answering(measured),
+        _statuses(measured),
         _selective(measured, with_plots),
         *_reliability(measured, with_plots),
     ]
@@ -127,6 +136,24 @@ def _answering(measured: Measured) -> Section:
         },
     )
     return Section(title, (Paragraph(prose.ANSWERING), table))
+
+
+def _statuses(measured: Measured) -> Section:
+    """What a person is told, in three states."""
+    found = [{each.status: each for each in system.statuses} for system in measured.systems]
+    rows = tuple(
+        (_STATUS_NAMES[status], *(_status_cell(own[status]) for own in found)) for status in STATUSES
+    )
+    header = ("what is said", *(short(e.system) for e in measured.evaluations))
+    table = Table("Rows; of those known: with an answer, and with a right best span (percent)", header, rows)
+    return Section("What a person is told", (Paragraph(prose.STATUSES), table))
+
+
+def _status_cell(found: StatusCount) -> str:
+    if not found.n_scored:
+        return f"{count(found.n)}; {UNDEFINED}; {UNDEFINED}"
+    n = found.n_scored
+    return f"{count(found.n)}; {percent(found.n_answerable / n)}; {percent(found.n_right / n)}"
 
 
 def _why_not(measured: Measured) -> str:

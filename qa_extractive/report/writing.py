@@ -35,6 +35,7 @@ def metrics(report: Report) -> dict[str, Any]:
         "limit": report.limit,
         "labels": report.labels,
         "price_per_hour": report.settings.price_per_hour,
+        "measured": None if report.made is None else report.made.to_dict(),
         "n_rows": together["n_rows"],
         "systems": together["systems"],
         "comparisons": together["comparisons"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 import uuid
@@ -9,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.types import Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 KEY = "qa_exchange"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_LINGER_S = 10.0
+_LINGER_BYTES = 100_000_000
 
 
 @dataclass(slots=True)
@@ -89,3 +93,35 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, *, is_last: b
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+
+async def refuse_unread(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    """Refuse a request whose body was not read.
+
+    Closing at once would reset a connection that the caller still writes to, and the refusal would be
+    lost. So what follows is thrown away for a moment, after the refusal was sent.
+    """
+    await send_refusal(scope, send, refusal, is_last=False)
+    if header(scope, b"expect") is None:  # else the caller waits for a word before it sends
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_thrown_away(receive), _LINGER_S)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _thrown_away(receive: Receive) -> None:
+    n_bytes = 0
+    while n_bytes < _LINGER_BYTES:
+        message = await receive()
+        n_bytes += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already, then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed

@@ -1,4 +1,4 @@
-"""The page, read once from the package's own files."""
+"""The pages, read once from the package's own files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/answers.js": ("answers.js", "text/javascript; charset=utf-8"),
+    "/tables.js": ("tables.js", "text/javascript; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/samples.json": ("samples.json", "application/json"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -24,5 +28,5 @@ class PageFile:
 
 
 def page_files() -> dict[str, PageFile]:
-    """The files of the page by path; no request chooses what is read."""
+    """The files of the pages by path; no request chooses what is read."""
     return {path: PageFile((_FOLDER / name).read_bytes(), kind) for path, (name, kind) in _FILES.items()}

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from qa_extractive.calibration import Calibration
+from qa_extractive.records import STATUSES
 from qa_extractive.service.engine import MAX_QUESTION_CHARACTERS, MAX_TOP_K
 
 OFFSET_UNIT = "unicode code point"
+MAX_ERRORS = 20  # listed in one response
+_MAX_FIELDS = 32  # of one object that was sent
+_CHECKED_AT_ONCE = 100
 _NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what str.strip() would leave
 _CONTEXT = (
     "We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg (95% CI 2.1 to 4.5). "
@@ -24,6 +40,24 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _until_enough_errors(items: Any, check: Callable[[Any], Any]) -> Any:
+    """The items of a list, checked until enough of them are wrong: each error takes memory and time."""
+    if not isinstance(items, list) or len(items) <= _CHECKED_AT_ONCE:
+        return check(items)
+    made: list[Any] = []
+    n_errors = 0
+    for end in range(_CHECKED_AT_ONCE, len(items) + _CHECKED_AT_ONCE, _CHECKED_AT_ONCE):
+        try:
+            made += check(items[end - _CHECKED_AT_ONCE : end])
+        except ValidationError as error:
+            n_errors += error.error_count()
+        if n_errors >= MAX_ERRORS or (n_errors and end >= len(items)):
+            check(items[:end])  # raises, with the places of the errors
+    return made
+
+
+ItemT = TypeVar("ItemT")
+Items = Annotated[list[ItemT], WrapValidator(_until_enough_errors)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 QuestionText = Annotated[
     str,
@@ -49,6 +83,15 @@ Prob = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_number_of_fields(cls, sent: Any) -> Any:
+        """Each unknown field would make an error of its own."""
+        if isinstance(sent, dict) and len(sent) > _MAX_FIELDS:
+            message = f"{len(sent):,} fields are more than any object here has: see /docs"
+            raise PydanticCustomError("too_many_fields", message)
+        return sent
 
 
 class _Returned(BaseModel):
@@ -89,7 +132,7 @@ class ManyQuestions(_Sent):
         json_schema_extra={"examples": [{"questions": [{"question": _ASKED, "context": _CONTEXT}]}]}
     )
 
-    questions: Annotated[list[QuestionItem], Field(min_length=1)]
+    questions: Annotated[Items[QuestionItem], Field(min_length=1)]
     top_k: TopK = None
     threshold: Threshold = None
 
@@ -104,19 +147,47 @@ class ManyPapers(_Sent):
     )
 
     question: QuestionText
-    papers: Annotated[list[PaperItem], Field(min_length=1)]
+    papers: Annotated[Items[PaperItem], Field(min_length=1)]
     top_k: TopK = None
     threshold: Threshold = None
 
 
+class QuestionsOfPapers(_Sent):
+    """The same questions to each of several papers; answered paper by paper, in the order given."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "questions": [_ASKED, "How many adults took part?"],
+                    "papers": [{"context": _CONTEXT}, {"context": _OTHER}],
+                }
+            ]
+        }
+    )
+
+    questions: Annotated[Items[QuestionText], Field(min_length=1)]
+    papers: Annotated[Items[PaperItem], Field(min_length=1)]
+    top_k: TopK = None
+    threshold: Threshold = None
+
+
+FORM_TAGS = ("papers-form", "questions-form", "table-form")
+_PAPERS_FORM, _QUESTIONS_FORM, _TABLE_FORM = FORM_TAGS
+
+
 def _form(body: Any) -> str:
-    return "papers" if isinstance(body, dict) and "papers" in body else "questions"
+    names = body if isinstance(body, dict) else ()
+    if "papers" not in names:
+        return _QUESTIONS_FORM
+    return _TABLE_FORM if "questions" in names else _PAPERS_FORM
 
 
-FORM_TAGS = ("papers-form", "questions-form")
 AnswersRequest = Annotated[
-    Annotated[ManyPapers, Tag(FORM_TAGS[0])] | Annotated[ManyQuestions, Tag(FORM_TAGS[1])],
-    Discriminator(lambda body: f"{_form(body)}-form"),
+    Annotated[ManyPapers, Tag(_PAPERS_FORM)]
+    | Annotated[ManyQuestions, Tag(_QUESTIONS_FORM)]
+    | Annotated[QuestionsOfPapers, Tag(_TABLE_FORM)],
+    Discriminator(_form),
 ]
 
 
@@ -168,6 +239,14 @@ class _Answer(_Returned):
         float, Field(ge=0.0, le=1.0, description="Probability that the context answers the question.")
     ]
     abstained: Annotated[bool, Field(description="Whether `answerable` is below `threshold`.")]
+    status: Annotated[
+        str,
+        Field(
+            json_schema_extra={"enum": list(STATUSES)},
+            description="`answered`; `unsure`: abstained, but the first candidate is worth a look; or "
+            "`not_reported`: the context does not say.",
+        ),
+    ]
     sentence: Annotated[SpanBody | None, Field(description="The sentence around the answer.")]
     candidates: Annotated[
         list[SpanBody], Field(description="The best spans, none overlapping; present if abstained too.")
@@ -197,6 +276,22 @@ class AnswersBody(_Envelope):
     """Answers, in the order asked or, of one question to several papers, best first."""
 
     answers: list[IndexedAnswer]
+
+
+class PaperAnswers(_Returned):
+    """What one paper says to each question."""
+
+    index: Annotated[int, Field(ge=0, description="Position of the paper in the request.")]
+    title: Annotated[str | None, Field(description="Its title as sent.")]
+    answers: Annotated[
+        list[IndexedAnswer], Field(description="One for each question, in that order; `index` says which.")
+    ]
+
+
+class TableBody(_Envelope):
+    """The answers of several papers to the same questions, paper by paper, in the order given."""
+
+    papers: list[PaperAnswers]
 
 
 class FieldError(_Returned):

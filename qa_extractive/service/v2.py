@@ -10,6 +10,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +20,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.records import Answer, Question
 from qa_extractive.service.engine import AnswerOptions
 from qa_extractive.service.exchange import Refusal, header, send_refusal
-from qa_extractive.service.schemas import Threshold, TopK, Whole
+from qa_extractive.service.schemas import Items, Threshold, TopK, Whole
 
 VERSION = "1"
 PLATFORM = "onnxruntime_onnx"
@@ -33,7 +34,10 @@ _OUTPUTS = {
     "answerable": "FP64",
     "abstained": "BOOL",
     "sentence": "BYTES",
+    "status": "BYTES",
+    "best": "BYTES",
 }
+_MAX_OUTPUTS = len(_OUTPUTS)  # each may be as long as the contexts
 _EXAMPLE: dict[str, Any] = {
     "inputs": [
         {"name": "question", "shape": [1], "datatype": "BYTES", "data": ["What fell?"]},
@@ -50,13 +54,13 @@ class InputTensor(BaseModel):
     name: Literal["question", "context", "title"]
     shape: Annotated[list[Annotated[Whole, Field(ge=1)]], Field(min_length=1, max_length=4)]
     datatype: Literal["BYTES"]
-    data: list[str | list[str]]
+    data: Items[str | Items[str]]
 
 
 class OutputChoice(BaseModel):
     """An output that is wanted."""
 
-    name: Literal["answer", "start", "end", "score", "answerable", "abstained", "sentence"]
+    name: Literal["answer", "start", "end", "score", "answerable", "abstained", "sentence", "status", "best"]
 
 
 class InferParameters(BaseModel):
@@ -76,7 +80,7 @@ class InferRequest(BaseModel):
     id: str | None = None
     parameters: InferParameters | None = None
     inputs: Annotated[list[InputTensor], Field(min_length=2, max_length=3)]
-    outputs: list[OutputChoice] | None = None
+    outputs: Annotated[list[OutputChoice], Field(max_length=_MAX_OUTPUTS)] | None = None
 
     def questions(self) -> list[Question]:
         """What is asked.
@@ -206,16 +210,18 @@ def _value(answer: Answer, output: str) -> str | int | float | bool:
         return answer.text
     if output == "sentence":
         return answer.sentence.text if answer.sentence else ""
-    value: int | float | bool = getattr(answer, output)
+    if output == "best":
+        return answer.best.text if answer.best else ""
+    value: str | int | float | bool = getattr(answer, output)
     return value
 
 
 class BinaryInputs:
     """Turns a request with binary tensors into the JSON form, before the application reads it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Take the application, whose body must have been read."""
-        self._app = app
+    def __init__(self, app: ASGIApp, max_texts: int) -> None:
+        """Take the application, whose body must have been read, and how many texts a tensor may have."""
+        self._app, self._max_texts = app, max_texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -224,7 +230,7 @@ class BinaryInputs:
             return await self._app(scope, receive, send)
         message = await receive()
         try:
-            body = plain_json(message["body"], length.decode("latin-1"))
+            body = plain_json(message["body"], length.decode("latin-1"), self._max_texts)
         except DataError as error:
             return await send_refusal(scope, send, Refusal(400, "bad_tensor", str(error)))
         messages: list[Message] = [{**message, "body": body}]
@@ -237,11 +243,11 @@ class BinaryInputs:
         return await self._app({**scope, "headers": headers}, replayed, send)
 
 
-def plain_json(body: bytes, header_length: str) -> bytes:
+def plain_json(body: bytes, header_length: str, max_texts: int) -> bytes:
     """A body of a JSON header and binary tensors -> the same request as JSON alone.
 
     Raises:
-        DataError: The lengths do not add up, or a text is not UTF-8.
+        DataError: The lengths do not add up, a text is not UTF-8, or a tensor has too many.
     """
     try:
         n_header = int(header_length)
@@ -250,11 +256,12 @@ def plain_json(body: bytes, header_length: str) -> bytes:
         for tensor in request["inputs"]:
             size = tensor.get("parameters", {}).pop("binary_data_size", None)
             if size is not None:
-                tensor["data"] = list(_texts(bytes(rest[:size])))
+                tensor["data"] = list(islice(_texts(bytes(rest[:size])), max_texts + 1))
                 rest = rest[size:]
         return json.dumps(request).encode("ascii")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error) as error:
-        raise DataError(f"the binary tensors cannot be read: {type(error).__name__}: {error}") from None
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"the binary tensors cannot be read: {reason[:200]}") from None
 
 
 def _texts(raw: bytes) -> Iterator[str]:

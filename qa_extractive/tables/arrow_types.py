@@ -8,9 +8,11 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive.errors import DataError
-from qa_extractive.tables.parquet import as_text, parquet_schema, require_pyarrow
+from qa_extractive.tables.arrow_import import require_pyarrow
+from qa_extractive.tables.arrow_values import ArrowValue, joined
+from qa_extractive.tables.parquet import as_text, parquet_schema
 from qa_extractive.tables.reading import Row, RowReader
-from qa_extractive.tables.writing import replace_surrogates
+from qa_extractive.tables.surrogates import replace_surrogates
 
 _CHUNK_ROWS = 1000
 _EXACT_DOUBLE = 2**53
@@ -27,7 +29,8 @@ def table_types(reader: RowReader) -> dict[str, Any]:
     if reader.layout.kind == "csv":
         return dict.fromkeys(reader.columns, arrow.string())
     if reader.layout.kind == "parquet":
-        return {field.name: _storable(arrow, field.type) for field in parquet_schema(reader.path)}
+        fields = parquet_schema(reader.path)
+        return {n: _storable(arrow, each.type) for n, each in zip(reader.columns, fields, strict=True)}
     return _inferred_types(arrow, reader, reader.columns)
 
 
@@ -35,25 +38,43 @@ def as_types(batch: Any, types: Mapping[str, Any]) -> Any:
     """A record batch with these types and names in place of its own, as its rows would have them."""
     arrow, _ = require_pyarrow()
     columns = [
-        column if column.type == kind else _cast(column, kind, name)
-        for column, (name, kind) in zip(batch.columns, types.items(), strict=True)
+        _cast(column, kind, name) for column, (name, kind) in zip(batch.columns, types.items(), strict=True)
     ]
     names = [replace_surrogates(name) for name in types]
     return arrow.record_batch(columns, schema=arrow.schema(list(zip(names, types.values(), strict=True))))
 
 
 def _cast(column: Any, kind: Any, name: str) -> Any:
+    """An array as another type; DataError where a cell does not fit."""
     arrow, _ = require_pyarrow()
-    if isinstance(column.type, arrow.DictionaryType) and column.type.value_type == kind:
-        return column.dictionary_decode()
-    return arrow_array(column.to_pylist(), kind, name)
+    if column.type == kind:
+        return column
+    if isinstance(column, arrow.ExtensionArray):
+        return _cast(column.storage, kind, name)
+    if isinstance(column, arrow.DictionaryArray):
+        return _cast(column.dictionary_decode(), kind, name)
+    return _from_python([ArrowValue(column, index).plain() for index in range(len(column))], kind, name)
 
 
 def arrow_array(values: Sequence[Any], kind: Any, name: str) -> Any:
-    """Cells as an array of an Arrow type, lone surrogates replaced; DataError where one does not fit."""
+    """Cells as an array of an Arrow type, lone surrogates replaced; DataError where one does not fit.
+
+    What came from Arrow is not taken apart.
+    """
+    arrow, _ = require_pyarrow()
+    pieces = [
+        _from_python(piece, kind, name) if isinstance(piece, list) else _cast(piece, kind, name)
+        for piece in joined(values)
+    ]
+    return pieces[0] if len(pieces) == 1 else arrow.concat_arrays(pieces or [arrow.array([], kind)])
+
+
+def _from_python(values: list[Any], kind: Any, name: str) -> Any:
     arrow, _ = require_pyarrow()
     if kind == arrow.large_string():
         values = [as_text(replace_surrogates(value)) for value in values]
+    elif arrow.types.is_nested(kind):  # the names of its fields are without surrogates
+        values = [replace_surrogates(value) for value in values]
     try:
         try:
             return arrow.array(values, kind)

@@ -13,6 +13,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.formats import Compression
 
 _READ_BYTES = 1 << 14
+_STEP_BYTES = 1 << 10  # decompressed at once; each may become 32 MB, as four bytes stand for 128 KB at most
 
 
 class DamagedError(Exception):
@@ -63,7 +64,7 @@ class _ZstdFile(RawIOBase):
         self._zstandard = zstandard
         self._file = path.open("rb")
         self._frame: Any = None  # the one being read; None between two
-        self._given = b""  # compressed bytes that are yet to be read
+        self._given = memoryview(b"")  # compressed bytes that are yet to be read
         self._ready = memoryview(b"")
         self._has_given = False
 
@@ -84,18 +85,20 @@ class _ZstdFile(RawIOBase):
 
     def _more(self) -> bool:
         """Decompress some more; False at the end of the file."""
-        self._given = self._given or self._file.read(_READ_BYTES)
+        self._given = self._given or memoryview(self._file.read(_READ_BYTES))
         if not self._given:
             if self._frame is not None:
                 raise DamagedError("the last frame does not end")
             return False
         if self._frame is None:
             self._frame = self._zstandard.ZstdDecompressor().decompressobj()
+        step = self._given[:_STEP_BYTES]
         try:
-            self._ready = memoryview(self._frame.decompress(self._given))
+            self._ready = memoryview(self._frame.decompress(step))
         except self._zstandard.ZstdError as error:
             raise (DamagedError if self._has_given else NotCompressedError)(str(error)) from None
-        self._given, self._has_given = b"", True
+        n_unused, self._has_given = 0, True
         if self._frame.eof:
-            self._given, self._frame = self._frame.unused_data, None
+            n_unused, self._frame = len(self._frame.unused_data), None
+        self._given = self._given[len(step) - n_unused :]
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from qa_extractive.errors import DataError
 
@@ -15,6 +15,13 @@ Compression = Literal["", "gzip", "zstd"]
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSONL = (".jsonl", ".ndjson")
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+_DOCUMENTS = (".docx", ".doc", ".odt", ".rtf", ".pptx")
+_PAPERS = (".txt", ".xml", ".nxml")
+
+MAX_ROW_CHARACTERS: Final = 1 << 24
+"""Of one row of text; a longer one is refused before it is read, so that no file can fill the memory."""
+
 KNOWN_NAMES = ".csv, .tsv, .jsonl (or .ndjson), each also with .gz or .zst, and .parquet"
 
 
@@ -33,6 +40,21 @@ class TableFormat:
     compression: Compression = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a CSV or TSV is written, so that what comes of it can be written the same way.
+
+    Attributes:
+        delimiter: What parts the cells.
+        has_mark: Whether a byte order mark comes first, without which Excel does not see that it is Unicode.
+        has_sep_line: Whether a line like ``sep=;`` tells Excel the delimiter.
+    """
+
+    delimiter: str
+    has_mark: bool = False
+    has_sep_line: bool = False
+
+
 def table_format(path: Path) -> TableFormat:
     """The format that a file's extension names, in any case; DataError for one that is unknown."""
     compression = compression_of(path)
@@ -43,7 +65,23 @@ def table_format(path: Path) -> TableFormat:
         return TableFormat("jsonl", compression=compression)
     if suffix == ".parquet" and not compression:
         return TableFormat("parquet")
-    raise DataError(f"{path}: a table's name must end in {KNOWN_NAMES}: rename or convert it")
+    raise DataError(f"{path}: a table's name must end in {KNOWN_NAMES}: {_advice(suffix)}")
+
+
+def _advice(suffix: str) -> str:
+    """What to do with a file that is no table, by its extension."""
+    if suffix in _SPREADSHEETS:
+        return "save the sheet as 'CSV UTF-8' (in Excel: File, Save As) and give that file"
+    prepare = "then run 'qa-extractive prepare FOLDER --output papers.csv'"
+    if suffix == ".pdf":
+        return f"save the text of each PDF as a .txt file (pdftotext paper.pdf) in a folder, {prepare}"
+    if suffix in _DOCUMENTS:
+        return f"save a table in it as 'CSV UTF-8'; save papers as .txt files in a folder, {prepare}"
+    if suffix in _PAPERS:
+        return f"name a table so; put papers into a folder, {prepare}"
+    if suffix == ".json":
+        return "if each of its lines is an object, name it .jsonl; otherwise save it as CSV or JSONL"
+    return "rename or convert it"
 
 
 def compression_of(path: Path) -> Compression:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from qa_extractive.errors import DataError
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array
 from qa_extractive.tables.compression import compressed
 from qa_extractive.tables.durable import NO_FOLLOW, name_new_file, replace_file, sync
-from qa_extractive.tables.formats import Compression, table_format
-from qa_extractive.tables.parquet import require_pyarrow
+from qa_extractive.tables.formats import Compression, Dialect, table_format
+from qa_extractive.tables.reading import RowReader
 from qa_extractive.tables.writing import TextLines, replace_surrogates, writing
 
 _GROUP_ROWS = 10_000  # of a row group of Parquet, at most about; held in memory
@@ -94,7 +95,7 @@ class ParquetContent:
 
     def convert(self, partial: Path, file: IO[bytes]) -> None:
         """Write row groups of some thousand rows."""
-        with self._arrow.OSFile(str(partial)) as source, self._arrow.ipc.open_stream(source) as batches:
+        with partial.open("rb") as source, self._arrow.ipc.open_stream(source) as batches:
             write_parquet_groups(batches, self._schema, file)
 
     @property
@@ -124,10 +125,17 @@ def _groups(batches: Iterable[Any]) -> Iterator[list[Any]]:
         yield group
 
 
-def text_content(target: Path, columns: Sequence[str]) -> TextContent:
-    """The content of a CSV, TSV or JSONL file."""
+def text_content(target: Path, columns: Sequence[str], like: RowReader | None = None) -> TextContent:
+    """The content of a CSV, TSV or JSONL file.
+
+    Args:
+        target: The file.
+        columns: The names of its columns, in order.
+        like: The table it is made of, whose byte order mark and delimiter a CSV keeps.
+    """
     layout = table_format(target)
-    return TextContent(TextLines(layout, tuple(columns)), layout.compression)
+    dialect = Dialect(layout.delimiter) if like is None else like.dialect_of(layout)
+    return TextContent(TextLines(dialect, tuple(columns)), layout.compression)
 
 
 class GrowingTable:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -13,30 +12,61 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive.errors import DataError
-from qa_extractive.tables.text_files import os_reason
+from qa_extractive.tables.arrow_import import require_pyarrow
+from qa_extractive.tables.arrow_values import plain_cells, python_cells, untouched_cells
+from qa_extractive.tables.rows import Row
+from qa_extractive.tables.surrogates import has_surrogates
+from qa_extractive.tables.text_files import check_file, os_reason
 
 _BATCH_ROWS = 1024
+_MAX_ROW_BYTES = 1 << 26  # a longer row is refused
 _READ_BYTES = 1 << 20  # at once, of each column; otherwise a whole row group is held
 
 
-def require_pyarrow() -> tuple[ModuleType, ModuleType]:
-    """``pyarrow`` and ``pyarrow.parquet``; DataError with the pip command where they are missing."""
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise DataError("Parquet needs pyarrow: pip install 'qa-extractive[parquet]'") from None
-
-
 def parquet_shape(path: Path) -> tuple[tuple[str, ...], int]:
-    """The columns of a Parquet file and its number of rows."""
+    """The names of the columns of a Parquet file and its number of rows."""
     with _opened(path) as file:
-        return tuple(file.schema_arrow.names), file.metadata.num_rows
+        metadata = file.metadata
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            if group.total_byte_size > _MAX_ROW_BYTES * max(1, group.num_rows):
+                raise _too_long(path)
+        return tuple(file.schema_arrow.names), metadata.num_rows
 
 
-def parquet_rows(path: Path, n_skipped: int = 0) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file after the first few, as Python values, read some thousand at a time."""
+def parquet_rows(
+    path: Path, columns: Sequence[str], n_skipped: int = 0, asked: Collection[str] | None = None
+) -> Iterator[Row]:
+    """The rows of a Parquet file after the first few, read some thousand at a time.
+
+    Args:
+        path: The file.
+        columns: The name of each of its columns, in their order.
+        n_skipped: How many rows to leave out.
+        asked: The columns whose cells become Python values; the others are ``ArrowValue``. None for all.
+    """
+    number = n_skipped
     for batch in parquet_batches(path, n_skipped):
-        yield from batch.to_pylist()
+        for cells in zip(*_columns(batch, columns, asked), strict=True):
+            number += 1
+            values = {name: value for name, (value, _) in zip(columns, cells, strict=True)}
+            wrong = (f"column {name!r}: {why}" for name, (_, why) in zip(columns, cells, strict=True) if why)
+            yield Row(number, values, next(wrong, None))
+
+
+def _columns(
+    batch: Any, columns: Sequence[str], asked: Collection[str] | None
+) -> list[Iterable[tuple[Any, str | None]]]:
+    """The cells of each column, and what is wrong with each of them."""
+    out: list[Iterable[tuple[Any, str | None]]] = []
+    for name, column in zip(columns, batch.columns, strict=True):
+        if asked is None:
+            out.append(plain_cells(column))
+        elif name in asked:
+            out.append(python_cells(column))
+        else:
+            out.append(untouched_cells(column))
+    return out
 
 
 def parquet_batches(path: Path, n_skipped: int = 0) -> Iterator[Any]:
@@ -44,8 +74,23 @@ def parquet_batches(path: Path, n_skipped: int = 0) -> Iterator[Any]:
     with _opened(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
             if n_skipped < batch.num_rows:
+                _check_sizes(path, batch)
                 yield batch.slice(n_skipped)
             n_skipped = max(0, n_skipped - batch.num_rows)
+
+
+def _check_sizes(path: Path, batch: Any) -> None:
+    """Raise DataError where a row is too long."""
+    if batch.nbytes > _MAX_ROW_BYTES and any(
+        batch.slice(index, 1).nbytes > _MAX_ROW_BYTES for index in range(batch.num_rows)
+    ):
+        raise _too_long(path)
+
+
+def _too_long(path: Path) -> DataError:
+    return DataError(
+        f"{path}: a row of more than {_MAX_ROW_BYTES:,} bytes: shorten it, or leave out the column"
+    )
 
 
 class ParquetSlices:
@@ -87,7 +132,9 @@ class ParquetSlices:
     def _from_group(self, group: int) -> Iterator[Any]:
         with _opened(self._path) as file:
             groups = list(range(group, len(self._group_ends)))
-            yield from file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups):
+                _check_sizes(self._path, batch)
+                yield batch
 
 
 def parquet_schema(path: Path) -> Any:
@@ -106,18 +153,24 @@ def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     arrow, parquet = require_pyarrow()
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give a file")
+    check_file(path)
     try:
-        with parquet.ParquetFile(path, buffer_size=_READ_BYTES) as file:
-            yield file
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist: check the path") from None
+        with path.open("rb") as stream:
+            source = str(path) if _is_text(path) else stream
+            with parquet.ParquetFile(source, buffer_size=_READ_BYTES) as file:
+                yield file
+    except MemoryError:
+        raise DataError(f"{path} cannot be read: a part of it does not fit into memory: split it") from None
     except (arrow.ArrowException, ValueError) as error:
         reason = _first_line(error)
         raise DataError(f"{path} is not a Parquet file, or damaged ({reason}): write it anew") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the name of a file is UTF-8, as pyarrow needs it."""
+    return not has_surrogates(str(path))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,8 @@
-"""Text files in: UTF-8 or UTF-16, plain or compressed; anything else is one clear DataError."""
+"""Text files in: UTF-8 or UTF-16, plain or compressed; anything else is one clear DataError.
+
+Windows-1252, which Excel writes as "CSV", has no mark of its own; ``is_windows_1252`` tells it from a damaged
+UTF-8 file for those who read tables.
+"""
 
 from __future__ import annotations
 
@@ -6,56 +10,128 @@ import codecs
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO, TextIO
 
 from qa_extractive.errors import DataError
 from qa_extractive.tables.compression import DamagedError, NotCompressedError, decompressed
 from qa_extractive.tables.formats import compression_of
 
-_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF32_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _HEAD_BYTES = 16
+_MARK_BYTES = 1024  # in which further byte order marks are looked for
+_SCAN_BYTES = 1 << 20
+# No letters of Windows-1252.
+_NO_LETTERS = re.compile(rb"[\0\x81\x8d\x8f\x90\x9d]")
+_HIGH_BYTES = bytes(range(0x80, 0x100))
+# Letters of UTF-8 that are hardly ever several letters of Windows-1252: Latin, Greek, Cyrillic, and what
+# takes three or four bytes, but for the French "é »".
+_UTF8_LETTER = re.compile(
+    rb"[\xc2\xc3\xce-\xd1][\x80-\xbf]|[\xe0-\xef](?!\xa0\xbb)[\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_MAX_UTF8_SHARE = 0.25  # of such letters to other high bytes; beyond, it is damaged UTF-8
 _SIGNATURES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook, not text: export the sheet as CSV in UTF-8",
-    b"\xd0\xcf\x11\xe0": "an Excel or Word document, not text: export it as CSV in UTF-8",
+    b"PK\x03\x04": "a zip archive or an Excel workbook, not text: save the sheet as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "an Excel or Word document, not text: save it as CSV UTF-8",
     b"\x1f\x8b": "compressed with gzip: add .gz to its name",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: add .zst to its name",
     b"PAR1": "a Parquet file: name it .parquet",
-    b"%PDF": "a PDF, not text: extract its text first",
+    b"%PDF": "a PDF, not text: save its text as .txt (pdftotext) and run 'qa-extractive prepare'",
 }
 
 
+class EncodingError(DataError):
+    """Bytes that are no text of the encoding they were read in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the bytes of a text file become text.
+
+    Attributes:
+        name: Of the codec.
+        n_mark_bytes: Byte order marks before the text, in bytes; some programs write two.
+    """
+
+    name: str
+    n_mark_bytes: int = 0
+
+
 @contextmanager
-def open_text(path: Path, *, newline: str = "\n") -> Iterator[TextIO]:
+def open_text(path: Path, *, newline: str = "\n", encoding: Encoding | None = None) -> Iterator[TextIO]:
     r"""Open a UTF-8 or UTF-16 text file, decompressing one that is named ``.gz`` or ``.zst``.
 
-    A byte order mark is dropped; without one the text is UTF-8. What goes wrong while the file is
+    Byte order marks are dropped; without one the text is UTF-8. What goes wrong while the file is
     open, when reading a line too, is a DataError that names the file, the place and the remedy.
 
     Args:
         path: The file.
         newline: What ends a line: ``"\n"``, or ``""`` for any of ``\n``, ``\r`` and ``\r\n``. Line
             ends are kept as they are.
+        encoding: The encoding; None to find it.
     """
     with reading(path):
+        encoding = encoding or find_encoding(path)
         with open_bytes(path) as stream:
-            encoding = _encoding(path, stream.read(_HEAD_BYTES))
-        with open_bytes(path) as stream, TextIOWrapper(stream, encoding=encoding, newline=newline) as text:
-            yield text
+            stream.read(encoding.n_mark_bytes)
+            with TextIOWrapper(stream, encoding=encoding.name, newline=newline) as text:
+                yield text
+
+
+def find_encoding(path: Path) -> Encoding:
+    """The encoding that the byte order mark of a file names, else UTF-8; DataError where it is no text."""
+    with reading(path), open_bytes(path) as stream:
+        head = stream.read(_MARK_BYTES)
+    if not head:
+        raise DataError(f"{path} is empty: give a file with data")
+    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+    if head.startswith(_UTF32_BOMS) or (not mark and _is_wide(head[:_HEAD_BYTES])):
+        raise DataError(f"{path}, byte 0: UTF-32, or UTF-16 without a byte order mark: save it as UTF-8")
+    n_marks = 0
+    while mark and head.startswith(mark, n_marks * len(mark)):
+        n_marks += 1
+    return Encoding(_MARKS.get(mark, "utf-8"), n_marks * len(mark))
+
+
+def is_windows_1252(path: Path) -> bool:
+    """Whether a file that is no UTF-8 may be read as Windows-1252, of which Latin-1 text is a part.
+
+    It may not where it holds bytes that stand for nothing there, or many letters of UTF-8: then reading it
+    so would spoil those.
+    """
+    n_letters = n_others = 0
+    with reading(path), open_bytes(path) as stream:
+        while block := stream.read(_SCAN_BYTES):
+            if _NO_LETTERS.search(block) or (not n_letters and block.startswith(tuple(_SIGNATURES))):
+                return False
+            letters = _UTF8_LETTER.findall(block)
+            n_letters += len(letters)
+            n_others += len(block) - len(block.translate(None, _HIGH_BYTES)) - sum(map(len, letters))
+    return n_letters <= _MAX_UTF8_SHARE * n_others
 
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading bytes, decompressing what its name says is; DataError for a non-file."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give a file")
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} is not a regular file: save its content to a file first")
+    check_file(path)
     return decompressed(path, compression_of(path))
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError unless a path names a file that is there."""
+    with reading(path):
+        mode = path.stat().st_mode
+    if S_ISDIR(mode):
+        raise DataError(f"{path} is a folder: give a file")
+    if not S_ISREG(mode):
+        raise DataError(f"{path} is not a regular file: save its content to a file first")
 
 
 def read_json(path: Path) -> Any:
@@ -89,7 +165,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise DataError(_not_text(path, error)) from None
+        raise EncodingError(_not_text(path, error)) from None
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: check the path") from None
     except gzip.BadGzipFile:
@@ -100,14 +176,8 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is cut short or damaged ({error}): get it anew") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
-
-
-def _encoding(path: Path, head: bytes) -> str:
-    if not head:
-        raise DataError(f"{path} is empty: give a file with data")
-    if head.startswith(_UTF32_BOMS) or (_is_wide(head) and not head.startswith(_UTF16_BOMS)):
-        raise DataError(f"{path}, byte 0: UTF-32, or UTF-16 without a byte order mark: save it as UTF-8")
-    return "utf-16" if head.startswith(_UTF16_BOMS) else "utf-8-sig"
+    except MemoryError:
+        raise DataError(f"{path} cannot be read: a part of it does not fit into memory: split it") from None
 
 
 def _is_wide(head: bytes) -> bool:

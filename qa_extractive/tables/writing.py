@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,12 +16,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qa_extractive.errors import DataError
+from qa_extractive.tables.arrow_import import require_pyarrow
+from qa_extractive.tables.arrow_values import ArrowValue
 from qa_extractive.tables.compression import compressed, require_compression
-from qa_extractive.tables.formats import TableFormat, check_columns, table_format
-from qa_extractive.tables.parquet import require_pyarrow, write_parquet
+from qa_extractive.tables.dialects import DELIMITERS, sep_line_delimiter
+from qa_extractive.tables.formats import Dialect, TableFormat, check_columns, table_format
+from qa_extractive.tables.parquet import write_parquet
+from qa_extractive.tables.surrogates import has_surrogates, replace_surrogates
 from qa_extractive.tables.text_files import os_reason
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+__all__ = [
+    "RowWriter",
+    "TextLines",
+    "cells_of",
+    "checked_target",
+    "replace_surrogates",
+    "write_rows",
+    "writing",
+]
+
+_MARK = "\ufeff"
+_QUOTE = '"'
+_LONGEST_SUFFIX = ".run.json.tmp"  # of the files that are beside a table while it is written
 
 
 class RowWriter(Protocol):
@@ -33,7 +48,8 @@ class RowWriter(Protocol):
 
         Args:
             values: A value by column; a column that is left out is None. None is an empty cell (null
-                in JSONL and Parquet). In a CSV or TSV, text is written as it is, anything else as JSON.
+                in JSONL and Parquet). In a CSV or TSV, text is written as it is, dates and times as text,
+                anything else as JSON.
 
         Raises:
             DataError: The file cannot be written, or a value belongs to no column.
@@ -71,17 +87,6 @@ def write_rows(path: str | os.PathLike[str], columns: Sequence[str]) -> Iterator
         raise
 
 
-def replace_surrogates(value: Any) -> Any:
-    """The value with U+FFFD for each lone surrogate in its texts, at any depth."""
-    if isinstance(value, str):
-        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return {replace_surrogates(key): replace_surrogates(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [replace_surrogates(item) for item in value]
-    return value
-
-
 class _Writer(RowWriter, Protocol):
     def finish(self) -> None: ...
 
@@ -101,7 +106,14 @@ def checked_target(path: Path) -> Path:
             raise DataError(f"{path} is a link that leads back to itself: give a file")
         if target.exists() and not target.is_file():
             raise DataError(f"{target} is not a regular file: give another file")
+        _require_room_for_name(target)
     return target
+
+
+def _require_room_for_name(target: Path) -> None:
+    """Raise OSError where the file, or one beside it, would have too long a name."""
+    with suppress(FileNotFoundError):
+        target.with_name(f"{target.name}{_LONGEST_SUFFIX}").lstat()
 
 
 @contextmanager
@@ -133,7 +145,7 @@ def _open_writer(target: Path, temporary: Path, layout: TableFormat, columns: tu
 class _TextWriter:
     def __init__(self, target: Path, temporary: Path, layout: TableFormat, columns: tuple[str, ...]) -> None:
         self._target = target
-        self._lines = TextLines(layout, columns)
+        self._lines = TextLines(Dialect(layout.delimiter), columns)
         self._file = temporary.open("xb")
         stream = compressed(self._file, layout.compression) if layout.compression else self._file
         self._text = TextIOWrapper(stream, "utf-8", newline="")
@@ -178,23 +190,34 @@ class _ParquetWriter:
 class TextLines:
     """The lines of a CSV, TSV or JSONL file, without lone surrogates."""
 
-    def __init__(self, layout: TableFormat, columns: tuple[str, ...]) -> None:
-        """Take the format and the names of the columns, in order."""
-        self._delimiter = layout.delimiter
+    def __init__(self, dialect: Dialect, columns: tuple[str, ...]) -> None:
+        """Take how it is written, of JSONL without a delimiter, and the names of the columns, in order."""
+        self._dialect = dialect
+        self._delimiter = dialect.delimiter
         self._columns = columns
 
     def head(self) -> str:
         """What comes before the rows; nothing in JSONL."""
-        return str(replace_surrogates(_csv_line(self._columns, self._delimiter))) if self._delimiter else ""
+        if not self._delimiter:
+            return ""
+        mark = _MARK if self._dialect.has_mark else ""
+        sep_line = f"sep={self._delimiter}\n" if self._dialect.has_sep_line else ""
+        return mark + sep_line + str(replace_surrogates(_head_line(self._columns, self._delimiter)))
 
     def row(self, values: Mapping[str, Any]) -> str:
         """The line of a row; see ``RowWriter.write``."""
-        cells = cells_of(values, self._columns)
+        cells = [_without_arrow(cell) for cell in cells_of(values, self._columns)]
+        line = self._line(cells)
+        return self._line(replace_surrogates(cells)) if has_surrogates(line) else line
+
+    def _line(self, cells: Sequence[Any]) -> str:
         if self._delimiter:
-            line = _csv_line([_cell_text(cell) for cell in cells], self._delimiter)
-        else:
-            line = _json_text(dict(zip(self._columns, cells, strict=True))) + "\n"
-        return str(replace_surrogates(line))
+            return _csv_line([_cell_text(cell) for cell in cells], self._delimiter)
+        return _json_text(dict(zip(self._columns, cells, strict=True))) + "\n"
+
+
+def _without_arrow(cell: Any) -> Any:
+    return cell.plain() if isinstance(cell, ArrowValue) else cell
 
 
 def cells_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> list[Any]:
@@ -210,6 +233,8 @@ def _cell_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     text = _json_text(value)
+    if text.startswith('"'):  # a date or the like, of which JSON has none
+        return str(json.loads(text))
     return "" if text == "null" else text
 
 
@@ -217,13 +242,25 @@ def _json_text(value: Any) -> str:
     """A value as JSON on one line; NaN and infinities become null, unknown types their ``str``."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
-    except ValueError:
+    except ValueError:  # not finite
         finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
         return json.dumps(finite, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _head_line(names: Sequence[str], delimiter: str) -> str:
+    """The names, those in quotes that a reader could take for something else without them."""
+    is_blank = not any(name.strip() for name in names)
+    cells = [
+        f'"{name.replace(_QUOTE, 2 * _QUOTE)}"'
+        if is_blank or sep_line_delimiter(name) or any(mark in name for mark in DELIMITERS)
+        else _quoted(name, delimiter)
+        for name in names
+    ]
+    return delimiter.join(cells) + "\n"
 
 
 def _csv_line(cells: Sequence[str], delimiter: str) -> str:
@@ -233,6 +270,6 @@ def _csv_line(cells: Sequence[str], delimiter: str) -> str:
 
 def _quoted(cell: str, delimiter: str) -> str:
     """A cell, in quotes where it would be read as something else: a byte order mark too."""
-    if cell.startswith("\ufeff") or any(mark in cell for mark in ('"', delimiter, "\n", "\r")):
+    if cell.startswith(_MARK) or any(mark in cell for mark in ('"', delimiter, "\n", "\r")):
         return '"' + cell.replace('"', '""') + '"'
     return cell

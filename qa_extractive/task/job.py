@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from qa_extractive.dataset.columns import ColumnNames
 from qa_extractive.dataset.contexts import Context, load_contexts
+from qa_extractive.dataset.documents import document_of, place_of
 from qa_extractive.dataset.labels import Labels
 from qa_extractive.dataset.loading import Problem, load_examples
 from qa_extractive.errors import DataError
@@ -172,16 +172,6 @@ def held_out(
         chosen.add(document)
     kept = tuple(e for e in examples if document_of(e) not in chosen)
     return kept, tuple(e for e in examples if document_of(e) in chosen)
-
-
-def document_of(example: Example) -> str:
-    """What a split must keep together: the example's document, or its context."""
-    return example.document or example.question.context
-
-
-def place_of(text: str, seed: int) -> str:
-    """Where a text comes in a random order that is the same on every machine."""
-    return hashlib.sha256(f"{seed}:{text}".encode("utf-8", "replace")).hexdigest()
 
 
 def folded(text: str) -> str:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.dataset.contexts import Context
+from qa_extractive.dataset.documents import place_of
 from qa_extractive.dataset.squad_json import document_hash
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.metrics.text import token_f1
 from qa_extractive.records import Answer, Example, Span
-from qa_extractive.task.job import folded, place_of
+from qa_extractive.task.job import folded
 from qa_extractive.task.made_questions import MadeQuestion, make_questions
 
 if TYPE_CHECKING:  # so that labelling loads no torch

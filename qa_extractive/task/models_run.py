@@ -27,6 +27,7 @@ from qa_extractive.task.job import Job
 from qa_extractive.task.models_file import ModelRun, ModelsFile
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 from qa_extractive.training.run import TRAIN_FILE, describe_base, train
+from qa_extractive.training.watching import Watch
 
 CHECKPOINT, MODEL, SETTINGS_FILE, DONE_FILE = "checkpoint", "model", "settings.json", "done.json"
 
@@ -76,7 +77,13 @@ class Comparisons:
 
 
 def run_models(
-    models: ModelsFile, job: Job, output: Path, *, resume: bool = False, say: Say = lambda _: None
+    models: ModelsFile,
+    job: Job,
+    output: Path,
+    *,
+    resume: bool = False,
+    say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> Comparisons:
     """Train every model into ``output / NAME``, export and measure it; one that fails stops no other.
 
@@ -86,6 +93,7 @@ def run_models(
         output: Folder to write.
         resume: Go on with what a stopped run left; finished models are not trained again.
         say: Told what is going on, a line at a time.
+        watch: Told after every step of a training run how far it is; None for nobody.
 
     Raises:
         DataError: ``output`` holds something, without ``resume``; or a model of other settings or rows.
@@ -96,7 +104,7 @@ def run_models(
     made = []
     for number, run in enumerate(models.runs, start=1):
         say(f"{run.name} ({number} of {len(models.runs)})")
-        made.append(_attempt(run, job, output / run.name, wanted[run.name], say))
+        made.append(_attempt(run, job, output / run.name, wanted[run.name], say, watch))
     say(f"measuring on {len(job.test):,} test rows")
     measured = [_measured(outcome, job.test, output) for outcome in made]
     results = [own for _, own in measured if own is not None]
@@ -135,10 +143,12 @@ def _check_output(output: Path, wanted: dict[str, dict[str, Any]], resume: bool)
                                 "another --output")  # fmt: skip
 
 
-def _attempt(run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], say: Say) -> Outcome:
+def _attempt(
+    run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], say: Say, watch: Watch | None
+) -> Outcome:
     """The model, or why there is none."""
     try:
-        return _make(run, job, folder, settings, say)
+        return _make(run, job, folder, settings, say, watch)
     except QAError as error:
         reason = str(error)
     except Exception as error:  # whatever a library raises: the other models go on
@@ -147,7 +157,9 @@ def _attempt(run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], sa
     return Outcome(run, failure=reason.replace(f"{folder.parent}{os.sep}", ""))
 
 
-def _make(run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], say: Say) -> Outcome:
+def _make(
+    run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], say: Say, watch: Watch | None
+) -> Outcome:
     """Train and export one model, unless that is done already."""
     done, checkpoint = folder / DONE_FILE, folder / CHECKPOINT
     if done.is_file():
@@ -165,6 +177,7 @@ def _make(run: ModelRun, job: Job, folder: Path, settings: dict[str, Any], say: 
                 config=run.config,
                 resume=(checkpoint / TRAIN_FILE).is_file(),
                 allow_pickle=run.allow_pickle,
+                watch=watch,
             )
         has_rows = bool(TrainReport.load(checkpoint).n_calibration)  # else the base's calibration stays
         export(checkpoint, folder / MODEL, quantize=run.quantize, calibrate=None if has_rows else ())

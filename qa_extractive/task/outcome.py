@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import ModelError
 from qa_extractive.evaluation.systems import DEFAULT
+from qa_extractive.export.cross_fit import CrossFit
 from qa_extractive.task.checking import CheckedJob
 from qa_extractive.task.gate import Gate, Verdict
 from qa_extractive.task.labelling import Labelled, LabellingSettings
@@ -34,8 +35,8 @@ class TaskSettings:
         distillation_weight: Of the teacher's logits beside its hard labels; 0 for hard labels alone.
         temperature: Of the distillation.
         anchor_weight: Of the base's logits, where it is to be kept; 0 for no anchor.
-        folds: Of the cross-validation that chooses between with and without the unlabelled texts; 0 or 1
-            to take those with.
+        folds: Of the cross-validation that chooses between with and without the unlabelled texts, and that
+            fits the threshold and the probabilities of few rows; 0 or 1 for none.
         min_teacher_f1: What the teacher must reach on the training rows; None for more than a reader
             without a model.
         gate: What the student must reach.
@@ -89,6 +90,8 @@ class Outcome:
         students: The checkpoints by name, in the order of the table.
         scores: The base as it is, the students, and the model that the gate compares with.
         choice: The student chosen.
+        calibrated: By student, the threshold and the probabilities fitted across folds; they are the
+            student's where ``is_better``, else those of the base are.
         base_name: Name of the base in the scores; None where it cannot answer as it is.
         changes: The chosen student against the base, row by row; None without a base.
         verdict: What the gate says.
@@ -103,6 +106,7 @@ class Outcome:
     students: Mapping[str, Student]
     scores: Scores
     choice: Choice
+    calibrated: Mapping[str, CrossFit]
     base_name: str | None
     changes: Changes | None
     verdict: Verdict

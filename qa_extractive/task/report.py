@@ -10,6 +10,7 @@ from typing import Any
 
 from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Section, Table, plain
+from qa_extractive.report.calibration import held_rows
 from qa_extractive.report.cells import UNDEFINED, count, decimal, percent, points
 from qa_extractive.report.markdown import markdown
 from qa_extractive.tables.writing import replace_surrogates
@@ -64,6 +65,7 @@ def outcome_section(outcome: Outcome) -> Section:
     blocks: list[Block] = [
         Paragraph(_headline(outcome)),
         Section("Scores", tuple(_scores(outcome))),
+        Section("Threshold and probabilities", tuple(_calibrated(outcome))),
         Section("The data", tuple(_data(outcome.checked.findings))),
         Section("The teacher", tuple(_teacher(outcome.teacher))),
         Section("What the unlabelled texts gave", tuple(_labelled(outcome.labelled, outcome.has_logits))),
@@ -96,6 +98,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
         "students": {name: dataclasses.asdict(s.report) for name, s in outcome.students.items()},
         "systems": {e.system: e.to_dict() for e in outcome.scores.evaluations},
         "comparisons": [c.to_dict() for c in outcome.scores.comparisons],
+        "calibrated": {name: fitted.to_dict() for name, fitted in outcome.calibrated.items()},
         "choice": dataclasses.asdict(outcome.choice),
         "gate": {"accepted": outcome.verdict.is_accepted, **dataclasses.asdict(outcome.verdict)},
         "changes": None if outcome.changes is None else outcome.changes.to_dict(),
@@ -106,7 +109,8 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
 def _headline(outcome: Outcome) -> str:
     if outcome.verdict.is_accepted:
         return f"Shipped: {outcome.choice.name} ({outcome.choice.reason})."
-    return f"Refused: {outcome.choice.name}. {'; '.join(outcome.verdict.failed)}. Nothing was exported."
+    failed = "; ".join(outcome.verdict.failed)
+    return f"Refused: {outcome.choice.name}. {failed}. It is kept aside and was not packed."
 
 
 def _scores(outcome: Outcome) -> list[Block]:
@@ -136,6 +140,25 @@ def _score_row(evaluation: Evaluation, scores: Scores) -> tuple[str, ...]:
         percent(evaluation.abstained_share),
         change,
     )
+
+
+def _calibrated(outcome: Outcome) -> list[Block]:
+    """What fitting across folds changed, for the student that was chosen."""
+    fitted = outcome.calibrated.get(outcome.choice.name)
+    if fitted is None:
+        n = outcome.students[outcome.choice.name].report.n_calibration
+        held_out = (
+            f"Fitted to {n:,} rows that were held out." if n else "Those of the base: nothing was fitted."
+        )
+        return [Paragraph(held_out)]
+    no_better = f"Those of the base stay: {' and '.join(fitted.worse)}"
+    kept = "Those after are the student's" if fitted.is_better else no_better
+    said = (
+        f"{kept}. Fitted to {fitted.n} rows, {fitted.n - fitted.n_answerable} of them without an answer "
+        "(made ones included), each read by a student trained without its document, and measured across "
+        f"{fitted.n_folds} folds in the same way."
+    )
+    return [Table("Across folds", ("", "before", "after"), held_rows(fitted)), Paragraph(said)]
 
 
 def _data(findings: Findings) -> list[Block]:

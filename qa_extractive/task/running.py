@@ -7,14 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from qa_extractive.calibration import Calibration
+from qa_extractive.calibration_fit import FitRows, can_calibrate
 from qa_extractive.config import WindowConfig
 from qa_extractive.dataset.contexts import Context
+from qa_extractive.dataset.documents import folds_of
 from qa_extractive.dataset.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.chat_endpoint import EndpointSettings
 from qa_extractive.evaluation.comparing import compare
 from qa_extractive.evaluation.systems import DEFAULT, System, open_system
+from qa_extractive.export.cross_fit import CrossFit, cross_fit
 from qa_extractive.export.exporting import export
+from qa_extractive.export.recalibrating import note_calibration
 from qa_extractive.packing.packing import pack
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
@@ -28,12 +33,14 @@ from qa_extractive.task.labelling import (
     rehearsal_questions,
 )
 from qa_extractive.task.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
+from qa_extractive.task.plan import JobClock, works
 from qa_extractive.task.report import write_outcome
 from qa_extractive.task.scores import Scores, changes, mean_f1, score_systems
 from qa_extractive.task.students import (
+    HeldOut,
     Student,
+    calibration_rows,
     cross_validated,
-    folds_of,
     settings_for,
     taught_settings,
     teach,
@@ -42,9 +49,10 @@ from qa_extractive.task.teachers import Teacher, open_span_model, open_teacher, 
 from qa_extractive.task.validation import TeacherCheck, check_teacher
 from qa_extractive.training.distillation import Distillation
 from qa_extractive.training.run import LOG_FILE, load_tokenizer
+from qa_extractive.training.watching import Watch
 from qa_extractive.windows import Windower
 
-MODEL, CHECKPOINT, ARCHIVE = "model", "checkpoint", "model.tar.gz"
+MODEL, CHECKPOINT, ARCHIVE, REFUSED = "model", "checkpoint", "model.tar.gz", "refused"
 LABELLED_FILE = "unlabelled_rows.jsonl.gz"
 _WORK = "work"
 _REHEARSED, _LEAST_ROWS = 3, 10  # rehearsed questions for each labelled row, counted as at least so many
@@ -59,8 +67,9 @@ def run_job(
     *,
     endpoint: EndpointSettings | None = None,
     say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> Outcome:
-    """Make a student of a job in ``output``, with its report; a refused one leaves no model there.
+    """Make a student of a job in ``output``, with its report; a refused one is kept aside there.
 
     Args:
         checked: The job; usable (``CheckedJob.require_usable``).
@@ -68,6 +77,7 @@ def run_job(
         output: Folder to write; missing or empty.
         endpoint: Where an ``openai:`` teacher answers.
         say: Told what is going on, a line at a time.
+        watch: Told after every step of a training run how far it is; None for nobody.
 
     Raises:
         WeakTeacherError: The teacher is needed and cannot do the task.
@@ -75,7 +85,7 @@ def run_job(
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is not empty: give another --output")
-    run = _Run(checked, settings, output, endpoint, say)
+    run = _Run(checked, settings, output, endpoint, say, watch)
     try:
         return run.run()
     finally:
@@ -101,22 +111,33 @@ class _Run:
         output: Path,
         endpoint: EndpointSettings | None,
         say: Say,
+        watch: Watch | None,
     ) -> None:
         self.checked, self.settings, self.output, self.say = checked, settings, output, say
+        self.watch = watch
         self.job = checked.job
         self.work = output / _WORK
         self.endpoint = endpoint
         self.rows = (*self.job.train, *self.job.replay)
         self.config = settings_for(len(self.rows), dict(settings.overrides))
+        self.clock = JobClock((), say, watch)
 
     def run(self) -> Outcome:
         teacher = self.open_teacher()
         check = self.check(teacher)
         labelled = self.label(teacher)
         soft = self.soft(teacher) if labelled.examples else None
+        folds = self.folds(labelled)
+        self.clock = JobClock(
+            works(len(self.rows), len(labelled.examples), len(folds), self.config), self.say, self.watch
+        )
         students = self.students(labelled, soft)
         folders = {name: self.export(name, student) for name, student in students.items()}
-        choice = self.choose(students)
+        held_out = self.cross_validate(students, folds)
+        choice = self.choose(students, held_out)
+        calibrated = {
+            name: self.calibrate(students[name], folders[name], own) for name, own in held_out.items()
+        }
         base_name, other_name, scores = self.score(folders)
         verdict = self.judge(choice, other_name, scores)
         outcome = Outcome(
@@ -129,6 +150,7 @@ class _Run:
             students=students,
             scores=scores,
             choice=choice,
+            calibrated={name: fitted for name, fitted in calibrated.items() if fitted is not None},
             base_name=base_name,
             changes=None
             if base_name is None
@@ -212,6 +234,7 @@ class _Run:
                 output=self.work / "taught",
                 config=taught_settings(self.config),
                 distillation=soft,
+                watch=self.clock.begin(),
             )
             name = _named(len(self.rows), len(labelled.examples))
             if self.rows:
@@ -225,7 +248,24 @@ class _Run:
         return made
 
     def fit(self, rows: Sequence[Example], base: str, folder: Path) -> Student:
-        return teach(rows, base=base, output=folder, config=self.config, distillation=self.anchor)
+        return teach(
+            rows,
+            base=base,
+            output=folder,
+            config=self.config,
+            distillation=self.anchor,
+            watch=self.clock.begin(),
+        )
+
+    def folds(self, labelled: Labelled) -> list[set[str]]:
+        """The documents of each fold; none where nothing is to be chosen or calibrated across folds."""
+        if self.settings.folds < 2 or not self.rows:
+            return []
+        is_chosen = bool(labelled.examples)
+        if not is_chosen and (self.config.n_calibration or not can_calibrate(calibration_rows(self.rows))):
+            return []
+        folds = folds_of(self.rows, self.settings.folds, self.settings.seed)
+        return folds if len(folds) > 1 else []
 
     def export(self, name: str, student: Student) -> Path:
         """The int8 model; calibrated on held-out rows if there are any, else with the base's calibration."""
@@ -236,29 +276,56 @@ class _Run:
         shutil.copyfile(student.folder / LOG_FILE, folder / LOG_FILE)
         return folder
 
-    def choose(self, students: Mapping[str, Student]) -> Choice:
-        """The student to ship: the only one, or the better in cross-validation; the test plays no part."""
-        *_, last = students
-        folds = (
-            folds_of(self.rows, self.settings.folds, self.settings.seed) if self.settings.folds > 1 else []
-        )
-        if len(students) == 1:
-            return Choice(last, "there is no other")
-        if len(folds) < 2:
-            return Choice(last, "not cross-validated: the texts were given to be used")
+    def cross_validate(
+        self, students: Mapping[str, Student], folds: Sequence[set[str]]
+    ) -> dict[str, HeldOut]:
+        """What students made in the same way, without a fold, make of it; empty without folds."""
+        if not folds:
+            return {}
         self.say(f"cross-validating in {len(folds)} folds")
         bases = (self.settings.base, str(self.work / "taught"))
-        found: dict[str, float] = {}
-        for number, (name, base) in enumerate(zip(students, bases, strict=True)):
-            rows = cross_validated(
+        return {
+            name: cross_validated(
                 self.rows,
                 lambda kept, folder, base=base: self.fit(kept, base, folder),  # type: ignore[misc]
                 folds=folds,
                 work=self.work / f"folds-{number}",
             )
-            found[name] = mean_f1(rows) or 0.0
+            for number, (name, base) in enumerate(zip(students, bases, strict=False))
+        }
+
+    def choose(self, students: Mapping[str, Student], held_out: Mapping[str, HeldOut]) -> Choice:
+        """The student to ship: the only one, or the better in cross-validation; the test plays no part."""
+        *_, last = students
+        if len(students) == 1:
+            return Choice(last, "there is no other")
+        if not held_out:
+            return Choice(last, "not cross-validated: the texts were given to be used")
+        found = {name: mean_f1(own.rows) or 0.0 for name, own in held_out.items()}
         best = max(found, key=lambda name: found[name])
-        return Choice(best, f"the better of both in {len(folds)} folds of the labelled rows", found)
+        return Choice(best, "the better of both across folds of the labelled rows", found)
+
+    def calibrate(self, student: Student, folder: Path, held_out: HeldOut) -> CrossFit | None:
+        """Fit threshold and probabilities to what was held out; kept where they are better across folds.
+
+        None where an eighth of the rows has calibrated the student, or the rows cannot.
+        """
+        if student.report.n_calibration:
+            return None
+        rows = FitRows.of(held_out.readings, held_out.examples)
+        fitted_on = (
+            f"torch fp32 logits that students trained without them gave {len(rows)} rows, across folds"
+        )
+        try:
+            fitted = cross_fit(rows, Calibration.load(folder), fitted_on=fitted_on, seed=self.settings.seed)
+        except DataError as error:
+            self.say(f"the calibration of the base stays: {error}")
+            return None
+        if fitted.is_better:
+            for each in (student.folder, folder):
+                fitted.calibration.save(each)
+            note_calibration(folder, fitted.calibration)
+        return fitted
 
     def score(self, folders: Mapping[str, Path]) -> tuple[str | None, str | None, Scores]:
         """The names of the base and of the model that the gate compares with, and all scores."""
@@ -268,9 +335,9 @@ class _Run:
         systems += [open_system(str(folder), (), name=name) for name, folder in folders.items()]
         base_name = None if base is None else base.name
         other, other_name = self.settings.no_worse_than, base_name
-        if other is None or base is None or other != self.settings.base:
+        if other is None:
             other_name = None
-        if other is not None and other_name is None:
+        elif other != self.settings.base:  # a plain encoder, which answers nothing, is no bar
             other_name = f"{_shown(other)}, to be matched"
             systems.append(open_system(system_name(other), (), name=other_name))
         settings = self.settings
@@ -297,14 +364,15 @@ class _Run:
         return judge(settings.gate, evaluation, other_evaluation, f1_difference(compared, choice.name))
 
     def keep(self, outcome: Outcome, folders: Mapping[str, Path]) -> None:
-        """Move the chosen student to its place and pack it; nothing of one that was refused."""
-        if not outcome.verdict.is_accepted:
-            return
-        name = outcome.choice.name
-        shutil.move(folders[name], self.output / MODEL)
-        shutil.move(outcome.students[name].folder, self.output / CHECKPOINT)
-        add_to_card(self.output / MODEL, outcome)
-        pack(self.output / MODEL, self.output / ARCHIVE)
+        """Move the chosen student to its place and pack it; one that was refused goes aside, unpacked."""
+        name, is_accepted = outcome.choice.name, outcome.verdict.is_accepted
+        place = self.output if is_accepted else self.output / REFUSED
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.move(folders[name], place / MODEL)
+        shutil.move(outcome.students[name].folder, place / CHECKPOINT)
+        add_to_card(place / MODEL, outcome)
+        if is_accepted:
+            pack(place / MODEL, self.output / ARCHIVE)
 
 
 def _named(n_rows: int, n_labelled: int) -> str:

@@ -103,6 +103,12 @@ class Changes:
     worse: tuple[RowChange, ...]
     same: tuple[RowChange, ...]
 
+    @property
+    def counts(self) -> str:
+        """How many rows became better and worse, in words."""
+        n_all = len(self.better) + len(self.worse) + len(self.same)
+        return f"{len(self.better)} of {n_all} test rows better and {len(self.worse)} worse"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``json`` can write."""
         return {name: [row.to_dict() for row in getattr(self, name)] for name in ("better", "worse", "same")}

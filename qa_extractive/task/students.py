@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.config import TrainConfig
+from qa_extractive.dataset.documents import document_of
+from qa_extractive.decoding import Reading
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import run_system
 from qa_extractive.evaluation.torch_system import open_torch
+from qa_extractive.reading import read
 from qa_extractive.records import Example
-from qa_extractive.task.job import document_of, place_of
+from qa_extractive.task.teachers import open_span_model
 from qa_extractive.training.distillation import Distillation
+from qa_extractive.training.mixture import with_negatives
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import train
+from qa_extractive.training.watching import Watch
 
 # So few rows that none can be spared: all of them train, nothing chooses a checkpoint and the calibration of
 # the base stays. docs/TASKS.md gives the reasons for each value.
@@ -74,17 +80,26 @@ def teach(
     output: Path,
     config: TrainConfig,
     distillation: Distillation | None = None,
+    watch: Watch | None = None,
 ) -> Student:
-    """One training run; errors as of ``training.run.train``."""
-    report = train(examples, base=base, output=output, config=config, distillation=distillation)
+    """One training run; arguments and errors as of ``training.run.train``."""
+    report = train(examples, base=base, output=output, config=config, distillation=distillation, watch=watch)
     return Student(output, report)
 
 
-def folds_of(examples: Sequence[Example], n_folds: int, seed: int) -> list[set[str]]:
-    """The documents of each of at most ``n_folds`` folds, of about equally many documents."""
-    documents = sorted(dict.fromkeys(map(document_of, examples)), key=lambda d: place_of(d, seed))
-    folds = [set(documents[i::n_folds]) for i in range(n_folds)]
-    return [fold for fold in folds if fold]
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What students made of rows that they never saw.
+
+    Attributes:
+        rows: The labelled rows, in the order of the folds.
+        examples: These and made ones without an answer, as a calibration needs them.
+        readings: What the students read of them, before any calibration.
+    """
+
+    rows: list[ScoredRow]
+    examples: list[Example]
+    readings: list[Reading]
 
 
 def cross_validated(
@@ -93,20 +108,33 @@ def cross_validated(
     *,
     folds: Sequence[set[str]],
     work: Path,
-) -> list[ScoredRow]:
-    """What students that never saw a row make of it, in the order of the folds.
+) -> HeldOut:
+    """What students that never saw a row make of it.
 
     Args:
         examples: Labelled rows.
         run: Trains a student on some of them, in a folder to be made.
-        folds: Documents held out in turn (``folds_of``).
+        folds: Documents held out in turn (``documents.folds_of``).
         work: Where the students go; each is removed once it has answered.
     """
-    rows: list[ScoredRow] = []
+    found = HeldOut([], [], [])
     for number, fold in enumerate(folds, start=1):
         kept = [e for e in examples if document_of(e) not in fold]
         out = [e for e in examples if document_of(e) in fold]
         student = run(kept, work / f"fold-{number}")
-        rows += run_system(open_torch(student.folder, f"fold {number}"), out).rows
+        found.rows.extend(run_system(open_torch(student.folder, f"fold {number}"), out).rows)
+        asked = calibration_rows(out)
+        found.examples.extend(asked)
+        found.readings.extend(_readings(student.folder, asked))
         shutil.rmtree(student.folder)
-    return rows
+    return found
+
+
+def calibration_rows(examples: Sequence[Example]) -> list[Example]:
+    """The rows, and beside them rows without an answer made of them, in the shares of the training run."""
+    return with_negatives(examples, FEW_ROWS, random.Random(FEW_ROWS.seed))
+
+
+def _readings(folder: Path, examples: Sequence[Example]) -> list[Reading]:
+    model = open_span_model(str(folder))
+    return read([e.question for e in examples], model.windower, model.backend, model.decode)

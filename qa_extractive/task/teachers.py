@@ -29,7 +29,7 @@ from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Answer, Question
 from qa_extractive.task.made_questions import MadeQuestion
-from qa_extractive.windows import TOKENIZER_FILE, Window, Windower
+from qa_extractive.windows import TOKENIZER_FILE, Window, Windower, read_tokenizer
 
 _ENDPOINT = "openai:"
 
@@ -245,10 +245,7 @@ def _from_checkpoint(folder: Path) -> SpanModel:
 
 
 def _tokenizer_of(folder: Path) -> str:
-    try:
-        return tokenizer_json(Tokenizer.from_file(str(folder / TOKENIZER_FILE)))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise ModelError(f"{folder / TOKENIZER_FILE} cannot be read: {error}") from None
+    return tokenizer_json(read_tokenizer(folder / TOKENIZER_FILE))
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> str:

@@ -103,7 +103,9 @@ class Recipe:
             return cls(values.get("about", ""), sources, (first, *later), average_stages, skim)
         except FileNotFoundError:
             raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
-        except (json.JSONDecodeError, KeyError, TypeError, ModelError) as error:
+        except OSError as error:
+            raise DataError(f"{path!s:.200} cannot be read: {error.strerror}") from None
+        except (AttributeError, KeyError, ModelError, RecursionError, TypeError, ValueError) as error:
             raise DataError(f"{path} is not a recipe: {error}") from None
 
     @property

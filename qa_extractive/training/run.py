@@ -19,8 +19,9 @@ from qa_extractive.calibration_fit import fit
 from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
 from qa_extractive.dataset.loading import examples_to_jsonl
 from qa_extractive.errors import DataError
-from qa_extractive.export.checkpoint import fast_tokenizer, window_for
+from qa_extractive.export.checkpoint import fast_tokenizer, load_span_reader, window_for
 from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt
+from qa_extractive.export.sizes import check_sizes
 from qa_extractive.model import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
@@ -37,7 +38,8 @@ from qa_extractive.training.span_trainer import (
     last_checkpoint,
     read,
 )
-from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows
+from qa_extractive.training.watching import Watch, Watcher
+from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows, read_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ def train(
     resume: bool = False,
     allow_pickle: bool = False,
     distillation: Distillation | None = None,
+    watch: Watch | None = None,
 ) -> TrainReport:
     """Train on labelled examples and write a calibrated checkpoint folder.
 
@@ -68,6 +71,7 @@ def train(
         resume: Continue from the last checkpoint in ``output``, if there is one.
         allow_pickle: Whether a plain encoder's weights may lie in a pickle; see ``model.safe_loading``.
         distillation: A teacher to learn from beside the labels; None for none.
+        watch: Told after every step how far the run is; None for nobody.
 
     Raises:
         DataError: No example is labelled, or ``output`` holds another run.
@@ -103,6 +107,8 @@ def train(
             distillation=distillation,
             targets=distillation.targets(windows, learned),
         )
+    if watch is not None:
+        trainer.add_callback(Watcher(watch, trainer.progress))
     checkpoint = on_first(lambda: last_checkpoint(output)) if resume else None
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.progress.tick()
@@ -185,8 +191,10 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
     if (folder / ARCHITECTURE_FILE).is_file():
         model = load_rebuilt(folder)
     elif _is_reader(folder):
-        model = SpanReader.from_pretrained(folder, use_safetensors=True, attn_implementation="sdpa")
+        model = load_span_reader(folder, attn_implementation="sdpa")
     else:
+        if (folder / "config.json").is_file():
+            check_sizes(read_json(folder / "config.json"), folder)
         model = SpanReader.from_encoder(base, allow_pickle=allow_pickle)
     model.config.answerability_weight = config.answerability_weight
     if config.skim_layers:
@@ -233,7 +241,7 @@ def load_tokenizer(base: str | Path) -> Tokenizer:
     """The fast tokenizer of a folder or hub id; ModelError if it has none."""
     path = Path(base) / TOKENIZER_FILE
     if path.is_file():
-        return Tokenizer.from_file(str(path))
+        return read_tokenizer(path)
     return fast_tokenizer(str(base)).backend_tokenizer
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from qa_extractive.config import DecodeConfig, TrainConfig
 from qa_extractive.decoding import Reading, decode
@@ -94,6 +94,7 @@ class SpanTrainer(Trainer):
             eval_dataset=dataset if dev else None,  # never read: ``evaluate`` scores ``dev``
             callbacks=_callbacks(config, self.progress, has_dev=bool(dev)),
         )
+        self.remove_callback(PrinterCallback)  # it prints raw dicts; ``watching`` tells how far a run is
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> LengthSampler:
         lengths = [each.window.n_tokens for each in self.train_dataset.windows]
@@ -227,6 +228,7 @@ def _arguments(output: Path, config: TrainConfig, n_steps: int, *, has_dev: bool
         metric_for_best_model="f1",
         greater_is_better=True,
         logging_steps=max(1, min(25, n_steps // 10)),
+        disable_tqdm=True,
         use_cpu=not on_gpu,
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,

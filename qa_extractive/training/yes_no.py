@@ -23,6 +23,7 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.model import SpanReader, pad_windows, uses_type_ids
 from qa_extractive.records import Example
 from qa_extractive.training.span_trainer import CHECKPOINTS, SpanTrainer
+from qa_extractive.training.watching import Watch, Watcher
 from qa_extractive.windows import LabelledWindow, Windower
 
 STEPS = (10, 20, 40, 80, 160, 320)
@@ -155,7 +156,12 @@ def _calibrated_loss(logits: Floats, labels: Bools) -> float:
 
 
 def fine_tune(
-    model: SpanReader, windower: Windower, examples: Sequence[Example], output: Path, config: TrainConfig
+    model: SpanReader,
+    windower: Windower,
+    examples: Sequence[Example],
+    output: Path,
+    config: TrainConfig,
+    watch: Watch | None = None,
 ) -> int:
     """Train encoder and answerability head, in place; the spans get no loss, and their head stays.
 
@@ -165,6 +171,7 @@ def fine_tune(
         examples: Labelled by ``answerable``; each window is, as its row.
         output: Folder for checkpoints, which are removed in the end.
         config: The settings.
+        watch: Told after every step how far the run is; None for nobody.
 
     Returns:
         The steps done.
@@ -175,6 +182,8 @@ def fine_tune(
     ]
     model.span_head.requires_grad_(False)
     trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=())
+    if watch is not None:
+        trainer.add_callback(Watcher(watch, trainer.progress))
     trainer.train()
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     model.cpu()

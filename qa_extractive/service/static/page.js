@@ -1,30 +1,18 @@
-"use strict";
+// The form, and its papers asked in small groups.
 
-// Whatever a user pastes or the service returns is text: it enters the page by textContent alone.
+import { before, cardOf, percent, scrollToAnswer, spoken } from "./answers.js";
+import { citation, copy, csv, download, pasteable } from "./tables.js";
 
-const MAX_PAPERS = 12;
+const MAX_PAPERS = 100;
+const GROUP_PAPERS = 4;
+const GROUP_CHARACTERS = 20_000;
+const MAX_TRIES = 4;
+const STORE = "ask-a-paper";
 const find = (id) => document.getElementById(id);
 const papers = find("papers");
 let running = null;
+let shown = null; // {question, results, threshold, calibration, elapsedMs, isWhole}
 let serial = 0;
-
-// ---------------------------------------------------------------- offsets
-
-// The service counts code points, strings here count UTF-16 units: 🧬 is one of those and two of these.
-// Units of the code-point offsets given, which must not fall.
-function unitOffsets(text, offsets) {
-  const units = [];
-  let point = 0;
-  let unit = 0;
-  for (const offset of offsets) {
-    while (point < offset) {
-      unit += text.codePointAt(unit) > 0xffff ? 2 : 1;
-      point += 1;
-    }
-    units.push(unit);
-  }
-  return units;
-}
 
 // ---------------------------------------------------------------- papers
 
@@ -33,7 +21,6 @@ function addPaper(paper) {
   serial += 1;
   for (const part of box.querySelectorAll("[data-id]")) part.id = `${part.dataset.id}-${serial}`;
   for (const label of box.querySelectorAll("[data-for]")) label.htmlFor = `${label.dataset.for}-${serial}`;
-  fieldOf(box, "context").setAttribute("aria-describedby", `context-error-${serial}`);
   fieldOf(box, "title").value = paper?.title ?? "";
   fieldOf(box, "context").value = paper?.context ?? "";
   box.querySelector(".remove").addEventListener("click", () => removePaper(box));
@@ -46,6 +33,7 @@ function removePaper(box) {
   const next = box.nextElementSibling ?? box.previousElementSibling;
   box.remove();
   number();
+  save();
   fieldOf(next, "context").focus();
 }
 
@@ -57,10 +45,21 @@ function number() {
     remove.hidden = boxes.length === 1;
     remove.setAttribute("aria-label", `Remove paper ${i + 1}`);
   });
-  find("add").disabled = boxes.length >= MAX_PAPERS;
+  const isFull = boxes.length >= MAX_PAPERS;
+  find("add").disabled = isFull;
+  find("room").textContent = isFull
+    ? `${MAX_PAPERS} papers are the most that this page takes; POST /v1/answers takes more.`
+    : `${boxes.length} of at most ${MAX_PAPERS} papers. Ctrl + Enter asks, too.`;
 }
 
 const fieldOf = (box, name) => box.querySelector(`[data-id="${name}"]`);
+
+function fill(question, given) {
+  find("question").value = question;
+  papers.replaceChildren();
+  for (const paper of given.slice(0, MAX_PAPERS)) addPaper(paper);
+  if (!given.length) addPaper();
+}
 
 // ---------------------------------------------------------------- examples
 
@@ -78,11 +77,61 @@ async function loadSamples() {
   select.addEventListener("change", () => {
     if (select.value === "") return;
     const sample = samples[Number(select.value)];
-    find("question").value = sample.question;
-    papers.replaceChildren();
-    sample.papers.forEach(addPaper);
+    fill(sample.question, sample.papers);
     clearErrors();
+    save();
   });
+}
+
+// ---------------------------------------------------------------- what a reload keeps
+
+// In this tab only, and only until it is closed; the key is never kept.
+function save() {
+  const form = { question: find("question").value, papers: typed() };
+  for (const kept of [{ ...form, shown }, form]) {
+    try {
+      sessionStorage.setItem(STORE, JSON.stringify(kept));
+      return;
+    } catch {
+      // there is not room for the answers too, or nothing may be kept at all
+    }
+  }
+}
+
+function restore() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(STORE));
+    fill(kept?.question ?? "", kept?.papers ?? []);
+    if (!kept?.shown?.results.length) return;
+    shown = kept.shown;
+    for (const result of shown.results) place(result);
+    conclude();
+  } catch {
+    reset(); // what was kept cannot be read: begin anew
+  }
+}
+
+function reset() {
+  shown = null;
+  find("cards").replaceChildren();
+  find("results").hidden = true;
+  find("status").textContent = "";
+  fill("", []);
+}
+
+function forget() {
+  running?.abort();
+  running = null;
+  settle();
+  reset();
+  find("sample").value = "";
+  clearErrors();
+  try {
+    sessionStorage.removeItem(STORE);
+  } catch {
+    // nothing could be kept either
+  }
+  find("question").focus();
 }
 
 // ---------------------------------------------------------------- asking
@@ -90,58 +139,145 @@ async function loadSamples() {
 // A string with half of a surrogate pair is no text that can be sent: the half becomes U+FFFD.
 const wellFormed = (text) => (text.toWellFormed ? text.toWellFormed() : text);
 
-function request() {
-  return {
-    question: wellFormed(find("question").value.trim()),
-    papers: [...papers.children].map((box) => ({
-      title: wellFormed(fieldOf(box, "title").value.trim()) || null,
-      context: wellFormed(fieldOf(box, "context").value),
-    })),
-  };
+function typed() {
+  return [...papers.children].map((box) => ({
+    title: wellFormed(fieldOf(box, "title").value.trim()) || null,
+    context: wellFormed(fieldOf(box, "context").value),
+  }));
 }
 
 async function ask(event) {
   event?.preventDefault();
   clearErrors();
-  const asked = request();
-  if (!check(asked)) return;
+  const question = wellFormed(find("question").value.trim());
+  if (!question) return markWrong(find("question"), find("question-error"), "Write a question.");
   running?.abort();
   const mine = (running = new AbortController());
-  find("status").classList.remove("unseen");
-  find("status").textContent = "Reading…";
-  find("form").setAttribute("aria-busy", "true");
+  const asked = typed();
+  begin(question, asked.length);
   try {
     const began = performance.now();
-    const body = await send(asked, mine.signal);
-    if (running === mine) show(asked, body, performance.now() - began);
+    for (const group of groups(asked)) {
+      const body = await send(question, group, mine.signal);
+      if (running !== mine) return;
+      take(body, group, asked.length, performance.now() - began);
+    }
+    shown.isWhole = true;
   } catch (error) {
     if (running === mine) fail(error);
   } finally {
     if (running === mine) {
       running = null;
-      find("form").removeAttribute("aria-busy");
+      settle();
+      conclude();
+      save();
     }
   }
 }
 
-function check(asked) {
-  const wrong = [];
-  if (!asked.question) wrong.push([find("question"), find("question-error"), "Write a question."]);
-  asked.papers.forEach((paper, i) => {
-    const box = papers.children[i];
-    if (!paper.context.trim()) {
-      wrong.push([fieldOf(box, "context"), fieldOf(box, "context-error"), "Paste the text to answer from."]);
+// Groups of [index, paper]: two papers first, so that an answer shows soon.
+function groups(asked) {
+  const made = [[]];
+  let size = 0;
+  asked.forEach((paper, i) => {
+    const isFull = made.at(-1).length >= (made.length === 1 ? 2 : GROUP_PAPERS);
+    if (isFull || (size && size + paper.context.length > GROUP_CHARACTERS)) {
+      made.push([]);
+      size = 0;
     }
+    made.at(-1).push([i, paper]);
+    size += paper.context.length;
   });
-  for (const [field, note, message] of wrong) markWrong(field, note, message);
-  wrong[0]?.[0].focus();
-  return wrong.length === 0;
+  return made;
+}
+
+async function send(question, group, signal) {
+  const headers = { "Content-Type": "application/json" };
+  if (find("key").value) headers["X-API-Key"] = find("key").value;
+  const sent = JSON.stringify({ question, papers: group.map(([, paper]) => paper) });
+  for (let n = 1; ; n += 1) {
+    const response = await fetch("v1/answers", { method: "POST", headers, body: sent, signal });
+    if (response.status === 503 && n < MAX_TRIES) {
+      await pause(Number(response.headers.get("Retry-After")) || 1, signal);
+      continue;
+    }
+    const body = await response.json().catch(() => null);
+    if (response.ok && body) return body;
+    const detail = body?.error ?? { message: `The service answered with status ${response.status}.` };
+    throw Object.assign(new Error(detail.message), { status: response.status, detail });
+  }
+}
+
+function pause(seconds, signal) {
+  find("status").textContent = `The service is busy: trying again in ${seconds} s.`;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, 1000 * seconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+function begin(question, n) {
+  shown = { question, results: [], threshold: 0, calibration: null, elapsedMs: 0, isWhole: false };
+  find("cards").replaceChildren();
+  find("results").hidden = true;
+  find("form").setAttribute("aria-busy", "true");
+  find("stop").hidden = false;
+  find("progress-row").hidden = false;
+  find("progress").max = n;
+  if (n > 1) find("progress").value = 0;
+  else find("progress").removeAttribute("value"); // one paper: nothing to count
+  find("status").classList.remove("unseen");
+  find("status").textContent = n > 1 ? `Reading ${n} papers…` : "Reading…";
+  tick(performance.now());
+}
+
+let clock = 0;
+
+function tick(began) {
+  clearInterval(clock);
+  find("clock").textContent = "";
+  clock = setInterval(() => {
+    find("clock").textContent = `${Math.round((performance.now() - began) / 1000)} s`;
+  }, 1000);
+}
+
+function take(body, group, n, elapsedMs) {
+  Object.assign(shown, { threshold: body.threshold, calibration: body.calibration, elapsedMs });
+  for (const answer of body.answers) {
+    const [index, paper] = group[answer.index];
+    const result = { index, paper, answer };
+    shown.results.push(result);
+    place(result);
+  }
+  if (n > 1) find("progress").value = shown.results.length;
+  if (shown.results.length < n) find("status").textContent = `Answered ${shown.results.length} of ${n} papers…`;
+  reveal();
+}
+
+function settle() {
+  clearInterval(clock);
+  find("form").removeAttribute("aria-busy");
+  find("stop").hidden = true;
+  find("progress-row").hidden = true;
+}
+
+function stop() {
+  running?.abort();
+  running = null;
+  settle();
+  conclude();
+  if (!shown.results.length) find("status").textContent = "Stopped.";
+  save();
 }
 
 function markWrong(field, note, message) {
   field.setAttribute("aria-invalid", "true");
   note.textContent = message;
   note.hidden = false;
+  field.focus();
 }
 
 function clearErrors() {
@@ -150,23 +286,13 @@ function clearErrors() {
   find("error").hidden = true;
 }
 
-async function send(asked, signal) {
-  const headers = { "Content-Type": "application/json" };
-  if (find("key").value) headers["X-API-Key"] = find("key").value;
-  const response = await fetch("v1/answers", { method: "POST", headers, body: JSON.stringify(asked), signal });
-  const body = await response.json();
-  if (!response.ok) throw Object.assign(new Error(body.error.message), { status: response.status, detail: body.error });
-  return body;
-}
-
 function fail(error) {
   find("status").textContent = "";
-  find("results").hidden = true;
   if (error.status === 401) {
     find("key-row").hidden = false;
     find("key").focus();
   }
-  const id = error.detail ? ` (request ${error.detail.request_id})` : "";
+  const id = error.detail?.request_id ? ` (request ${error.detail.request_id})` : "";
   const message = error.detail ? error.message : "The service cannot be reached. Is it still running?";
   find("error").textContent = message + id;
   find("error").hidden = false;
@@ -174,135 +300,76 @@ function fail(error) {
 
 // ---------------------------------------------------------------- answers
 
-const percent = (prob) => {
-  if (prob > 0 && prob < 0.01) return "under 1 %";
-  return prob < 1 && prob > 0.99 ? "over 99 %" : `${Math.round(100 * prob)} %`;
-};
+// Put a card among those that are there, in order, without touching them.
+function place(result) {
+  const card = cardOf(result, shown.threshold);
+  card.result = result;
+  const after = [...find("cards").children].find((each) => before(result, each.result));
+  find("cards").insertBefore(card, after ?? null);
+  card.querySelector(".copy").addEventListener("click", (event) => copied(event.target, citation(result)));
+  if (!find("results").hidden) scrollToAnswer(card);
+}
 
-function show(asked, body, elapsedMs) {
-  const cards = body.answers.map((answer, i) => card(asked.papers[answer.index], answer, body.threshold, i));
-  find("cards").replaceChildren(...cards);
-  find("results-heading").textContent = cards.length > 1 ? `Answers of ${cards.length} papers` : "Answer";
-  find("summary").textContent =
-    `“${asked.question}” Answered in ${Math.round(elapsedMs)} ms, ` +
-    `${Math.round(body.timing.total_ms)} of them in the service. ` +
-    (cards.length > 1 ? "The most probable answer comes first." : "");
-  const fitted = body.calibration.n_examples;
-  find("calibration").textContent = fitted
-    ? `Fitted on ${fitted} examples, of which ${percent(body.calibration.answerable_share)} could be answered. ` +
-      "On texts of another kind the probabilities can be off."
-    : "This model was not calibrated: take the numbers as scores, not as probabilities.";
-  find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
-  find("status").textContent = spoken(body.answers);
+const ranked = () => [...find("cards").children].map((card) => card.result);
+
+function reveal() {
+  if (!find("results").hidden) return;
+  find("results-heading").textContent = find("progress").max > 1 ? "Answers" : "Answer";
+  find("summary").textContent = `“${shown.question}”`;
   find("results").hidden = false;
   find("results").focus();
   find("results").scrollIntoView({ block: "start" });
-  cards.forEach(scrollToAnswer);
+  [...find("cards").children].forEach(scrollToAnswer);
 }
 
-function scrollToAnswer(box) {
-  const text = box.querySelector(".text");
-  const sentence = text.querySelector(".sentence");
-  if (!sentence) return;
-  text.scrollTop += sentence.getBoundingClientRect().top - text.getBoundingClientRect().top - 24;
+function conclude() {
+  const n = shown.results.length;
+  if (!n) return;
+  find("results").hidden = false;
+  find("results-heading").textContent = n > 1 ? `Answers of ${n} papers` : "Answer";
+  const duration = shown.elapsedMs < 1000 ? `${Math.round(shown.elapsedMs)} ms` : `${(shown.elapsedMs / 1000).toFixed(1)} s`;
+  find("summary").textContent =
+    `“${shown.question}” Answered in ${duration}. ` +
+    (n > 1 ? "The most probable answer comes first. " : "") +
+    (shown.isWhole ? "" : "Not all papers were answered.");
+  const fitted = shown.calibration.n_examples;
+  find("calibration").textContent = fitted
+    ? `Fitted on ${fitted} examples, of which ${percent(shown.calibration.answerable_share)} could be answered. ` +
+      "On texts of another kind the probabilities can be off."
+    : "This model was not calibrated: take the numbers as scores, not as probabilities.";
+  find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
+  find("status").textContent = spoken(ranked());
+  [...find("cards").children].forEach(scrollToAnswer);
 }
 
-function spoken(answers) {
-  const given = answers.filter((answer) => !answer.abstained);
-  if (!given.length) return answers.length > 1 ? "None of the papers says." : "This paper does not say.";
-  return answers.length > 1
-    ? `${given.length} of ${answers.length} papers answer. First: ${given[0].text}`
-    : `Answer: ${given[0].text}`;
-}
-
-function card(paper, answer, threshold, i) {
-  const box = find("card-template").content.firstElementChild.cloneNode(true);
-  const name = paper.title || `Paper ${answer.index + 1}`;
-  box.classList.toggle("is-silent", answer.abstained);
-  box.querySelector("h3").textContent = name;
-  box.querySelector("h3").id = `card-${i}`;
-  box.setAttribute("aria-labelledby", `card-${i}`);
-  box.querySelector(".verdict").textContent = answer.abstained ? "This paper does not say." : answer.text;
-  addProbs(box.querySelector(".probs"), answer, threshold);
-  const text = box.querySelector(".text");
-  text.setAttribute("aria-label", `Text of ${name}`);
-  mark(text, paper.context, answer);
-  addOthers(box.querySelector(".others"), answer);
-  return box;
-}
-
-function addProbs(list, answer, threshold) {
-  list.append(...prob("Answers the question", answer.answerable, threshold));
-  if (!answer.abstained) list.append(...prob("Answer is right", answer.score, null));
-}
-
-function prob(name, value, threshold) {
-  const term = document.createElement("dt");
-  const number = document.createElement("dd");
-  term.textContent = name;
-  number.textContent = threshold === null ? percent(value) : `${percent(value)}, needs ${percent(threshold)}`;
-  const bar = document.createElement("dd");
-  bar.className = "bar";
-  bar.setAttribute("aria-hidden", "true");
-  const svg = shape("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none" });
-  svg.append(shape("rect", { class: "fill", width: 100 * value, height: 10 }));
-  if (threshold !== null) {
-    svg.append(shape("rect", { class: "limit", x: Math.min(99.4, 100 * threshold), y: -4, width: 0.6, height: 18 }));
-  }
-  bar.append(svg);
-  return [term, number, bar];
-}
-
-function shape(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-  return made;
-}
-
-// The text with the answer marked in its sentence.
-function mark(box, text, answer) {
-  if (answer.abstained) {
-    box.append(text);
-    return;
-  }
-  const around = answer.sentence;
-  const [a, b, c, d] = unitOffsets(text, [around.start, answer.start, answer.end, around.end]);
-  const sentence = document.createElement("span");
-  sentence.className = "sentence";
-  const span = document.createElement("mark");
-  span.textContent = text.slice(b, c);
-  sentence.append(text.slice(a, b), span, text.slice(c, d));
-  box.append(text.slice(0, a), sentence, text.slice(d));
-}
-
-function addOthers(details, answer) {
-  const others = answer.abstained ? answer.candidates : answer.candidates.slice(1);
-  details.hidden = others.length === 0;
-  details.querySelector("summary").textContent = answer.abstained ? "Closest passages" : "Other candidates";
-  const list = details.querySelector("ol");
-  if (!answer.abstained) list.start = 2;
-  for (const span of others) {
-    const item = document.createElement("li");
-    const share = document.createElement("span");
-    share.className = "share";
-    share.textContent = ` ${percent(span.score)}`;
-    item.append(span.text, share);
-    list.append(item);
-  }
+async function copied(button, text) {
+  const label = button.dataset.label ?? (button.dataset.label = button.textContent);
+  const done = await copy(text);
+  button.textContent = done ? "Copied" : "Cannot copy";
+  find("status").textContent = done ? "Copied." : "The browser does not let the page copy.";
+  setTimeout(() => (button.textContent = label), 2000);
 }
 
 // ---------------------------------------------------------------- start
 
+let saving = 0;
+
 find("form").addEventListener("submit", ask);
 find("form").addEventListener("input", (event) => {
-  const note = find(event.target.getAttribute("aria-describedby"));
-  if (!note) return;
+  clearTimeout(saving);
+  saving = setTimeout(save, 300);
+  if (event.target !== find("question")) return;
   event.target.removeAttribute("aria-invalid");
-  note.hidden = true;
+  find("question-error").hidden = true;
 });
+window.addEventListener("pagehide", save);
 find("add").addEventListener("click", () => fieldOf(addPaper(), "title").focus());
+find("stop").addEventListener("click", stop);
+find("clear").addEventListener("click", forget);
+find("copy-all").addEventListener("click", (event) => copied(event.target, pasteable(shown.question, ranked())));
+find("csv").addEventListener("click", () => download(csv(shown.question, ranked()), "answers.csv"));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask(event);
 });
-addPaper();
+restore();
 loadSamples();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -60,7 +61,7 @@ def read_triage(
     Raises:
         DataError: A file or a column is missing, or there are too few rows of either kind.
     """
-    name = source.resolve().name
+    name = Path(os.path.realpath(source)).name
     if source.is_dir():
         source, *test = [_required_table(source, stem) for stem in ("train", "test")]
     problems: list[Problem] = []

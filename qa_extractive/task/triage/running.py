@@ -16,6 +16,7 @@ import numpy as np
 from qa_extractive.calibration import Calibration
 from qa_extractive.calibration_fit import fit_yes_no
 from qa_extractive.config import READER_FILE, ReaderConfig, TrainConfig
+from qa_extractive.dataset.documents import document_of, place_of
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.running import BATCH_ROWS, Results, run_system
 from qa_extractive.evaluation.systems import DEFAULT, System, open_system
@@ -25,13 +26,14 @@ from qa_extractive.export.grafting import keep_all_but_the_head
 from qa_extractive.packing.packing import pack
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Example
-from qa_extractive.task.job import document_of, held_out, place_of
+from qa_extractive.task.job import held_out
 from qa_extractive.task.students import FEW_ROWS
 from qa_extractive.task.teachers import system_name
 from qa_extractive.task.triage.baseline import WordCounts
 from qa_extractive.task.triage.rows import TriageRows
 from qa_extractive.task.triage.scores import Difference, Score, differences, score
 from qa_extractive.training.run import TRAIN_FILE, describe_base, load_base
+from qa_extractive.training.watching import Watch
 from qa_extractive.training.yes_no import encode, fine_tune, fit_head, row_logits
 from qa_extractive.windows import TOKENIZER_FILE, Windower
 
@@ -114,9 +116,16 @@ class TriageOutcome:
 
 
 def run_triage(
-    rows: TriageRows, settings: TriageSettings, output: Path, *, say: Say = lambda _: None
+    rows: TriageRows,
+    settings: TriageSettings,
+    output: Path,
+    *,
+    say: Say = lambda _: None,
+    watch: Watch | None = None,
 ) -> TriageOutcome:
     """Train, export and measure; ``output`` gets ``checkpoint``, ``model`` and ``model.tar.gz``.
+
+    ``say`` is told what is going on, ``watch`` after every step of ``train_encoder`` how far it is.
 
     Raises:
         QAError: The base cannot be had, or ``output`` is not empty.
@@ -126,7 +135,7 @@ def run_triage(
     config = settings.config  # checked before any work
     folds = folds_of_rows(rows.train, N_FOLDS, settings.seed)
     say(f"training on {len(rows.train):,} rows")
-    trained = _train(rows, settings, config, folds, output / CHECKPOINT)
+    trained = _train(rows, settings, config, folds, output / CHECKPOINT, watch)
     say("exporting")
     export(output / CHECKPOINT, output / MODEL, calibrate=(), check=rows.train[:50])
     if not settings.train_encoder:
@@ -158,6 +167,7 @@ def _train(
     config: TrainConfig,
     folds: Sequence[Sequence[int]],
     output: Path,
+    watch: Watch | None,
 ) -> Trained:
     """Write a checkpoint whose calibration says yes or no."""
     model, tokenizer = load_base(settings.base, config)
@@ -176,7 +186,7 @@ def _train(
     if settings.train_encoder:
         kept, apart = held_out(examples, round(_CALIBRATION_SHARE * len(examples)), settings.seed + 1)
         _require_both(_labels(apart))
-        n_steps = fine_tune(model, windower, kept, output, config)
+        n_steps = fine_tune(model, windower, kept, output, config, watch)
         logits, labels = row_logits(model.answerability_head, encode(model, windower, apart)), _labels(apart)
         calibration = _calibration(logits, labels, f"{len(apart)} held-out rows")
         trained = Trained(n_steps, len(kept), len(apart), time.monotonic() - began)

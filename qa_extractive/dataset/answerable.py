@@ -1,0 +1,43 @@
+"""Whether a context answers its question, as data sets say it or leave it open."""
+
+from __future__ import annotations
+
+from qa_extractive.errors import DataError
+
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "0", "0.0"), False),
+}
+
+
+def truth(cell: object, name: str) -> bool | None:
+    """What a cell of yes or no says; None if it is empty.
+
+    Raises:
+        DataError: It says neither; the message calls it ``name``.
+    """
+    text = "" if cell is None else str(cell).strip().lower()
+    if text and text not in _WORDS:
+        raise DataError(f"{name} is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
+    return _WORDS.get(text)
+
+
+def answerability(
+    said: bool | None, impossible: bool | None, *, has_answers: bool, if_silent: bool | None
+) -> bool | None:
+    """Whether the context answers the question; None if that is not known.
+
+    Args:
+        said: What a column ``answerable`` says.
+        impossible: What ``is_impossible`` says. Annotation tools write false before anybody has looked, so
+            false without an answer leaves it open.
+        has_answers: Whether there is an answer.
+        if_silent: What it means that there is none, and nothing else is said.
+    """
+    if said is not None:
+        return said
+    if impossible:
+        return False
+    if has_answers:
+        return True
+    return if_silent if impossible is None else None

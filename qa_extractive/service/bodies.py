@@ -1,0 +1,182 @@
+"""Request bodies, as plain ASGI: read within limits of size and time, and taken for JSON.
+
+Only the routes that answer questions have bodies. The others answer at once, whatever is sent to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qa_extractive.service.exchange import Refusal, header, refuse_unread, replay, send_refusal
+from qa_extractive.service.settings import ServiceSettings
+
+_ALWAYS_READ_BYTES = 65_536  # of a body, however much others hold: the question to an abstract has less
+_JSON = b"application/json"
+
+
+def takes_body(scope: Scope) -> bool:
+    """Whether a request asks for answers: the only ones with a body."""
+    path: str = scope["path"]
+    is_v2 = path.startswith("/v2/models/") and path.endswith("/infer")
+    return scope["method"] == "POST" and (path.startswith("/v1/") or is_v2)
+
+
+class _BodyError(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Bounded:
+    """Reads the whole body, within limits of size and time, before anything looks at it."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        """Take the limits."""
+        self._app, self._settings = app, settings
+        self._n_held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if not takes_body(scope):
+            return await self._app(scope, replay(b"", _only_the_end(receive)), send)
+        try:
+            body = await self._body(scope, receive)
+        except _BodyError as error:
+            return await refuse_unread(scope, receive, send, error.refusal)
+        except asyncio.TimeoutError:
+            return await send_refusal(scope, send, _too_slow(self._settings))
+        return None if body is None else await self._app(scope, replay(body, receive), send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The body; None if the caller left."""
+        self._check_declared(scope)
+        return await asyncio.wait_for(self._read(receive), self._settings.read_timeout_s)
+
+    def _check_declared(self, scope: Scope) -> None:
+        declared = header(scope, b"content-length") or b""
+        if declared.isdigit() and int(declared) > self._settings.max_body_bytes:
+            self._refuse_size()
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        held = bytearray()
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                part = message.get("body", b"")
+                held += part
+                self._n_held += len(part)
+                self._check_read(len(held))
+                if not message.get("more_body", False):
+                    return bytes(held)
+        finally:
+            self._n_held -= len(held)
+
+    def _check_read(self, n_bytes: int) -> None:
+        if n_bytes > self._settings.max_body_bytes:
+            self._refuse_size()
+        most = max(self._settings.max_queue_characters, self._settings.max_body_bytes)
+        if self._n_held > most and n_bytes > _ALWAYS_READ_BYTES:
+            headers = {"Retry-After": "1", "Connection": "close"}
+            raise _BodyError(
+                Refusal(503, "queue_full", "too many bodies are being read: try again in 1 s", (), headers)
+            )
+
+    def _refuse_size(self) -> NoReturn:
+        limit = self._settings.max_body_mb
+        message = f"the body is larger than {limit:g} MB: send fewer or shorter texts at once"
+        raise _BodyError(Refusal(413, "body_too_large", message, (), {"Connection": "close"}))
+
+
+def _too_slow(settings: ServiceSettings) -> Refusal:
+    message = f"the body did not arrive within {settings.read_timeout_s:g} s: send it faster"
+    return Refusal(408, "body_too_slow", message, (), {"Connection": "close"})
+
+
+def _only_the_end(receive: Receive) -> Receive:
+    """Throws away what a caller sends; says when it left."""
+
+    async def end() -> Message:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return message
+
+    return end
+
+
+class JsonBodies:
+    """Takes each body for JSON, and refuses one of too many items before anything looks at them.
+
+    curl calls every body a form unless told otherwise, so a body need not be called JSON. A browser lets
+    the pages of other origins send such bodies without asking first, but names the origin: from there,
+    only what is called JSON is taken.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        """Take the application, whose body must have been read (``Bounded``)."""
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or not takes_body(scope):
+            return await self._app(scope, receive, send)
+        if header(scope, b"origin") is not None and not _is_called_json(scope):
+            message = "send the body as JSON, with the header 'Content-Type: application/json'"
+            return await send_refusal(scope, send, Refusal(415, "not_json", message))
+        body = (await receive())["body"]
+        refusal = _refusal_of(body, self._settings.max_questions) if body else None
+        if refusal is not None:
+            is_v2 = scope["path"].startswith("/v2")  # whose specification knows no 422
+            return await send_refusal(scope, send, replace(refusal, status=400) if is_v2 else refusal)
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+        named = {**scope, "headers": [*headers, (b"content-type", _JSON)]}
+        return await self._app(named, replay(body, receive), send)
+
+
+def _is_called_json(scope: Scope) -> bool:
+    name = (header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
+    return name == _JSON or (name.startswith(b"application/") and name.endswith(b"+json"))
+
+
+def _refusal_of(body: bytes, max_questions: int) -> Refusal | None:
+    """Why a body cannot be looked at, if it cannot."""
+    try:
+        sent = json.loads(body)
+    except RecursionError:
+        return Refusal(400, "not_json", "the body is nested too deep for JSON of this service")
+    except ValueError as error:  # of JSON, of UTF-8, or of a number of thousands of digits
+        message = 'the body is not JSON, such as {"question": "...", "context": "..."}'
+        return Refusal(400, "not_json", f"{message}: {str(error)[:200]}")
+    for path, counted, n_items in _lengths(sent):
+        if n_items > max_questions:
+            message = f"{counted} are more than the {max_questions:,} of one call: send several calls"
+            return Refusal(422, "invalid_request", f"{path}: {message}", ((path, message),))
+    return None
+
+
+def _lengths(sent: Any) -> Iterator[tuple[str, str, int]]:
+    """Each field that makes questions: its path, what it makes in words, and as a number."""
+    if not isinstance(sent, dict):
+        return
+    counts = {name: len(sent[name]) for name in ("questions", "papers") if isinstance(sent.get(name), list)}
+    for name, n_items in counts.items():
+        yield name, f"{n_items:,}", n_items
+    if len(counts) == 2:
+        n_answers = math.prod(counts.values())
+        yield "papers", f"{counts['papers']:,} times {counts['questions']:,} questions", n_answers
+    tensors = sent.get("inputs")
+    for i, tensor in enumerate(tensors[:4] if isinstance(tensors, list) else ()):
+        if isinstance(tensor, dict) and isinstance(tensor.get("data"), list):
+            n_texts = sum(len(text) if isinstance(text, list) else 1 for text in tensor["data"])
+            yield f"inputs[{i}].data", f"{n_texts:,} texts", n_texts
