@@ -110,8 +110,9 @@ def test_abstained_rows_say_so(infer, tmp_path):
     table = plain_csv(tmp_path / "t.answers.csv")
     assert code == 0
     assert assert_verbatim(table) == 0
-    assert out.count("-> (the paper does not say)") == 3
-    assert "abstained     3" in out
+    n_unsure = out.count("-> Not sure. Closest: ")
+    assert n_unsure + out.count("-> This paper does not say.") == 3
+    assert f"abstained     3: {n_unsure} not sure, {3 - n_unsure} not in the paper\n" in out
 
 
 def test_fewer_than_twenty_questions_are_said_to_be(infer, tmp_path):
@@ -385,6 +386,10 @@ def test_models_and_settings_that_cannot_be_used(refused, tmp_path):
         (("--question", "q", "--context", "c", "--output", "o.csv"), "--output goes with --batch"),
         (("--question", "q", "--context", "c", "--budget-s", "3"), "--budget-s goes with --batch"),
         (("--question", "q", "--context", "c", "--title-column", "t"), "--title-column goes with --batch"),
+        (("--batch", "t.csv", "--question", "q", "--title", "T"), "--title goes with --question alone"),
+        (("--batch", "t.csv", "--context-file", "c"), "--context-file goes with --question alone"),
+        ((), "nothing is asked: give --batch F, or --question Q with --context C"),
+        (("--context", "c"), "nothing is asked"),
         (("--question", "q"), "--question needs --context"),
         (("--question", " ", "--context", "c"), "question is empty"),
         (("--question", "why " * 60, "--context", "c"), "exceeds 32"),
@@ -394,7 +399,9 @@ def test_arguments_that_do_not_go_together(refused, arguments, message):
     assert message in refused(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--batch", "t.csv", "--question", "q"], ["--threshold", "high"]])
+@pytest.mark.parametrize(
+    "arguments", [["--question", "q", "--context", "c", "--context-file", "f"], ["--threshold", "high"]]
+)
 def test_arguments_that_argparse_refuses(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
         main(["infer", *arguments])
@@ -426,8 +433,8 @@ def test_one_question_that_is_not_answered(infer):
     asked = ("--question", QUESTION, "--context", CONTEXT, "--threshold", "1")
     code, out, _ = infer(*asked)
     assert code == 0
-    assert "(the paper does not say)" in out
-    assert "closest     " in out
+    assert out.startswith(("answer      Not sure. Closest: ", "answer      This paper does not say.\n"))
+    assert "below the threshold of 1.000" in out
     assert "sentence" not in out
     values = json.loads(infer(*asked, "--json")[1])
     assert values["abstained"]
@@ -435,19 +442,153 @@ def test_one_question_that_is_not_answered(infer):
     assert values["candidates"]
 
 
+@pytest.mark.parametrize(
+    ("answerable", "threshold", "status", "said"),
+    [
+        (0.7, 0.5, "answered", "answer      fell\n"),
+        (0.45, 0.5, "unsure", "answer      Not sure. Closest: fell\noffsets     [3:7]\nscore       0.310  "),
+        (0.2, 0.5, "unsure", "answer      Not sure. Closest: fell\n"),
+        (0.19, 0.5, "not_reported", "answer      This paper does not say.\nanswerable  0.190, below "),
+    ],
+)
+def test_the_three_states_of_an_answer(infer, monkeypatch, answerable, threshold, status, said):
+    from qa_extractive.predictor import Predictor
+    from qa_extractive.records import Answer, Span
+
+    span, other = Span("fell", 3, 7, 0.31), Span("It", 0, 2, 0.1)
+    abstained = answerable < threshold
+    text, start, end = ("", 0, 0) if abstained else ("fell", 3, 7)
+    answer = Answer(text, start, end, 0.31, answerable, abstained, None, (span, other))
+    assert answer.status == status
+    monkeypatch.setattr(Predictor, "answer_batch", lambda self, questions: [answer for _ in questions])
+    asked = ("--question", "what?", "--context", "It fell.")
+    code, out, err = infer(*asked)
+    assert (code, err) == (0, "")
+    assert out.startswith(said)
+    assert ("fell" in out) is (status != "not_reported")
+    assert json.loads(infer(*asked, "--json")[1])["status"] == status
+    _, out, _ = infer(*asked, "--top-k", "2")
+    assert out.count("or          ") == (2 if status == "not_reported" else 1)
+
+
 def test_candidates_are_printed_where_asked_for(infer):
     _, out, _ = infer("--question", QUESTION, "--context", CONTEXT, "--threshold", "0", "--top-k", "3")
     assert out.count("or          ") == 2
+
+
+def test_several_questions_of_one_text(infer):
+    asked = ("--question", QUESTION, "--question", "Was the risk increased?", "--context", CONTEXT)
+    code, out, _ = infer(*asked)
+    assert code == 0
+    assert [line for line in out.splitlines() if line.startswith("question")] == [
+        f"question    {QUESTION}",
+        "question    Was the risk increased?",
+    ]
+    code, out, _ = infer(*asked, "--json", "--threshold", "0")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [answer["text"] for answer in answers] == [
+        json.loads(infer("--question", question, *asked[4:], "--json", "--threshold", "0")[1])["text"]
+        for question in (asked[1], asked[3])
+    ]
+
+
+# ---------------------------------------------------------------- texts and files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nofile.txt", "paper.PDF", "papers/paper.docx", "a.xml.gz", " paper.html\n", "./paper", "../paper",
+        "/data/paper", "~/paper", "C:\\papers\\paper", "papier_é.txt", "2024.nature.s41586-1.pdf",
+    ],
+)  # fmt: skip
+def test_a_context_that_looks_like_a_missing_file_is_refused(refused, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    error = refused("--question", QUESTION, "--context", name)
+    assert f"{name.strip()} looks like the name of a file, which does not exist" in error
+    assert "--context-file" in error
+
+
+@pytest.mark.parametrize("name", ["paper.txt", "paper", "my paper.txt", "The drug fell", "LICENSE"])
+def test_a_context_that_is_a_file_is_refused(refused, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(CONTEXT)
+    error = refused("--question", QUESTION, "--context", name)
+    assert f"{name} is a file: give --context-file {name}" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mortality", "fell.", "12.5", "p=0.05", "The data are in table.csv", "CO2/H2O", "e.g.", "data.",
+        "It fell.The", "10.1038/s41586-020-2649-2", "word " * 2000, "x" * 5000, "a.txt\nb.txt", "/ 5", "…/…",
+    ],
+)  # fmt: skip
+def test_a_context_that_is_a_short_text_is_read(infer, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert infer("--question", QUESTION, "--context", text)[0] == 0
+    assert infer("--question", QUESTION, "--context", "folder")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [CONTEXT, f"\ufeff{CONTEXT}\r\n", "😀 The drug\r\nreduced\rmortality.\n", CONTEXT.encode("utf-16")],
+)
+def test_the_context_from_a_file(infer, tmp_path, content):
+    path = tmp_path / "the paper.txt"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    text = content.decode("utf-16") if isinstance(content, bytes) else content.removeprefix("\ufeff")
+    asked = ("--question", QUESTION, "--context-file", path, "--threshold", "0", "--json")
+    code, out, err = infer(*asked)
+    values = json.loads(out)
+    assert (code, err) == (0, "")
+    assert values["text"]
+    assert text[values["start"] : values["end"]] == values["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("paper.pdf", b"%PDF-1.4\n1 0 obj\n", "is a PDF, not text: extract its text first"),
+        ("paper.pdf", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is a PDF"),
+        ("paper.docx", b"PK\x03\x04\xff\xff", "not text"),
+        ("none.txt", None, "does not exist: check the path"),
+        (".", None, "is a folder: give a file"),
+    ],
+)
+def test_context_files_that_cannot_be_read(refused, tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert message in refused("--question", QUESTION, "--context-file", tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["text", "white space", "file", "standard input"])
+def test_an_empty_context_answers_nothing(infer, monkeypatch, tmp_path, kind):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    feed(monkeypatch, b"")
+    given = {
+        "text": ("--context", ""),
+        "white space": ("--context", " \n"),
+        "file": ("--context-file", tmp_path / "empty.txt"),
+        "standard input": ("--context", "-"),
+    }[kind]
+    code, out, err = infer("--question", QUESTION, *given, "--threshold", "0.1")
+    assert code == 0
+    assert out.startswith("answer      This paper does not say.\n")
+    assert err == "note: the context is empty, so it holds no answer\n"
 
 
 def feed(monkeypatch, data):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "ascii"))
 
 
-def test_the_context_from_standard_input(infer, monkeypatch):
+@pytest.mark.parametrize("option", ["--context", "--context-file"])
+def test_the_context_from_standard_input(infer, monkeypatch, option):
     context = "😀 The drug\r\nreduced mortality.\n"
     feed(monkeypatch, context.encode("utf-8"))
-    code, out, _ = infer("--question", QUESTION, "--context", "-", "--threshold", "0", "--json")
+    code, out, _ = infer("--question", QUESTION, option, "-", "--threshold", "0", "--json")
     values = json.loads(out)
     assert code == 0
     assert values["text"]

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from qa_extractive.batch.fingerprint import Fingerprint, difference
-from qa_extractive.batch.summary import Counts
+from qa_extractive.batch.state import RunState, read_state, write_state
 from qa_extractive.errors import DataError
-from qa_extractive.tables.durable import write_whole
-from qa_extractive.tables.growing import partial_path
+from qa_extractive.tables.growing import converted_path, partial_path
+from qa_extractive.tables.locking import locked
 from qa_extractive.tables.text_files import data_stem
 from qa_extractive.tables.writing import checked_target, writing
 
 Existing = Literal["refuse", "overwrite", "resume"]
 
-_FORMAT = 1
+_RAY_FILES = re.compile(r"rows-\d+\.(arrow|\d+\.tmp)|joined\.tmp")
 
 
 def default_output(path: Path) -> Path:
     """``papers.answers.csv.gz`` beside ``papers.csv.gz``."""
     stem = data_stem(path)
     return path.with_name(f"{stem}.answers{path.name[len(stem) :]}")
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """How far a run is; kept in ``<output>.run.json``, also when it is finished.
-
-    Attributes:
-        fingerprint: What it is made of.
-        sizes: Bytes of each growing file after the last finished part.
-        counts: Of the rows up to there.
-        output_bytes: Size of the finished output; None while it is not.
-    """
-
-    fingerprint: Mapping[str, Any]
-    sizes: tuple[int, ...]
-    counts: Counts
-    output_bytes: int | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the output is there."""
-        return self.output_bytes is not None
-
-    def require_same(self, now: Fingerprint, output: Path) -> None:
-        """Raise DataError unless a run with this fingerprint would write the same."""
-        changed = difference(self.fingerprint, now)
-        if changed is not None:
-            raise DataError(
-                f"{output} was begun with something else, {changed}: "
-                "give what was given then, or start again with --overwrite"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +44,7 @@ class Destination:
 
     @classmethod
     def open(cls, path: Path, output: Path, errors: Path | None, existing: Existing) -> Destination:
-        """Check the files, touching none.
+        """Check the files; none is touched.
 
         Raises:
             DataError: One is the table itself or cannot be written, two are the same, or something is there
@@ -84,7 +54,11 @@ class Destination:
         if len(targets) == 2 and targets[0] == targets[1]:
             raise DataError(f"{errors} is the output itself: give the errors another file")
         destination = cls(targets[0], targets[1] if errors is not None else None, existing)
-        destination._check_existing()
+        try:
+            destination.check_existing()
+        except DataError:  # perhaps of what a run that lasts has there just now, which is then told instead
+            with destination.locked():
+                pass
         return destination
 
     @property
@@ -97,9 +71,18 @@ class Destination:
         """The file that tells how far the run is."""
         return self.output.with_name(f"{self.output.name}.run.json")
 
+    @property
+    def errors_name(self) -> str:
+        """The file of the errors as seen from the folder of the output, so that both may move; or "none"."""
+        return "none" if self.errors is None else _relative(self.errors, self.output.parent)
+
     def state(self) -> RunState | None:
-        """The run that can be continued, or is finished and its output there; None where there is none."""
-        state = self._saved_state()
+        """The run that can be continued, or is finished and its output there; None where there is none.
+
+        Raises:
+            DataError: Its file is damaged, and it is not to be replaced.
+        """
+        state = self.left()
         if state is None or not state.is_finished:
             return state
         is_there = self.output.exists() and self.output.stat().st_size == state.output_bytes
@@ -107,33 +90,29 @@ class Destination:
 
     def save(self, state: RunState) -> None:
         """Keep how far the run is; DataError where that cannot be written."""
-        values = {
-            "format": _FORMAT,
-            "fingerprint": state.fingerprint,
-            "sizes": state.sizes,
-            "counts": state.counts.to_dict(),
-            "output_bytes": state.output_bytes,
-        }
-        with writing(self.state_path):
-            write_whole(self.state_path, (json.dumps(values, indent=1) + "\n").encode("utf-8"))
+        write_state(self.state_path, state)
 
-    def _saved_state(self) -> RunState | None:
-        try:
-            values = json.loads(self.state_path.read_bytes())
-            if values["format"] != _FORMAT:
-                return None
-            counts = Counts.from_dict(values["counts"])
-            return RunState(values["fingerprint"], tuple(values["sizes"]), counts, values["output_bytes"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs away from all files, and check once more that nothing is there that would be lost.
 
-    def _check_existing(self) -> None:
+        Raises:
+            DataError: Another run writes one of the files, or has written it meanwhile.
+        """
+        with locked(self.targets):
+            self.check_existing()
+            yield
+
+    def check_existing(self) -> None:
+        """Raise DataError where something is there that would be lost."""
+        self._check_partials()
         if self.existing == "overwrite":
             return
         state = self.state()
         there = [target for target in self.targets if target.exists()]
         if self.existing == "resume":
-            if state is None and there:
+            is_known = state is not None and (state.counts.n_rows or state.replaces or state.is_ray)
+            if there and not is_known:
                 raise DataError(
                     f"{there[0]} exists, but is not what a run left here: replace it with --overwrite"
                 )
@@ -142,11 +121,83 @@ class Destination:
             raise DataError(
                 f"{there[0]} exists: replace it with --overwrite, or go on with its run with --resume"
             )
-        if state is not None and not state.is_finished:
+        if state is not None and not state.is_finished and (state.counts.n_rows or state.is_ray):
             raise DataError(
                 f"{partial_path(self.output)} holds {state.counts.n_rows:,} rows of a run that was stopped: "
                 "go on with --resume, or start again with --overwrite"
             )
+
+    def remove_partials(self, state: RunState | None) -> None:
+        """Remove what a run that is over, or is not to be continued, left beside its tables."""
+        for target in self._owned(state):
+            for path in (converted_path(target), partial_path(target)):
+                with writing(path):
+                    if path.is_dir() and not path.is_symlink():
+                        remove_ray_folder(path)
+                    else:
+                        path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what a run that was stopped in its last moment left beside its finished output."""
+        state = self.state()
+        if state is not None and state.is_finished and not state.is_tidy:
+            self.remove_partials(state)
+            self.save(replace(state, is_tidy=True))
+
+    def _check_partials(self) -> None:
+        """Raise DataError where a file or folder has the name of a growing file, but no run left it here."""
+        owned = self._owned(self.left())
+        finished = self.state() if self.existing == "resume" else None
+        if finished is not None and finished.is_finished:
+            return  # nothing will be written
+        for target in self.targets:
+            partial = partial_path(target)
+            if not os.path.lexists(partial):
+                continue
+            is_own = target in owned and not partial.is_symlink()
+            if is_own and partial.is_dir():
+                is_own = all(_RAY_FILES.fullmatch(path.name) for path in partial.iterdir())
+            if not is_own or not (partial.is_dir() or partial.is_file()):
+                raise DataError(
+                    f"{partial} is there, but no run of {self.output.name} left it: move it away, or give "
+                    "another output"
+                )
+
+    def _owned(self, state: RunState | None) -> list[Path]:
+        """The tables beside which the run that was here left files."""
+        if state is None:
+            return [self.output] if self.state_path.exists() else []  # it is damaged, and to be replaced
+        if state.is_tidy:
+            return []
+        errors = str(state.fingerprint.get("errors_file", "none"))
+        return [
+            self.output,
+            *([] if errors == "none" else [Path(os.path.normpath(self.output.parent / errors))]),
+        ]
+
+    def left(self) -> RunState | None:
+        """The state that a run left, whether its output is there or not."""
+        try:
+            return read_state(self.state_path)
+        except DataError:
+            if self.existing == "overwrite":
+                return None
+            raise
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # Windows: on another drive
+        return str(path)
+
+
+def remove_ray_folder(folder: Path) -> None:
+    """Remove a folder that the workers of a cluster filled; one that holds anything else stays."""
+    for path in folder.iterdir():
+        if _RAY_FILES.fullmatch(path.name):
+            path.unlink()
+    folder.rmdir()
 
 
 def _checked(path: Path, target: Path) -> Path:

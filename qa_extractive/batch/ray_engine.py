@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,21 +17,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
 from qa_extractive.answering.cells import added_columns, answer_types, answer_values, kept_names
-from qa_extractive.batch.destination import Destination, RunState
+from qa_extractive.batch.destination import Destination, remove_ray_folder
 from qa_extractive.batch.fingerprint import Fingerprint
 from qa_extractive.batch.kernel import AnswerKernel
-from qa_extractive.batch.parts import PART_ROWS, clear_way, locked
+from qa_extractive.batch.parts import PART_ROWS
+from qa_extractive.batch.state import RunState
 from qa_extractive.batch.summary import Counts, Summary, Tally
-from qa_extractive.batch.tables import BatchJob, finished_summary, made_of
+from qa_extractive.batch.tables import BatchJob, finished_before, made_of
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.predictor import Predictor
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array, as_types, table_types
-from qa_extractive.tables.durable import replace_file, sync
-from qa_extractive.tables.growing import partial_path, remove_partial, write_parquet_groups
+from qa_extractive.tables.durable import name_new_file, replace_file, sync
+from qa_extractive.tables.growing import partial_path, write_parquet_groups
 from qa_extractive.tables.parquet import ParquetSlices
 from qa_extractive.tables.writing import writing
 from qa_extractive.threads import available_cpus
@@ -82,21 +82,15 @@ def answer_table_on_ray(
         ModelError: The model failed.
     """
     _check(job)
-    done = finished_summary(
-        predictor,
-        job.reader.path,
-        job.destination,
-        job.names,
-        with_candidates=with_candidates,
-        engine="ray",
-    )
-    if done is not None:
-        return done
-    now = made_of(predictor, job.reader.path, job.destination, job.names, with_candidates, "ray")
     kernel = AnswerKernel(predictor, job.names, with_candidates=with_candidates, n_threads=cluster.n_threads)
-    with _PartFolder(job.destination, now) as folder:
-        run = _RayRun(folder, job, cluster, _PartWork(job, folder.path, kernel, with_candidates))
-        return run.answer(max_errors, on_part, should_stop)
+    with job.destination.locked():
+        now = made_of(predictor, job.reader.path, job.destination, job.names, with_candidates, "ray")
+        done = finished_before(job.destination, now)
+        if done is not None:
+            return done
+        with _PartFolder(job.destination, now) as folder:
+            run = _RayRun(folder, job, cluster, _PartWork(job, folder.path, kernel, with_candidates))
+            return run.answer(max_errors, on_part, should_stop)
 
 
 def _check(job: BatchJob) -> None:
@@ -105,6 +99,8 @@ def _check(job: BatchJob) -> None:
             raise DataError(
                 f"{path}: --engine ray reads and writes Parquet: convert it, or leave --engine out"
             )
+    if job.questions:
+        raise DataError("--question does not go with --engine ray: give the table a column of questions")
     if job.destination.errors is not None:
         raise DataError("--errors does not go with --engine ray: select the rows with an error afterwards")
     _require_ray()
@@ -142,14 +138,23 @@ class _RayRun:
         on_part(tally.counts())
         firsts = [first for first in range(0, self.job.reader.n_rows, PART_ROWS) if first not in found]
         for counts in self._parts(firsts) if firsts else ():
+            self._check_source()
             tally.add_counts(counts)
             self.folder.save(tally.counts())
             on_part(tally.counts())
             _check_errors(tally.counts(), max_errors)
             if should_stop() and tally.counts().n_rows < self.job.reader.n_rows:
                 return tally.summary(tally.counts(), is_complete=False)
+        self._check_source()
         self.folder.join(range(0, self.job.reader.n_rows, PART_ROWS), tally.counts())
         return tally.summary(tally.counts(), is_complete=True)
+
+    def _check_source(self) -> None:
+        try:
+            self.job.source.check()
+        except DataError:
+            self.folder.spoil()
+            raise
 
     def _parts(self, firsts: Sequence[int]) -> Iterator[Counts]:
         """Have the parts made; the counts of each, in no order."""
@@ -238,24 +243,24 @@ class _PartFolder:
         self.path = partial_path(destination.output)
         self._destination = destination
         self._fingerprint = fingerprint
-        self._lock: IO[bytes] | None = None
+        self._replaces = destination.existing == "overwrite"
 
     def __enter__(self) -> _PartFolder:
-        clear_way(self._destination, self._fingerprint, for_folder=True)
+        state = self._destination.left()
+        goes_on = self._destination.existing == "resume" and state is not None and not state.is_finished
+        if state is not None and goes_on:
+            state.require_same(self._fingerprint, self._destination.output)
+            self._replaces = state.replaces
+        else:
+            self.save(Counts())  # from here on the folder is this run's
+            self._destination.remove_partials(state)
         with writing(self._destination.output):
             self.path.mkdir(exist_ok=True)
-        self._lock = locked(self.path / "lock", self._destination.output)
-        state = self._destination.state()
-        if self._destination.existing != "resume" or state is None or state.is_finished:
-            for path in self.path.glob("rows-*"):
-                path.unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.close()
         if self.path.exists() and not any(self.path.glob("rows-*.arrow")):
-            shutil.rmtree(self.path)
+            remove_ray_folder(self.path)
             self._destination.state_path.unlink(missing_ok=True)
 
     def found(self) -> dict[int, Counts]:
@@ -267,7 +272,12 @@ class _PartFolder:
 
     def save(self, counts: Counts) -> None:
         """Note how many rows are finished."""
-        self._destination.save(RunState(self._fingerprint, (), counts))
+        self._destination.save(RunState(self._fingerprint, (), counts, replaces=self._replaces))
+
+    def spoil(self) -> None:
+        """Let no run go on with these parts: some may have been made of another table."""
+        self._fingerprint = {**self._fingerprint, "input": "changed"}
+        self.save(Counts())
 
     def join(self, firsts: Sequence[int], counts: Counts) -> None:
         """Make the output of the parts and remove them."""
@@ -277,12 +287,25 @@ class _PartFolder:
         paths = [part_path(self.path, first) for first in firsts]
         schema = _read_part(arrow, paths[0]).schema.remove_metadata()
         with writing(output):
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)  # left by a kill; it may be the output itself by now
+            with temporary.open("xb") as file:
                 write_parquet_groups((_plain(arrow, path) for path in paths), schema, file)
                 sync(file)
+            self._name(temporary, output)
+        size = output.stat().st_size
+        self._destination.save(RunState(self._fingerprint, (), counts, size, self._replaces))
+        self._destination.tidy()
+
+    def _name(self, temporary: Path, output: Path) -> None:
+        if self._replaces:
             replace_file(temporary, output)
-        self._destination.save(RunState(self._fingerprint, (), counts, output.stat().st_size))
-        remove_partial(output)
+            return
+        try:
+            name_new_file(temporary, output)
+        except FileExistsError:
+            raise DataError(
+                f"{output} appeared during the run and was left as it is: move it away, then --resume"
+            ) from None
 
 
 def part_path(folder: Path, first: int) -> Path:

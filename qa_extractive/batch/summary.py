@@ -12,6 +12,7 @@ import numpy as np
 
 from qa_extractive.answering.results import Batch, RowError, RowResult
 from qa_extractive.answering.rows import BATCH_SIZE
+from qa_extractive.records import UNSURE
 
 _N_FIRST_FAILURES = 3
 
@@ -38,9 +39,10 @@ class Counts:
     Attributes:
         n_rows: Rows read, and written.
         n_answered: Those with an answer.
-        n_abstained: Those whose context does not say.
+        n_abstained: Those whose context does not say, or perhaps.
         n_repeated: Those of either kind whose answer is an earlier row's.
         failures: The others, by kind, in order of first appearance.
+        n_unsure: Those abstained whose ``status`` is "unsure": the best span is worth a look.
     """
 
     n_rows: int = 0
@@ -48,6 +50,7 @@ class Counts:
     n_abstained: int = 0
     n_repeated: int = 0
     failures: tuple[Failures, ...] = ()
+    n_unsure: int = 0
 
     @property
     def n_failed(self) -> int:
@@ -75,7 +78,7 @@ class Summary:
     Attributes:
         n_rows: Rows written, in this run and in those that it continues.
         n_answered: Those with an answer.
-        n_abstained: Those whose context does not say.
+        n_abstained: Those whose context does not say, or perhaps.
         failures: The others, by kind, in order of first appearance.
         seconds: From the first row read to the last one written, in this run.
         batch_ms: Time of each full batch of this run, in order; see ``Batch.ms``.
@@ -83,6 +86,7 @@ class Summary:
         n_resumed: Rows that an earlier run had written.
         n_repeated: Rows whose answer is that of an earlier row with the same texts.
         is_complete: Whether all rows of the table are written, so that the output is there.
+        n_unsure: Those abstained whose ``status`` is "unsure".
     """
 
     n_rows: int
@@ -95,6 +99,7 @@ class Summary:
     n_resumed: int = 0
     n_repeated: int = 0
     is_complete: bool = True
+    n_unsure: int = 0
 
     @property
     def n_failed(self) -> int:
@@ -124,6 +129,7 @@ class Tally:
         self._n_resumed = start.n_rows
         self._n_rows, self._n_answered = start.n_rows, start.n_answered
         self._n_abstained, self._n_repeated = start.n_abstained, start.n_repeated
+        self._n_unsure = start.n_unsure
         self._failures = {failures.kind: failures for failures in start.failures}
         self._full_ms = array("d")
         self._short_ms = array("d")
@@ -141,6 +147,7 @@ class Tally:
             self._add_failure(result.row.number, result.outcome)
         elif result.outcome.abstained:
             self._n_abstained += 1
+            self._n_unsure += result.outcome.status == UNSURE
         else:
             self._n_answered += 1
 
@@ -155,6 +162,7 @@ class Tally:
         self._n_answered += counts.n_answered
         self._n_abstained += counts.n_abstained
         self._n_repeated += counts.n_repeated
+        self._n_unsure += counts.n_unsure
         for each in counts.failures:
             known = self._failures.get(each.kind, Failures(each.kind, 0, ()))
             first = tuple(sorted({*known.first, *each.first})[:_N_FIRST_FAILURES])
@@ -163,7 +171,8 @@ class Tally:
     def counts(self) -> Counts:
         """The rows so far."""
         failures = tuple(self._failures.values())
-        return Counts(self._n_rows, self._n_answered, self._n_abstained, self._n_repeated, failures)
+        done = (self._n_rows, self._n_answered, self._n_abstained, self._n_repeated)
+        return Counts(*done, failures, self._n_unsure)
 
     def summary(self, written: Counts, *, is_complete: bool) -> Summary:
         """What became of the rows that are written; others may have been counted."""
@@ -177,5 +186,6 @@ class Tally:
             short_batch_ms=tuple(self._short_ms),
             n_resumed=self._n_resumed,
             n_repeated=written.n_repeated,
+            n_unsure=written.n_unsure,
             is_complete=is_complete,
         )

@@ -5,7 +5,8 @@ Reading and tokenizing, answering, and writing run in a thread each, and hold fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ from qa_extractive.answering.results import Batch, RowError, RowResult
 from qa_extractive.answering.rows import answer_rows_ahead
 from qa_extractive.batch.destination import Destination, Existing, default_output
 from qa_extractive.batch.fingerprint import Fingerprint, file_digest, fingerprint
-from qa_extractive.batch.parts import PART_ROWS, PartedRun, tidy
+from qa_extractive.batch.parts import PART_ROWS, PartedRun
+from qa_extractive.batch.questions import QUESTION_COLUMN, AskedRows, checked_questions
+from qa_extractive.batch.source import Source
 from qa_extractive.batch.summary import Counts, Summary, Tally
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.errors import DataError
+from qa_extractive.records import Question
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import table_types
 from qa_extractive.tables.formats import table_format
@@ -45,6 +49,8 @@ class BatchJob:
         output: The file to write; not the one that is read.
         destination: That file and those beside it.
         names: Columns named by the user.
+        source: The file of the table, held open and watched.
+        questions: What is asked of every row; empty where the table holds the questions.
     """
 
     reader: RowReader
@@ -52,6 +58,13 @@ class BatchJob:
     output: Path
     destination: Destination
     names: ColumnNames
+    source: Source
+    questions: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> RowReader | AskedRows:
+        """What is answered: the rows of the table, or each of them with each of the questions."""
+        return AskedRows(self.reader, self.questions) if self.questions else self.reader
 
     @classmethod
     def open(
@@ -62,6 +75,7 @@ class BatchJob:
         *,
         existing: Existing = "refuse",
         errors: Path | None = None,
+        questions: Sequence[str] = (),
     ) -> BatchJob:
         """Read a table through once and settle everything but the answers.
 
@@ -72,20 +86,32 @@ class BatchJob:
             existing: Of an output that is there, or of a run that was stopped: "refuse" is an error,
                 "overwrite" starts afresh, "resume" goes on and leaves a finished output as it is.
             errors: Where to write the failed rows once more, or None.
+            questions: Asked of every row, in place of those in the table, which then needs none. The output
+                has a row for each row and question, and a column ``question`` after those of the table.
 
         Raises:
             DataError: The table cannot be read, has no rows or lacks a column; the output is the table,
                 cannot be written, or is there and must not be lost.
         """
+        asked = checked_questions(questions, names)
         destination = open_destination(path, output, errors, existing)
-        reader = read_rows(path)
+        source = Source(path)
+        try:
+            reader = read_rows(path)
+        except Exception:
+            source.check()
+            raise
         if not reader.n_rows:
             raise DataError(f"{path} has no rows below its header: give at least one question")
         try:
-            columns = resolve_columns(reader.columns, names, repeats=reader.repeats)
+            columns = (
+                AskedRows(reader, asked).resolve(names)
+                if asked
+                else resolve_columns(reader.columns, names, repeats=reader.repeats)
+            )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        return cls(reader, columns, output or default_output(path), destination, names)
+        return cls(reader, columns, output or default_output(path), destination, names, source, asked)
 
 
 def open_destination(path: Path, output: Path | None, errors: Path | None, existing: Existing) -> Destination:
@@ -103,20 +129,31 @@ def finished_summary(
     *,
     with_candidates: bool,
     engine: str = "local",
+    questions: Sequence[str] = (),
 ) -> Summary | None:
     """The summary of a run whose output is there; None if it is not. No row is read.
 
     Raises:
-        DataError: The output is that of another table, model or settings.
+        DataError: The output is that of another table, model or settings, or a run is writing it.
     """
+    state = destination.state()
+    if state is None or not state.is_finished:
+        return None
+    now = made_of(predictor, path, destination, names, with_candidates, engine, questions)
+    if state.is_tidy:  # nothing is to be removed, so the folder may be one that cannot be written to
+        return finished_before(destination, now)
+    with destination.locked():
+        return finished_before(destination, now)
+
+
+def finished_before(destination: Destination, now: Fingerprint) -> Summary | None:
+    """The same where the destination is locked and the fingerprint known."""
     state = destination.state()
     if destination.existing != "resume" or state is None or not state.is_finished:
         return None
-    now = made_of(predictor, path, destination, names, with_candidates, engine)
     state.require_same(now, destination.output)
-    tidy(destination)
-    tally = Tally(state.counts)
-    return tally.summary(state.counts, is_complete=True)
+    destination.tidy()
+    return Tally(state.counts).summary(state.counts, is_complete=True)
 
 
 def answer_table(
@@ -151,22 +188,27 @@ def answer_table(
             or too many rows failed.
         ModelError: The model failed.
     """
-    path, destination = job.reader.path, job.destination
-    done = finished_summary(predictor, path, destination, job.names, with_candidates=with_candidates)
-    if done is not None:
-        return done
-    now = made_of(predictor, path, destination, job.names, with_candidates)
-    sink = _Sink(job, with_candidates)
-    with PartedRun(destination, now, sink.contents, path) as run:
-        if on_start is not None:
-            on_start(run.counts)
-        tally = Tally(run.counts)
-        rows = job.reader.after(run.counts.n_rows, job.columns.asked)
-        with closing(answer_rows_ahead(predictor, rows, job.columns, RecentQuestions())) as batches:
-            is_complete = _write(batches, run, sink, tally, _Rules(max_errors, on_batch, should_stop))
-        if is_complete:
-            run.finish()
-        return tally.summary(run.counts, is_complete=is_complete)
+    for question in job.questions:
+        predictor.check(Question(question, ""))
+    with job.destination.locked():
+        now = made_of(
+            predictor, job.reader.path, job.destination, job.names, with_candidates, questions=job.questions
+        )
+        done = finished_before(job.destination, now)
+        if done is not None:
+            return done
+        sink = _Sink(job, with_candidates)
+        with PartedRun(job.destination, now, sink.contents, job.source) as run:
+            if on_start is not None:
+                on_start(run.counts)
+            tally = Tally(run.counts)
+            rows = job.rows.after(run.counts.n_rows, job.columns.asked)
+            rules = _Rules(max_errors, on_batch, should_stop)
+            with closing(answer_rows_ahead(predictor, rows, job.columns, RecentQuestions())) as batches:
+                is_complete = _write(batches, run, sink, tally, rules)
+            if is_complete:
+                run.finish()
+            return tally.summary(run.counts, is_complete=is_complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +231,14 @@ class _Rules:
 
 def _write(batches: Iterable[Batch], run: PartedRun, sink: _Sink, tally: Tally, rules: _Rules) -> bool:
     """Write rows part by part; whether that was all of them."""
+    try:
+        return _write_parts(batches, run, sink, tally, rules)
+    except Exception:  # of another table's rows, perhaps
+        run.check_source()
+        raise
+
+
+def _write_parts(batches: Iterable[Batch], run: PartedRun, sink: _Sink, tally: Tally, rules: _Rules) -> bool:
     part: list[RowResult] = []
     for batch in batches:
         tally.add_times(batch)
@@ -220,8 +270,8 @@ class _Sink:
     """
 
     def __init__(self, job: BatchJob, with_candidates: bool) -> None:
-        columns = job.reader.columns
-        self.n_rows = job.reader.n_rows
+        columns = job.rows.columns
+        self.n_rows = job.rows.n_rows
         self._with_candidates = with_candidates
         self._kept = kept_names(columns, added_columns(with_candidates))
         self._kept_in_errors = kept_names(columns, _ERROR_COLUMNS)
@@ -253,15 +303,24 @@ class _Sink:
             columns = [*self._kept.values(), *added_columns(self._with_candidates)]
             return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept[name]: kind for name, kind in table_types(job.reader).items()}
+        types = {self._kept[name]: kind for name, kind in _row_types(job).items()}
         return ParquetContent(types | answer_types(arrow, self._with_candidates))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":
             return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS], job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept_in_errors[name]: kind for name, kind in table_types(job.reader).items()}
+        types = {self._kept_in_errors[name]: kind for name, kind in _row_types(job).items()}
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})
+
+
+def _row_types(job: BatchJob) -> dict[str, Any]:
+    """The Arrow type of each column of the rows that are answered."""
+    types, rows = table_types(job.reader), job.rows
+    if isinstance(rows, RowReader):
+        return types
+    arrow, _ = require_pyarrow()
+    return {rows.kept[name]: kind for name, kind in types.items()} | {QUESTION_COLUMN: arrow.string()}
 
 
 def made_of(
@@ -271,8 +330,10 @@ def made_of(
     names: ColumnNames,
     with_candidates: bool,
     engine: str = "local",
+    questions: Sequence[str] = (),
 ) -> Fingerprint:
     """The fingerprint of a run."""
+    asked = {"questions": json.dumps(questions)} if questions else {}
     return fingerprint(
         file_digest(path),
         predictor.identity(),
@@ -281,6 +342,8 @@ def made_of(
         candidates=with_candidates,
         output=_format_name(destination.output),
         errors=_format_name(destination.errors),
+        errors_file=destination.errors_name,
+        **asked,
     )
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
+from qa_extractive.cli.stopping import EXIT_INTERRUPTED, Interrupts
+from qa_extractive.cli.terminal import flush_stdout, note, occupy_closed_streams
 from qa_extractive.errors import QAError
 
 EXIT_BAD_INPUT = 2
@@ -24,42 +28,67 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``qa-extractive`` with these arguments; the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    occupy_closed_streams()
+    with Interrupts() as interrupts:
+        try:
+            code = _run(list(sys.argv[1:] if argv is None else argv))
+            flush_stdout()
+            return code
+        except KeyboardInterrupt:
+            pass
+        except Exception as error:
+            if not interrupts.received:  # an import that is interrupted may fail in another way
+                note(f"error: {_told(error)}")
+                return EXIT_BAD_INPUT
+        note("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="qa-extractive", description="Verbatim answers from scientific papers."
     )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, about in _COMMANDS.items():
         sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        sub.add_argument("--version", action=_Version, help="print the version and exit")
         if arguments[:1] == [name]:
             import_module(f"qa_extractive.cli.{name}").add_arguments(sub)
     options = parser.parse_args(arguments)
     options.arguments = arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    return _run(options)
+    code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
+    return code
 
 
-def _run(options: argparse.Namespace) -> int:
-    try:
-        code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
-        return code
-    except QAError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except ImportError as error:
-        if error.name and error.name.split(".")[0] in _EXTRA_OF:
-            extra = _EXTRA_OF[error.name.split(".")[0]]
-            print(
-                f"error: {error.name} is not installed: pip install 'qa-extractive[{extra}]'", file=sys.stderr
-            )
-            return EXIT_BAD_INPUT
-        raise
-    except MemoryError:
-        print("error: not enough memory: split long texts, or give smaller files", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+class _Version(argparse.Action):
+    """Looks the version up only when asked for it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from qa_extractive import __version__
+
+        print(f"qa-extractive {__version__}")
+        flush_stdout()
+        parser.exit()
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, on one line; the error again where it is none of those that a user can put right."""
+    if isinstance(error, QAError):
+        return str(error)
+    if isinstance(error, ImportError) and error.name and error.name.split(".")[0] in _EXTRA_OF:
+        extra = _EXTRA_OF[error.name.split(".")[0]]
+        return f"{error.name} is not installed: pip install 'qa-extractive[{extra}]'"
+    if isinstance(error, MemoryError):
+        return "not enough memory: split long texts, or give smaller files"
+    if isinstance(error, OSError) and error.errno:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{os.strerror(error.errno)}"
+    raise error
 
 
 _EXTRA_OF = {

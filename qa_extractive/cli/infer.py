@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive.cli.efforts import add_efforts
-from qa_extractive.cli.terminal import closed_pipe_is_fine, one_line
+from qa_extractive.cli.terminal import closed_pipe_is_fine, note, one_line
 from qa_extractive.errors import DataError
-from qa_extractive.records import Answer, Question, Span
+from qa_extractive.records import ANSWERED, NOT_REPORTED, UNSURE, Answer, Question, Span
 
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
 
-NO_ANSWER = "(the paper does not say)"
+NO_ANSWER = "This paper does not say."
+NOT_SURE = "Not sure. Closest:"
 
 _BATCH_ONLY = (
     "output",
@@ -36,16 +38,28 @@ _BATCH_ONLY = (
     "context_column",
     "title_column",
 )
-_SINGLE_ONLY = ("context", "title", "json")
+_SINGLE_ONLY = ("context", "context_file", "title", "json")
+
+# What a name of a file looks like: no text of a paper is one word with such an end or such a beginning.
+_FILE_NAME = re.compile(
+    r"\S+\.(txt|text|md|pdf|docx?|odt|rtf|html?|xml|nxml|json|jsonl|csv|tsv|xlsx?|tex|parquet|gz|zst|zip)"
+    r"|(/|\.{1,2}/|~/|[A-Za-z]:[\\/])\S*",
+    re.IGNORECASE,
+)
+_MAX_NAME_CHARACTERS = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``infer``."""
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument(
+    parser.add_argument(
         "--batch", type=Path, metavar="F", help="CSV, TSV, JSONL (each also .gz or .zst) or Parquet file"
     )
-    mode.add_argument("--question", metavar="Q", help="one question; needs --context")
+    parser.add_argument(
+        "--question",
+        action="append",
+        metavar="Q",
+        help="asked of one text (--context, --context-file) or of every row of --batch; may be repeated",
+    )
     model = parser.add_argument_group("model")
     model.add_argument(
         "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
@@ -71,8 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     log = batch.add_mutually_exclusive_group()
     log.add_argument("--quiet", action="store_true", help="print nothing but errors")
     log.add_argument("--log-json", action="store_true", help="print JSON lines on stderr, nothing else")
-    single = parser.add_argument_group("with --question")
-    single.add_argument("--context", metavar="C", help="the text to answer from; - for standard input")
+    single = parser.add_argument_group("with --question, without --batch")
+    text = single.add_mutually_exclusive_group()
+    text.add_argument("--context", metavar="C", help="the text to answer from; - for standard input")
+    text.add_argument("--context-file", metavar="F", help="a file with the text, UTF-8; - for standard input")
     single.add_argument("--title", metavar="T", help="title of the paper")
     single.add_argument("--json", action="store_true", help="print the answer as JSON")
 
@@ -96,18 +112,18 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # a character that the terminal cannot show stops nothing
         sys.stdout.reconfigure(errors="backslashreplace")
     if options.batch is None:
-        _refuse(options, _BATCH_ONLY, "--batch")
-        return _answer_one(options)
-    _refuse(options, _SINGLE_ONLY, "--question")
+        _refuse(options, _BATCH_ONLY, "goes with --batch")
+        return _answer_text(options)
+    _refuse(options, _SINGLE_ONLY, "goes with --question alone, not with --batch")
     from qa_extractive.cli.infer_table import answer_batch
 
     return answer_batch(options)
 
 
-def _refuse(options: argparse.Namespace, names: tuple[str, ...], mode: str) -> None:
+def _refuse(options: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
     given = [name for name in names if getattr(options, name) not in (None, False)]
     if given:
-        raise DataError(f"--{given[0].replace('_', '-')} goes with {mode}: leave it out")
+        raise DataError(f"--{given[0].replace('_', '-')} {why}: leave it out")
 
 
 def predictor_of(options: argparse.Namespace) -> Predictor:
@@ -127,30 +143,88 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
     return named_predictor(options.model, **settings)
 
 
-# ---------------------------------------------------------------- one question
+# ---------------------------------------------------------------- one text
 
 
-def _answer_one(options: argparse.Namespace) -> int:
-    if options.context is None:
-        raise DataError("--question needs --context: give the paper's text, or - for standard input")
-    context = _standard_input() if options.context == "-" else options.context
+def _answer_text(options: argparse.Namespace) -> int:
+    if not options.question:
+        raise DataError("nothing is asked: give --batch F, or --question Q with --context C; see --help")
+    context = _context(options)
+    questions = [Question(question, context, options.title) for question in options.question]
     if not context.strip():
-        print("note: the context is empty, so it holds no answer", file=sys.stderr)
-    question = Question(options.question, context, options.title)
+        note("note: the context is empty, so it holds no answer")
     predictor = predictor_of(options)
-    predictor.check(question)
-    answer = predictor.answer_batch([question])[0]
+    for question in questions:
+        predictor.check(question)
+    answers = predictor.answer_batch(questions)
+    if sys.stdout is None:
+        raise DataError("standard output is closed: give the answer somewhere to go")
     with closed_pipe_is_fine():
-        if options.json:
-            print(json.dumps(answer.to_dict()))
-        else:
+        for number, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+            if options.json:
+                print(json.dumps(answer.to_dict()))
+                continue
+            if len(questions) > 1:
+                print(f"{chr(10) if number else ''}question    {one_line(question.question)}")
             _print_answer(answer, predictor.threshold, with_candidates=options.top_k is not None)
     return 0
 
 
+def _context(options: argparse.Namespace) -> str:
+    if options.context_file is not None:
+        return _standard_input() if options.context_file == "-" else _file_text(Path(options.context_file))
+    if options.context is None:
+        raise DataError(
+            "--question needs --context: give the paper's text, - for standard input, or --context-file F"
+        )
+    if options.context == "-":
+        return _standard_input()
+    _refuse_file_name(options.context)
+    return str(options.context)
+
+
+def _refuse_file_name(context: str) -> None:
+    """Raise DataError where a context is no text but the name of a file, which is a likely slip."""
+    name = context.strip()
+    if not name or len(name) > _MAX_NAME_CHARACTERS or "\n" in name:
+        return
+    if _is_file(name):
+        raise DataError(f"--context takes a text, and {name} is a file: give --context-file {name}")
+    if _FILE_NAME.fullmatch(name):
+        raise DataError(
+            f"--context takes a text, and {name} looks like the name of a file, which does not exist: give "
+            "the text, or --context-file with a file that does"
+        )
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name of a file could be so
+        return False
+
+
+def _file_text(path: Path) -> str:
+    """The text of a file, line ends as they are."""
+    from qa_extractive.tables.text_files import open_text
+    from qa_extractive.tables.writing import naming
+
+    with naming(path):
+        is_empty = path.is_file() and not path.stat().st_size
+    if is_empty:
+        return ""
+    with open_text(path, newline="") as stream:
+        text = stream.read()
+    if text.startswith("%PDF-"):
+        raise DataError(f"{path} is a PDF, not text: extract its text first")
+    return text
+
+
 def _standard_input() -> str:
+    if sys.stdin is None:
+        raise DataError("standard input is closed: give the text itself, or --context-file F")
     if sys.stdin.isatty():
-        print("type or paste the context, then Ctrl-D on a line of its own", file=sys.stderr)
+        note("type or paste the context, then Ctrl-D on a line of its own")
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -158,19 +232,28 @@ def _standard_input() -> str:
 
 
 def _print_answer(answer: Answer, threshold: float, *, with_candidates: bool) -> None:
-    if answer.abstained:
-        print(f"answer      {NO_ANSWER}")
-        print(f"answerable  {answer.answerable:.3f}, below the threshold of {threshold:.3f}")
-        for span in answer.candidates[:1]:
-            print(f"closest     {_candidate(span)}")
-    else:
+    if answer.status == ANSWERED:
         print(f"answer      {one_line(answer.text)}")
         print(f"sentence    {one_line(answer.sentence.text if answer.sentence else '')}")
         print(f"offsets     [{answer.start}:{answer.end}]")
         print(f"score       {answer.score:.3f}  probability that this span is right")
         print(f"answerable  {answer.answerable:.3f}  probability that the text answers the question")
-    for span in answer.candidates[1:] if with_candidates else ():
+    else:
+        print(f"answer      {unanswered_text(answer)}")
+        if answer.status == UNSURE and answer.best is not None:
+            print(f"offsets     [{answer.best.start}:{answer.best.end}]")
+            print(f"score       {answer.best.score:.3f}  probability that this span is right")
+        print(f"answerable  {answer.answerable:.3f}, below the threshold of {threshold:.3f}")
+    n_shown = 0 if answer.status == NOT_REPORTED else 1
+    for span in answer.candidates[n_shown:] if with_candidates else ():
         print(f"or          {_candidate(span)}")
+
+
+def unanswered_text(answer: Answer) -> str:
+    """What an abstention says: the closest span where it is worth a look."""
+    if answer.status == UNSURE and answer.best is not None:
+        return f"{NOT_SURE} {one_line(answer.best.text)}"
+    return NO_ANSWER
 
 
 def _candidate(span: Span) -> str:

@@ -3,81 +3,141 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qa_extractive.cli.infer import NO_ANSWER, predictor_of
-from qa_extractive.cli.stopping import StopSignals
-from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted
-from qa_extractive.cli.watching import Style, Watcher, log_event, warnings_shown
+from qa_extractive.cli.infer import predictor_of, unanswered_text
+from qa_extractive.cli.stopping import EXIT_SIGNAL, StopSignals
+from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, note
+from qa_extractive.cli.watching import EventLog, Style, Watcher, event_line, warnings_shown
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.records import Answer
+from qa_extractive.records import UNSURE, Answer
 
 if TYPE_CHECKING:
     from qa_extractive.batch import BatchJob, RowResult, Summary
-    from qa_extractive.batch.destination import Existing
+    from qa_extractive.batch.destination import Destination, Existing
+    from qa_extractive.dataset.columns import ColumnNames
     from qa_extractive.predictor import Predictor
 
 BUDGET_S = 3.0  # for a batch of 20, on a CPU
 EXIT_ROWS_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_OVER_BUDGET = 3
-EXIT_SIGNAL = 128
 
 _STOPPING = "finishing the part at hand; once more to stop at once"
 
 
 def answer_batch(options: argparse.Namespace) -> int:
     """Answer a table as the options say; the exit code."""
-    with warnings_shown(_style(options), is_quiet=options.quiet):
-        return _answer_batch_or_say(options)
+    log = EventLog()
+    with warnings_shown(_style(options), log, is_quiet=options.quiet):
+        return _answer_batch_or_say(options, log)
 
 
-def _answer_batch_or_say(options: argparse.Namespace) -> int:
+def _answer_batch_or_say(options: argparse.Namespace, log: EventLog) -> int:
     if not options.log_json:
-        return _answer_batch(options)
+        return _answer_batch(options, log)
     try:
-        return _answer_batch(options)
+        code = _answer_batch(options, log)
     except QAError as error:
-        log_event("error", message=str(error))
+        log.write("error", message=str(error))
         return EXIT_BAD_INPUT
+    return EXIT_BAD_INPUT if log.is_lost and code < EXIT_SIGNAL else code
 
 
-def _answer_batch(options: argparse.Namespace) -> int:
-    from qa_extractive.batch.tables import BatchJob, finished_summary, open_destination
-    from qa_extractive.dataset.columns import ColumnNames
+def _answer_batch(options: argparse.Namespace, log: EventLog) -> int:
+    from qa_extractive.batch.tables import BatchJob, open_destination
 
-    names = ColumnNames(options.question_column, options.context_column, options.title_column)
-    has_candidates = options.top_k is not None
+    names = _names(options)
     destination = open_destination(options.batch, options.output, options.errors, _existing(options))
-    state = destination.state()
-    if options.resume and state is not None and state.is_finished:
-        done = finished_summary(
-            predictor_of(options),
-            options.batch,
-            destination,
-            names,
-            with_candidates=has_candidates,
-            engine=options.engine or "local",
-        )
-        if done is not None:
-            return _say_finished(options, done, destination.output)
+    done = _finished(options, destination)
+    if done is not None:
+        return _say_finished(options, done, destination.output, log)
     job = BatchJob.open(
-        options.batch, options.output, names, existing=_existing(options), errors=options.errors
+        options.batch,
+        options.output,
+        names,
+        existing=_existing(options),
+        errors=options.errors,
+        questions=options.question or (),
     )
+    _note_unasked(options, job, log)
     predictor = predictor_of(options)
     existed = job.output.exists()
-    watcher = Watcher(job.reader.n_rows, _style(options))
-    stop = StopSignals(None if options.quiet or options.log_json else _STOPPING)
-    with watcher, stop:
+    watcher = Watcher(job.rows.n_rows, _style(options), log)
+    with watcher, _stop_signals(options) as stop:
         summary = _answer(options, predictor, job, watcher, stop)
     if not summary.is_complete and stop.received is not None:
-        _say_stopped(options, summary, job.reader.n_rows, stop.received.name)
+        _say_stopped(options, summary, job.rows.n_rows, stop.received.name, log)
         return EXIT_SIGNAL + stop.received
     if options.log_json:
-        log_event("finished", output=str(job.output), **_figures(summary))
+        log.write("finished", output=str(job.output), **_figures(summary))
     elif not options.quiet:
+        _print_report(options, summary, job, watcher, existed)
+    return _exit_code(summary, options.budget_s)
+
+
+def _names(options: argparse.Namespace) -> ColumnNames:
+    from qa_extractive.dataset.columns import ColumnNames
+
+    return ColumnNames(options.question_column, options.context_column, options.title_column)
+
+
+def _finished(options: argparse.Namespace, destination: Destination) -> Summary | None:
+    """The summary of a run whose output is there; None if it is not, or is not to be gone on with."""
+    from qa_extractive.batch.tables import finished_summary
+
+    state = destination.state()
+    if not options.resume or state is None or not state.is_finished:
+        return None
+    return finished_summary(
+        predictor_of(options),
+        options.batch,
+        destination,
+        _names(options),
+        with_candidates=options.top_k is not None,
+        engine=options.engine or "local",
+        questions=options.question or (),
+    )
+
+
+def _note_unasked(options: argparse.Namespace, job: BatchJob, log: EventLog) -> None:
+    """Say that a table's own questions are not asked, where it has some beside those given."""
+    from qa_extractive.batch.questions import AskedRows
+
+    rows = job.rows
+    column = rows.unasked() if isinstance(rows, AskedRows) else None
+    if column is None or not isinstance(rows, AskedRows):
+        return
+    told = (
+        f"{options.batch} has questions of its own (column {column!r}), which are not asked: --question is. "
+        f"They are kept as {rows.kept[column]!r}"
+    )
+    if options.log_json:
+        log.write("note", message=told)
+    elif not options.quiet:
+        note(f"note: {told}")
+
+
+def _stop_signals(options: argparse.Namespace) -> StopSignals:
+    def first_words(received: signal.Signals) -> str | None:
+        if options.log_json:
+            return event_line("stopping", signal=received.name)
+        return None if options.quiet else f"\n{_STOPPING}"
+
+    def last_words(received: signal.Signals) -> str:
+        name = received.name
+        return event_line("interrupted", signal=name) if options.log_json else f"stopped at once by {name}"
+
+    return StopSignals(first_words, last_words)
+
+
+def _print_report(
+    options: argparse.Namespace, summary: Summary, job: BatchJob, watcher: Watcher, existed: bool
+) -> None:
+    try:
         with closed_pipe_is_fine():
             if watcher.first:
                 _print_examples(watcher.first, job.columns.question)
@@ -85,7 +145,8 @@ def _answer_batch(options: argparse.Namespace) -> int:
             print(f"answers       {job.output}{' (replaced)' if existed else ''}")
             if options.errors is not None:
                 print(f"errors        {options.errors}")
-    return _exit_code(summary, options.budget_s)
+    except DataError as error:
+        raise DataError(f"{error}; all answers are in {job.output}") from None
 
 
 def _answer(
@@ -126,9 +187,9 @@ def _exit_code(summary: Summary, budget_s: float | None) -> int:
     return 0
 
 
-def _say_finished(options: argparse.Namespace, summary: Summary, output: Path) -> int:
+def _say_finished(options: argparse.Namespace, summary: Summary, output: Path, log: EventLog) -> int:
     if options.log_json:
-        log_event("finished", output=str(output), **_figures(summary))
+        log.write("finished", output=str(output), **_figures(summary))
     elif not options.quiet:
         with closed_pipe_is_fine():
             print(_resumed(summary))
@@ -136,13 +197,15 @@ def _say_finished(options: argparse.Namespace, summary: Summary, output: Path) -
     return 0
 
 
-def _say_stopped(options: argparse.Namespace, summary: Summary, n_rows: int, signal_name: str) -> None:
+def _say_stopped(
+    options: argparse.Namespace, summary: Summary, n_rows: int, signal_name: str, log: EventLog
+) -> None:
     if options.log_json:
-        log_event("stopped", signal=signal_name, of=n_rows, **_figures(summary))
+        log.write("stopped", signal=signal_name, of=n_rows, **_figures(summary))
         return
     where = f"after {summary.n_rows:,} of {n_rows:,} rows"
     how = "go on with the same command and --resume" + (" for --overwrite" if options.overwrite else "")
-    print(f"stopped by {signal_name} {where}, which are kept: {how}", file=sys.stderr)
+    note(f"stopped by {signal_name} {where}, which are kept: {how}")
 
 
 def _figures(summary: Summary) -> dict[str, object]:
@@ -152,6 +215,7 @@ def _figures(summary: Summary) -> dict[str, object]:
         "resumed": summary.n_resumed,
         "answered": summary.n_answered,
         "abstained": summary.n_abstained,
+        "unsure": summary.n_unsure,
         "repeated": summary.n_repeated,
         "failed": {failures.kind: failures.n_rows for failures in summary.failures},
         "seconds": round(summary.seconds, 3),
@@ -175,9 +239,10 @@ def _outcome_text(result: RowResult) -> tuple[str, str]:
     """What became of a row, and what must still be seen where that is cut short."""
     if not isinstance(result.outcome, Answer):
         return f"(failed: {result.outcome.message})", ""
-    if result.outcome.abstained:
-        return NO_ANSWER, ""
-    return result.outcome.text, f" ({result.outcome.score:.2f})"
+    if not result.outcome.abstained:
+        return result.outcome.text, f" ({result.outcome.score:.2f})"
+    best = result.outcome.best if result.outcome.status == UNSURE else None
+    return unanswered_text(result.outcome), "" if best is None else f" ({best.score:.2f})"
 
 
 def _print_summary(summary: Summary, options: argparse.Namespace) -> None:
@@ -185,7 +250,10 @@ def _print_summary(summary: Summary, options: argparse.Namespace) -> None:
         print(_resumed(summary))
     print(f"rows          {summary.n_rows:,} in {summary.seconds:.1f} s, {summary.rows_per_s:,.1f} rows/s")
     print(f"answered      {summary.n_answered:,}")
-    print(f"abstained     {summary.n_abstained:,} {NO_ANSWER}")
+    n_silent = summary.n_abstained - summary.n_unsure
+    print(
+        f"abstained     {summary.n_abstained:,}: {summary.n_unsure:,} not sure, {n_silent:,} not in the paper"
+    )
     if summary.n_repeated:
         print(f"repeated      {summary.n_repeated:,} of them, with the texts of an earlier row")
     print(f"failed        {summary.n_failed:,}")

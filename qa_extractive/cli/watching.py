@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from qa_extractive.cli.terminal import replace_line
+from qa_extractive.cli.terminal import print_on_stderr, replace_line
 from qa_extractive.records import Answer
 
 if TYPE_CHECKING:
@@ -24,17 +23,38 @@ _N_EXAMPLES = 5
 _SECONDS_BETWEEN: dict[Style, float] = {"line": 0.2, "json": 10.0, "nothing": float("inf")}
 
 
-def log_event(event: str, **values: Any) -> None:
-    """Print one JSON line on stderr."""
+class EventLog:
+    """JSON lines on stderr. One that cannot be written stops nothing.
+
+    Attributes:
+        is_lost: Whether some line could not be written, as on a full disk; not because nobody reads them.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing lost."""
+        self.is_lost = False
+
+    def write(self, event: str, **values: Any) -> None:
+        """Print one line."""
+        try:
+            print_on_stderr(event_line(event, **values) + "\n")
+        except BrokenPipeError:
+            pass
+        except OSError:
+            self.is_lost = True
+
+
+def event_line(event: str, **values: Any) -> str:
+    """The JSON of an event."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    print(json.dumps({"time": now, "event": event, **values}), file=sys.stderr, flush=True)
+    return json.dumps({"time": now, "event": event, **values})
 
 
 @contextmanager
-def warnings_shown(style: Style, *, is_quiet: bool) -> Iterator[None]:
+def warnings_shown(style: Style, log: EventLog, *, is_quiet: bool) -> Iterator[None]:
     """Have what the package warns of as JSON lines where the rest is, and not at all where nothing is."""
     logger = logging.getLogger("qa_extractive")
-    handler = _EventHandler()
+    handler = _EventHandler(log)
     level, propagates = logger.level, logger.propagate
     if is_quiet:
         logger.setLevel(logging.ERROR)
@@ -50,8 +70,12 @@ def warnings_shown(style: Style, *, is_quiet: bool) -> Iterator[None]:
 
 
 class _EventHandler(logging.Handler):
+    def __init__(self, log: EventLog) -> None:
+        super().__init__()
+        self._log = log
+
     def emit(self, record: logging.LogRecord) -> None:
-        log_event("warning", message=record.getMessage())
+        self._log.write("warning", message=record.getMessage())
 
 
 class Watcher:
@@ -61,8 +85,15 @@ class Watcher:
         first: The results of the first few rows of this run.
     """
 
-    def __init__(self, n_rows: int, style: Style) -> None:
-        """Take how many rows there are and how to show how many are done."""
+    def __init__(self, n_rows: int, style: Style, log: EventLog) -> None:
+        """Take how many rows there are and how to show how many are done.
+
+        Args:
+            n_rows: Rows to answer.
+            style: How.
+            log: Where to, in JSON.
+        """
+        self._log = log
         self.first: list[RowResult] = []
         self._n_rows = n_rows
         self._n_resumed = self._n_done = self._n_abstained = 0
@@ -76,7 +107,7 @@ class Watcher:
         self._n_resumed = self._n_done = counts.n_rows
         self._n_abstained = counts.n_abstained
         if self._style == "json":
-            log_event("start", rows=self._n_rows, resumed=counts.n_rows)
+            self._log.write("start", rows=self._n_rows, resumed=counts.n_rows)
 
     def see(self, batch: Batch) -> None:
         """Count a batch, and show it if it is time to."""
@@ -105,7 +136,7 @@ class Watcher:
         share = self._n_abstained / self._n_done
         if self._style == "json":
             values = {"rows_per_s": round(rate, 2), "seconds_left": left, "abstained_share": round(share, 4)}
-            log_event("progress", rows=self._n_done, of=self._n_rows, **values)
+            self._log.write("progress", rows=self._n_done, of=self._n_rows, **values)
         else:
             done = f"{self._n_done:,} of {self._n_rows:,} rows, {rate:.1f} rows/s"
             replace_line(f"{done}, {_clock(left)} left, {share:.0%} abstained")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+from ctypes import CDLL, get_errno
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,6 +13,7 @@ NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 """The flag by which opening a link fails; none where there is no such flag (Windows)."""
 
 _READ_BYTES = 1 << 20
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux
 
 
 def sync(file: IO[Any]) -> None:
@@ -33,7 +37,8 @@ def name_new_file(temporary: Path, target: Path) -> None:
         FileExistsError: There is another file; both stay as they are.
     """
     try:
-        os.link(temporary, target)  # unlike renaming, it never replaces anything
+        if not _rename_new(temporary, target):
+            os.link(temporary, target)  # unlike renaming, it never replaces anything
     except OSError as error:
         if os.path.lexists(target):
             if not _same_content(temporary, target):
@@ -41,6 +46,22 @@ def name_new_file(temporary: Path, target: Path) -> None:
         else:  # a file system without hard links
             temporary.replace(target)
     _sync_folder(target.parent)
+
+
+def _rename_new(temporary: Path, target: Path) -> bool:
+    """Rename a file unless there is one of the new name, in one step; False where the system cannot.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    rename = getattr(CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    if not rename(_AT_FDCWD, os.fsencode(temporary), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE):
+        return True
+    if get_errno() == errno.EEXIST:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    return False
 
 
 def _same_content(one: Path, other: Path) -> bool:

@@ -6,6 +6,7 @@ the file was after a part can cut it there and go on, and will end with the same
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array
 from qa_extractive.tables.compression import compressed
-from qa_extractive.tables.durable import replace_file, sync
+from qa_extractive.tables.durable import NO_FOLLOW, name_new_file, replace_file, sync
 from qa_extractive.tables.formats import Compression, Dialect, table_format
 from qa_extractive.tables.reading import RowReader
 from qa_extractive.tables.writing import TextLines, replace_surrogates, writing
@@ -154,9 +155,9 @@ class GrowingTable:
         self._is_finished = False
 
     def start(self) -> None:
-        """Start with no rows; DataError where the file cannot be written."""
+        """Start with no rows, dropping those of a partial file; DataError where it cannot be written."""
         with writing(self.target):
-            self._file = self.partial.open("w+b")
+            self._open(os.O_CREAT | os.O_TRUNC)
             self._put(self._content.head())
 
     def resume(self, n_bytes: int) -> None:
@@ -167,9 +168,9 @@ class GrowingTable:
         """
         with writing(self.target):
             if self.partial.exists() and self.partial.stat().st_size >= n_bytes:
-                self._file = self.partial.open("r+b")
-                self._file.truncate(n_bytes)
-                self._file.seek(n_bytes)
+                self._open(0)
+                self.file.truncate(n_bytes)
+                self.file.seek(n_bytes)
             elif self._content.is_final and self.target.exists() and self.target.stat().st_size == n_bytes:
                 self._is_finished = True
             else:
@@ -192,32 +193,57 @@ class GrowingTable:
         with writing(self.target):
             return self._put(content)
 
-    def finish(self) -> None:
-        """Make the table of its parts; it appears at once or not at all. The parts may be discarded then."""
+    def finish(self, *, replace: bool = True) -> None:
+        """Make the table of its parts; it appears at once or not at all. The parts may be discarded then.
+
+        Args:
+            replace: Whether a file that has the table's name may be lost.
+
+        Raises:
+            DataError: The table cannot be written, or there is a file that must not be lost.
+        """
         if self._is_finished:
             return
         with writing(self.target):
+            self.close()
             if self._content.is_final:
-                self.close()
-                replace_file(self.partial, self.target)
+                self._name(self.partial, replace)
             else:
-                self._convert()
+                self._convert(replace)
         self._is_finished = True
 
-    def _convert(self) -> None:
-        temporary = self.partial.with_name(f"{self.partial.name}.tmp")
+    @property
+    def _converted(self) -> Path:
+        return converted_path(self.target)
+
+    def _convert(self, replace: bool) -> None:
+        self._converted.unlink(missing_ok=True)  # left by a kill; it may be the table itself by now
         try:
-            with temporary.open("wb") as file:
+            with self._converted.open("xb") as file:
                 self._content.convert(self.partial, file)
                 sync(file)
-            replace_file(temporary, self.target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            self._name(self._converted, replace)
+        except BaseException:
+            self._converted.unlink(missing_ok=True)
+            raise
+
+    def _name(self, file: Path, replace: bool) -> None:
+        if replace:
+            replace_file(file, self.target)
+            return
+        try:
+            name_new_file(file, self.target)
+        except FileExistsError:
+            raise DataError(
+                f"{self.target} appeared during the run and was left as it is: move it away"
+            ) from None
 
     def discard(self) -> None:
-        """Remove the parts."""
-        self.close()
-        self.partial.unlink(missing_ok=True)
+        """Remove the parts, if they were begun or gone on with here."""
+        if self._file is not None:
+            self.close()
+            self._converted.unlink(missing_ok=True)
+            self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file, keeping what is in it."""
@@ -225,21 +251,24 @@ class GrowingTable:
             with suppress(OSError):
                 self._file.close()
 
+    def _open(self, flags: int) -> None:
+        """Open the partial file for reading and writing, but never through a link."""
+        if self.partial.is_symlink():
+            raise DataError(f"{self.partial} is a link: move it away, or give another output")
+        descriptor = os.open(self.partial, os.O_RDWR | NO_FOLLOW | getattr(os, "O_BINARY", 0) | flags, 0o666)
+        self._file = os.fdopen(descriptor, "r+b")
+
     def _put(self, content: bytes) -> int:
         self.file.write(content)
         sync(self.file)
         return self.file.tell()
 
 
-def remove_partial(target: Path) -> None:
-    """Remove what a table grew in: a file, or the folder that a cluster's workers filled."""
-    partial = partial_path(target)
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    else:
-        partial.unlink(missing_ok=True)
-
-
 def partial_path(target: Path) -> Path:
     """Where a table grows."""
     return target.with_name(f"{target.name}.partial")
+
+
+def converted_path(target: Path) -> Path:
+    """Where a table is converted at the end, if its parts are not the table."""
+    return target.with_name(f"{target.name}.partial.tmp")
