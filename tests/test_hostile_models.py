@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qa_extractive.graph import checking as graph_module
 from qa_extractive import predictor as predictor_module
 from qa_extractive.errors import ModelError
+from qa_extractive.graph import checking as graph_module
 from qa_extractive.graph.checking import check_graph
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.packing.manifest import MANIFEST_FILE
