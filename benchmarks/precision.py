@@ -23,12 +23,12 @@ import onnxruntime as ort
 
 from qa_extractive import Predictor, Question
 from qa_extractive.backend import WindowLogits
-from qa_extractive.config import EXACT
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.decoding import decode
 from qa_extractive.graph.forms import float_products, sums_saturate
 from qa_extractive.graph_inputs import GraphInputs
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.settings import EXACT
 from qa_extractive.windows import Window
 
 _TURN, _VARIED_EVERY = 50, 10

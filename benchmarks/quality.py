@@ -33,8 +33,8 @@ from quality_parts.table import markdown
 
 from qa_extractive import Predictor, __version__
 from qa_extractive.calibration import CALIBRATION_FILES
-from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.evaluation.systems import ModelSystem
+from qa_extractive.settings import EFFORTS, FULL
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/quality.py --data-root DATA --model FOLDER --fresh FILE"

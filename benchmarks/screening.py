@@ -41,7 +41,8 @@ from qa_extractive.training.mixture import mix
 from qa_extractive.training.recipe import Recipe
 from qa_extractive.training.run import load_base
 from qa_extractive.training.span_trainer import SpanTrainer, development_f1, read
-from qa_extractive.windows import LabelledWindow, Windower, label_windows
+from qa_extractive.training.window_labels import LabelledWindow, label_windows
+from qa_extractive.windows import Windower
 
 RESULTS = Path(__file__).parent / "results" / "screening.jsonl"
 MEAN = ",mean"

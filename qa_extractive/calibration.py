@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.config import CACHED, FAST, FULL, read_json
+from qa_extractive.config import read_json
 from qa_extractive.decoding import Reading
 from qa_extractive.errors import ModelError, shortened
 from qa_extractive.records import VERDICT_CLASSES, VERDICTS
+from qa_extractive.settings import CACHED, FAST, FULL
 
 CALIBRATION_FILE = "calibration.json"
 CALIBRATION_FILES = {

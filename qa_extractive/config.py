@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import numbers
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from qa_extractive.errors import DataError, ModelError, shortened
+from qa_extractive.settings import CACHED, FULL, check_effort
 
 READER_FILE = "reader.json"
 FORMAT_VERSION = 1
 PRECISIONS = ("fp32", "bf16")
-FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
-NATIVE, EXACT = PRODUCTS = ("native", "exact")
-KEPT_MB = 500  # of papers, unless told otherwise
-N_DECODED = 20
-"""Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
 MAX_JSON_BYTES = 1 << 20  # of a file of settings; the largest of an exported model has 28,000
 _MOST_TOKENS = 16_384
 _MOST_READINGS = 100  # of a token, in as many windows
@@ -163,87 +158,6 @@ class ReaderConfig:
                 "export the model again with this version of qa_extractive"
             )
         return from_dict(cls, values, str(path))
-
-
-_ANSWER_NEUTRAL = {"decides_answers": False}
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerSettings:
-    """All that a user chooses of how questions are answered, but for the number of threads.
-
-    A predictor holds one and hands it round whole: to its pickle, to the workers of a cluster, to the service
-    and to the fingerprint of a run. A field goes everywhere by being here; it has the name of the keyword
-    argument of ``Predictor`` that sets it.
-
-    Attributes:
-        threshold: Abstain below this answerable probability, in [0, 1].
-        top_k: Candidates of each answer, at least 1.
-        effort: "full", "fast" or "cached".
-        kept_mb: Megabytes of memory for papers that are kept, at least 1; no answer depends on it.
-        precision: "native", the products that the file was made for; or "exact", float products.
-    """
-
-    threshold: float
-    top_k: int = 5
-    effort: str = FULL
-    kept_mb: int = field(default=KEPT_MB, metadata=_ANSWER_NEUTRAL)
-    precision: str = NATIVE
-
-    def __post_init__(self) -> None:
-        """Raise ModelError for a value outside its range."""
-        if not 0.0 <= checked_number(self.threshold, "threshold") <= 1.0:
-            raise ModelError(f"threshold must lie in [0, 1], got {self.threshold}")
-        checked_count(self.top_k, "top_k")
-        checked_count(self.kept_mb, "kept_mb")
-        check_effort(self.effort)
-        if self.precision not in PRODUCTS:
-            raise ModelError(
-                f"there is no precision {self.precision!r:.40}: use {' or '.join(map(repr, PRODUCTS))}"
-            )
-
-    @property
-    def n_decoded(self) -> int:
-        """Candidates to decode of each question."""
-        return max(self.top_k, N_DECODED)
-
-    @property
-    def kept_bytes(self) -> int:
-        """Memory for papers that are kept; 0 at an effort that keeps none."""
-        return self.kept_mb * 1_000_000 if self.effort == CACHED else 0
-
-    def chosen(self, threshold: float | None = None, top_k: int | None = None) -> AnswerSettings:
-        """These settings with what one call chooses, which is checked; None leaves a setting as it is."""
-        return dataclasses.replace(
-            self,
-            threshold=self.threshold if threshold is None else threshold,
-            top_k=self.top_k if top_k is None else top_k,
-        )
-
-    def identity(self) -> dict[str, str | int | float]:
-        """What decides an answer, by name."""
-        fields = dataclasses.fields(self)
-        return {each.name: getattr(self, each.name) for each in fields if each.metadata != _ANSWER_NEUTRAL}
-
-
-def check_effort(effort: object) -> None:
-    """Raise ModelError unless it is one of ``EFFORTS``."""
-    if effort not in EFFORTS:
-        raise ModelError(f"there is no effort {effort!r:.40}: use {', '.join(map(repr, EFFORTS))}")
-
-
-def checked_number(value: object, name: str) -> float:
-    """The value of the argument ``name`` if it is a real number; ModelError otherwise."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return float(value)
-    raise ModelError(f"{name} must be a number, got {value!r}")
-
-
-def checked_count(value: object, name: str) -> int:
-    """The value of the argument ``name`` if it is a whole number of at least 1; ModelError otherwise."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ModelError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

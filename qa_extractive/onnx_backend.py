@@ -21,7 +21,6 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from qa_extractive.backend import WindowLogits
-from qa_extractive.config import EXACT, NATIVE, checked_count
 from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.graph.checking import check_graph
 from qa_extractive.graph.forms import QUANTIZED_OPERATORS, float_products, sums_saturate, unsigned_weights
@@ -29,6 +28,7 @@ from qa_extractive.graph_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInput
 from qa_extractive.keeping import Kept
 from qa_extractive.records import VERDICT_CLASSES
 from qa_extractive.scheduling import Plan, longest_first, plan_runs, run_in_threads
+from qa_extractive.settings import EXACT, NATIVE, checked_count
 from qa_extractive.threads import available_cpus, bounded_threads
 from qa_extractive.windows import Window
 

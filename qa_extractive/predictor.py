@@ -14,7 +14,7 @@ from typing import Any
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.config import KEPT_MB, NATIVE, AnswerSettings, ReaderConfig, checked_number
+from qa_extractive.config import ReaderConfig
 from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
@@ -23,6 +23,7 @@ from qa_extractive.packing.opening import OpenedModel, open_model
 from qa_extractive.reading import Prepared, prepare, read, read_prepared
 from qa_extractive.records import Answer, Question, Span
 from qa_extractive.sentences import sentence_at
+from qa_extractive.settings import KEPT_MB, NATIVE, AnswerSettings, checked_number
 from qa_extractive.threads import available_cpus
 from qa_extractive.windows import Windower
 

@@ -22,7 +22,8 @@ from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.distillation import Distillation  # noqa: E402
 from qa_extractive.training.report import TrainReport  # noqa: E402
 from qa_extractive.training.run import load_base, train  # noqa: E402
-from qa_extractive.windows import LabelledWindow, Windower, label_windows  # noqa: E402
+from qa_extractive.training.window_labels import LabelledWindow, label_windows  # noqa: E402
+from qa_extractive.windows import Windower  # noqa: E402
 
 # Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
 pytestmark = [

@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate  # noqa: E402
-from qa_extractive.windows import LabelledWindow, Window  # noqa: E402
+from qa_extractive.training.window_labels import LabelledWindow  # noqa: E402
+from qa_extractive.windows import Window  # noqa: E402
 
 
 def _sampler(n: int, batch_size: int = 8, seed: int = 17) -> LengthSampler:

@@ -17,12 +17,12 @@ from qa_extractive import Predictor
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration, uncalibrated
 from qa_extractive.calibration_fit import FitRows, fit_rows
 from qa_extractive.cli import main
-from qa_extractive.config import EFFORTS
 from qa_extractive.errors import DataError
 from qa_extractive.export import cross_fit as cross_fit_module
 from qa_extractive.export.cross_fit import cross_fit
 from qa_extractive.export.recalibrating import efforts_of, recalibrate
 from qa_extractive.records import Example
+from qa_extractive.settings import EFFORTS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -21,7 +21,8 @@ from qa_extractive.records import Example, Question, Span  # noqa: E402
 from qa_extractive.task.teachers import AveragedBackend, SpanTeacher, open_span_model, open_teacher  # noqa: E402
 from qa_extractive.training.distillation import Distillation, collate_taught, distillation_loss  # noqa: E402
 from qa_extractive.training.run import LOG_FILE, load_base, load_tokenizer, train  # noqa: E402
-from qa_extractive.windows import LabelledWindow, Window  # noqa: E402
+from qa_extractive.training.window_labels import LabelledWindow  # noqa: E402
+from qa_extractive.windows import Window  # noqa: E402
 
 LN2, LN3 = math.log(2), math.log(3)
 MASK = torch.tensor([[True, True, False]])

@@ -15,12 +15,12 @@ import pytest
 
 from qa_extractive import Predictor, Question, onnx_backend
 from qa_extractive.backend import WindowLogits
-from qa_extractive.config import EFFORTS, EXACT
 from qa_extractive.errors import ModelError
 from qa_extractive.graph import forms, onnx_fields, protobuf
 from qa_extractive.graph_inputs import GraphInputs
 from qa_extractive.onnx_backend import INT8_VARIABLE, MODEL_FILE, OnnxBackend
 from qa_extractive.predictor import DEFAULT_MODEL
+from qa_extractive.settings import EFFORTS, EXACT
 from qa_extractive.windows import Window
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa_extractive import Predictor, Question, reading
-from qa_extractive.config import EFFORTS, FULL
 from qa_extractive.onnx_backend import OnnxBackend
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.records import Answer
+from qa_extractive.settings import EFFORTS, FULL
 from qa_extractive.windows import Window
 
 DATA = Path(__file__).resolve().parents[1] / "data"

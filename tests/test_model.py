@@ -18,7 +18,8 @@ from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.model import SpanReader, SpanReaderConfig, TorchBackend, pad_windows  # noqa: E402
 from qa_extractive.records import Question  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
-from qa_extractive.windows import LabelledWindow, Window, Windower  # noqa: E402
+from qa_extractive.training.window_labels import LabelledWindow  # noqa: E402
+from qa_extractive.windows import Window, Windower  # noqa: E402
 
 QUESTIONS = [
     Question("what", "the drug reduced risk"),

@@ -21,7 +21,7 @@ import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto  # noqa: E402
 
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import CACHED, FAST, ReaderConfig, WindowConfig  # noqa: E402
+from qa_extractive.config import ReaderConfig, WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import open_system  # noqa: E402
 from qa_extractive.export.exporting import export  # noqa: E402
@@ -37,6 +37,7 @@ from qa_extractive.model import SpanReader, pad_windows  # noqa: E402
 from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
 from qa_extractive.records import Example, Question  # noqa: E402
+from qa_extractive.settings import CACHED, FAST  # noqa: E402
 from qa_extractive.windows import Window, Windower  # noqa: E402
 
 ROOM = 100_000_000

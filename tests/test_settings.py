@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from qa_extractive.cli import infer
-from qa_extractive.config import AnswerSettings
 from qa_extractive.errors import ModelError
 from qa_extractive.evaluation import footprint
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Question
+from qa_extractive.settings import AnswerSettings
 
 # A value of each setting that is not its default. A new setting needs one here.
 OTHER: dict[str, Any] = {

@@ -21,7 +21,7 @@ import onnxruntime as ort  # noqa: E402
 from qa_extractive.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.calibration import CALIBRATION_FILES  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import CACHED, EFFORTS, FAST, ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.config import ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.dataset.loading import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
@@ -38,9 +38,11 @@ from qa_extractive.packing.packing import pack  # noqa: E402
 from qa_extractive.predictor import Predictor  # noqa: E402
 from qa_extractive.records import Example, Question  # noqa: E402
 from qa_extractive.sentences import split_sentences  # noqa: E402
+from qa_extractive.settings import CACHED, EFFORTS, FAST  # noqa: E402
 from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
-from qa_extractive.windows import Window, Windower, label_windows  # noqa: E402
+from qa_extractive.training.window_labels import label_windows  # noqa: E402
+from qa_extractive.windows import Window, Windower  # noqa: E402
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "qa_extractive"
 LAYERS = (
     "errors",
     "records",
+    "settings",
     "config",
     "keeping",
     "sentences",

@@ -16,12 +16,13 @@ import torch
 from qa_extractive.backend import WindowLogits
 from qa_extractive.calibration import Calibration, VerdictCalibration, uncalibrated
 from qa_extractive.calibration_fit import fit_verdict
-from qa_extractive.config import EFFORTS, AnswerSettings, DecodeConfig, ReaderConfig
+from qa_extractive.config import DecodeConfig, ReaderConfig
 from qa_extractive.decoding import EMPTY_READING, Candidate, Reading, decode
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.losses import IGNORE, verdict_loss
 from qa_extractive.predictor import Predictor, to_answer
 from qa_extractive.records import NO_VERDICT, VERDICT_CLASSES, VERDICTS, Answer, Example, Question
+from qa_extractive.settings import EFFORTS, AnswerSettings
 from qa_extractive.windows import Window, Windower
 
 CONTEXT = "alpha beta gamma delta"

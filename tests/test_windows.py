@@ -16,7 +16,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Example, Question, Span
-from qa_extractive.windows import Window, Windower, label_windows
+from qa_extractive.training.window_labels import label_windows
+from qa_extractive.windows import Window, Windower
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDED = settings(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from qa_extractive.config import CACHED, FAST
+from qa_extractive.settings import CACHED, FAST
 from speed_parts.texts import INPUTS, Asked, make
 from speed_parts.worker import WorkerError
 

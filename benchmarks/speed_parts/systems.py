@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.config import CACHED, EFFORTS, FULL
+from qa_extractive.settings import CACHED, EFFORTS, FULL
 from speed_parts.models import INT8, ONNX, STATIC, TORCH
 from speed_parts.texts import Asked
 from speed_parts.worker import use_cpus

@@ -15,9 +15,9 @@ from qa_extractive.answering.cells import added_columns, answer_types, answer_va
 from qa_extractive.answering.recent import RecentQuestions
 from qa_extractive.answering.results import RowResult
 from qa_extractive.answering.rows import answer_rows
-from qa_extractive.config import AnswerSettings
 from qa_extractive.dataset.columns import ColumnNames, TableColumns, resolve_columns
 from qa_extractive.predictor import Predictor
+from qa_extractive.settings import AnswerSettings
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array
 from qa_extractive.tables.arrow_values import python_cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from qa_extractive.config import EFFORTS, FULL, KEPT_MB, NATIVE, PRODUCTS
+from qa_extractive.settings import EFFORTS, FULL, KEPT_MB, NATIVE, PRODUCTS
 
 
 def add_efforts(group: argparse._ArgumentGroup) -> None:

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import qa_extractive
-from qa_extractive.config import AnswerSettings
 from qa_extractive.evaluation.figures import Footprint
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.running import BATCH_ROWS
 from qa_extractive.evaluation.systems import System
+from qa_extractive.settings import AnswerSettings
 
 N_STARTS = 3
 _TIMEOUT_S = 600

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from qa_extractive.backend import Backend
 from qa_extractive.calibration import Calibration
-from qa_extractive.config import AnswerSettings, DecodeConfig
+from qa_extractive.config import DecodeConfig
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.predictor import to_answer
 from qa_extractive.reading import read
 from qa_extractive.records import Answer, Question
+from qa_extractive.settings import AnswerSettings
 from qa_extractive.windows import Windower
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.calibration_fit import fit
-from qa_extractive.config import CACHED, FAST, FULL
 from qa_extractive.dataset.loading import load_examples
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
@@ -30,6 +29,7 @@ from qa_extractive.model import pad_windows
 from qa_extractive.onnx_backend import MODEL_FILE
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example
+from qa_extractive.settings import CACHED, FAST, FULL
 from qa_extractive.windows import TOKENIZER_FILE
 
 logger = logging.getLogger(__name__)

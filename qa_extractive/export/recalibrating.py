@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.calibration_fit import FitRows
-from qa_extractive.config import CACHED, EFFORTS, FAST, FULL, ReaderConfig, read_json
+from qa_extractive.config import ReaderConfig, read_json
 from qa_extractive.errors import DataError
 from qa_extractive.export.atomic_folder import atomic_folder
 from qa_extractive.export.cross_fit import CrossFit, check_rows, cross_fit
@@ -21,6 +21,7 @@ from qa_extractive.export.report import EXPORT_FILE
 from qa_extractive.packing.packing import manifest_of
 from qa_extractive.predictor import Predictor
 from qa_extractive.records import Example
+from qa_extractive.settings import CACHED, EFFORTS, FAST, FULL
 
 CARD_FILE = "README.md"
 _BATCH = 64  # rows between two calls of ``progress``

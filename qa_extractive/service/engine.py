@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from qa_extractive.config import N_DECODED, AnswerSettings
 from qa_extractive.decoding import decode
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.predictor import Predictor, to_answer
@@ -20,6 +19,7 @@ from qa_extractive.reading import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.records import Answer, Question
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
+from qa_extractive.settings import N_DECODED, AnswerSettings
 from qa_extractive.windows import Window
 
 MAX_TOP_K = N_DECODED

@@ -11,7 +11,8 @@ from torch.utils.data import Dataset, Sampler
 from qa_extractive.losses import IGNORE
 from qa_extractive.model import pad_windows
 from qa_extractive.records import VERDICT_CLASSES
-from qa_extractive.windows import LabelledWindow, Window
+from qa_extractive.training.window_labels import LabelledWindow
+from qa_extractive.windows import Window
 
 _BATCHES_SORTED_TOGETHER = 50
 _MAX_SPANS = 8

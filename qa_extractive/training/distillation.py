@@ -18,7 +18,8 @@ from qa_extractive.model import SpanReader
 from qa_extractive.records import Example
 from qa_extractive.training.batching import WindowDataset, collate
 from qa_extractive.training.span_trainer import SpanTrainer
-from qa_extractive.windows import LabelledWindow, Windower
+from qa_extractive.training.window_labels import LabelledWindow
+from qa_extractive.windows import Windower
 
 _TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "taught")
 

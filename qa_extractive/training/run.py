@@ -39,7 +39,8 @@ from qa_extractive.training.span_trainer import (
     read,
 )
 from qa_extractive.training.watching import Watch, Watcher
-from qa_extractive.windows import TOKENIZER_FILE, Windower, label_windows, read_tokenizer
+from qa_extractive.training.window_labels import label_windows
+from qa_extractive.windows import TOKENIZER_FILE, Windower, read_tokenizer
 
 logger = logging.getLogger(__name__)
 

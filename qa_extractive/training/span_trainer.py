@@ -22,7 +22,8 @@ from qa_extractive.model import SpanReader, TorchBackend
 from qa_extractive.records import Example
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.training.processes import is_first, n_processes, on_first
-from qa_extractive.windows import LabelledWindow, Windower
+from qa_extractive.training.window_labels import LabelledWindow
+from qa_extractive.windows import Windower
 
 _ELAPSED_FILE = "elapsed.json"
 CHECKPOINTS = "checkpoints"

@@ -24,7 +24,8 @@ from qa_extractive.model import SpanReader, pad_windows, uses_type_ids
 from qa_extractive.records import Example
 from qa_extractive.training.span_trainer import CHECKPOINTS, SpanTrainer
 from qa_extractive.training.watching import Watch, Watcher
-from qa_extractive.windows import LabelledWindow, Windower
+from qa_extractive.training.window_labels import LabelledWindow
+from qa_extractive.windows import Windower
 
 STEPS = (10, 20, 40, 80, 160, 320)
 """Steps on all rows after which the head is looked at; cross-validation chooses among them."""
