@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import string
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +313,62 @@ def skim_export(
     folder = tmp_path_factory.mktemp("skim") / "model"
     export(skim_checkpoint, folder, quantize="int8", calibrate=skim_examples, n_threads=2)
     return folder
+
+
+@dataclass(frozen=True)
+class Took:
+    """Times of a piece of work.
+
+    Attributes:
+        wall_s: By the clock on the wall.
+        cpu_s: On the processors, of all threads of this process.
+        busy: How many times longer than on a quiet machine this process's threads waited for processors, by a
+            spin right before and after; 1 where nothing else ran.
+    """
+
+    wall_s: float
+    cpu_s: float
+    busy: float
+
+    def is_within(self, seconds: float, n_threads: int) -> bool:
+        """Whether it took no longer; where other processes ran, by its CPU time shared out evenly."""
+        return self.wall_s < seconds or (self.busy > _BUSY and self.cpu_s / n_threads < seconds)
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.2f} s ({self.cpu_s:.2f} s of CPU, machine {self.busy:.1f} times as busy)"
+
+
+_BUSY, _SPIN_ROUNDS, _SPIN_BYTES = 1.3, 40, 2_000_000
+
+
+def _spin(n_threads: int) -> float:
+    """Wall-clock seconds for each second that one of so many threads was on a processor."""
+    data = bytes(_SPIN_BYTES)
+
+    def hash_it() -> float:
+        began = time.thread_time()
+        for _ in range(_SPIN_ROUNDS):
+            hashlib.sha256(data)  # leaves the interpreter to the other threads
+        return time.thread_time() - began
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(n_threads) as threads:
+        on_cpu = max(each.result() for each in [threads.submit(hash_it) for _ in range(n_threads)])
+    return (time.perf_counter() - began) / on_cpu
+
+
+@pytest.fixture(scope="session")
+def time_of() -> Callable[[Callable[[], object], int], Took]:
+    """Times a piece of work that uses so many threads."""
+
+    def measure(work: Callable[[], object], n_threads: int) -> Took:
+        before = _spin(n_threads)
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        return Took(wall, cpu, max(before, _spin(n_threads)))
+
+    return measure
 
 
 class Served:

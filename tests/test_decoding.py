@@ -280,8 +280,8 @@ def test_whole_words_cuts_no_word_no_number_and_no_mark(context: str, data: st.D
 
 def test_a_word_of_a_million_characters_stays_as_it_is_and_takes_no_time() -> None:
     context = "a" * 1_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     assert whole_words(context, 500_000, 500_010) == (500_000, 500_010)
     assert whole_words("e" + "\u0301" * 1_000_000, 500_000, 500_010) == (500_000, 500_010)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert whole_words("a" * 60, 20, 30) == (0, 60)

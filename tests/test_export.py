@@ -292,7 +292,7 @@ def test_broken_checkpoint(tmp_path: Path, files: dict[str, str], message: str) 
 
 
 def test_unknown_quantization(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8, int8-weights, int4, fp16 or auto, got 'int3'"):
+    with pytest.raises(ExportError, match="auto, none, int8, int8-weights, int4, fp16, got 'int3'"):
         export(tiny_checkpoint, tmp_path / "out", quantize="int3")
 
 

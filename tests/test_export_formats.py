@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("optimum")
 
+import onnx
 import torch
 
 from qa_extractive.errors import ExportError
@@ -25,6 +26,7 @@ from qa_extractive.export.graph import Abilities, Quantization, quantization_of,
 from qa_extractive.export.parity import Yardstick
 from qa_extractive.export.rebuild import load_rebuilt, rebuild
 from qa_extractive.export.report import EXPORT_FILE, Agreement
+from qa_extractive.export.rounding import seem_on_a_grid
 from qa_extractive.export.sample_texts import sample_examples
 from qa_extractive.model import SpanReader, pad_windows
 from qa_extractive.predictor import Predictor
@@ -106,6 +108,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Abilities()
 
     monkeypatch.setattr(formats, "write_model", write)
+    monkeypatch.setattr(formats, "_is_better_dithered", lambda *_: False)
     return names
 
 
@@ -172,11 +175,15 @@ def test_a_fine_tuning_is_not_rounded_away(tuned: Path, tiny_export: Path, tmp_p
     exporting._write_serving_files(checkpoint, tmp_path)
     yardstick = Yardstick(write_fp32(checkpoint, tmp_path, exporting.OPSET), (), 1)
     before = yardstick.logit_error(tiny_export)
-    errors = {}
+    errors, graphs = {}, {}
     for dithered in (False, True):
         quantization = replace(quantization_of("int8"), dithered=dithered)
         write_model(tmp_path / "fp32", tmp_path, quantization)
         errors[dithered] = yardstick.logit_error(tmp_path)
+        graphs[dithered] = onnx.load(str(tmp_path / "model.onnx"))
+    fp32 = onnx.load(str(tmp_path / "fp32" / "model.onnx"))
+    assert seem_on_a_grid(fp32, graphs[False])
+    assert not seem_on_a_grid(fp32, graphs[True])
     assert errors[False] == pytest.approx(before, rel=0.25), "the nearest codes are those of before"
     assert errors[True] < 0.6 * errors[False]
 

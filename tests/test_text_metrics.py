@@ -166,6 +166,6 @@ def test_lcs_length_equals_the_recursive_definition(left, right):
 
 def test_lcs_of_thousands_of_tokens():
     tokens = [str(i % 997) for i in range(4000)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert lcs_length(tokens, [*reversed(["x"] * 500), *tokens]) == 4000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from qa_extractive.export.graph import (
     EMBEDDING_BITS,
     WIDE_EMBEDDING_BITS,
@@ -22,6 +24,7 @@ from qa_extractive.export.graph import (
 )
 from qa_extractive.export.parity import Yardstick
 from qa_extractive.export.report import Agreement
+from qa_extractive.export.rounding import seem_on_a_grid
 from qa_extractive.export.smoothing import Inputs
 from qa_extractive.onnx_backend import MODEL_FILE
 
@@ -178,10 +181,18 @@ def _written(
     for quantization in formats:
         if quantization.can_be_dithered:
             if dithered is None:
-                errors = []
-                for rounding in (False, True):
-                    write_model(fp32, folder, replace(quantization, dithered=rounding), observed)
-                    errors.append(yardstick.logit_error(folder))
-                dithered = errors[True] < errors[False]
+                dithered = _is_better_dithered(quantization, fp32, folder, yardstick, observed)
             quantization = replace(quantization, dithered=dithered)
         yield quantization, write_model(fp32, folder, quantization, observed)
+
+
+def _is_better_dithered(
+    quantization: Quantization, fp32: Path, folder: Path, yardstick: Yardstick, observed: Sequence[Inputs]
+) -> bool:
+    write_model(fp32, folder, quantization, observed)
+    graphs = [onnx.load(str(each / MODEL_FILE)) for each in (fp32, folder)]
+    if not seem_on_a_grid(*graphs):
+        return False
+    error = yardstick.logit_error(folder)
+    write_model(fp32, folder, replace(quantization, dithered=True), observed)
+    return yardstick.logit_error(folder) < error

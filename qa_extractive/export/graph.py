@@ -98,7 +98,7 @@ def quantization_of(
         ExportError: The name is none of them, or the bits are neither 4 nor 8.
     """
     if quantize not in _CPU:
-        raise ExportError(f"quantize must be {', '.join(_CPU)} or auto, got {quantize!r:.40}")
+        raise ExportError(f"quantize must be one of auto, {', '.join(_CPU)}, got {quantize!r:.40}")
     if embedding_bits not in (4, 8):
         raise ExportError(f"embeddings are quantized to 4 or 8 bits, not {embedding_bits}")
     if quantize in _BITS_UNQUANTIZED:
