@@ -28,6 +28,7 @@ from qa_extractive.metrics.scores import answerability_auroc, calibration_error,
 from qa_extractive.metrics.text import best_rouge_l, best_token_f1
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 from qa_extractive.records import Answer, Example, Question, Span
+from qa_extractive.settings import AnswerSettings
 
 CONTEXT = "Aspirin halved the risk. It was safe in adults. Cost was not studied."
 
@@ -555,6 +556,7 @@ def test_a_model_that_cannot_be_started_is_told(
     @dataclass
     class Gone:
         folder: Path = tmp_path / "gone"
+        settings: AnswerSettings = AnswerSettings(0.5)  # noqa: RUF009
 
     @dataclass(frozen=True)
     class Broken(Fake):

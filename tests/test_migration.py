@@ -267,7 +267,7 @@ def test_the_defaults_differ(bert: tuple[Predictor, Reader]) -> None:
     assert (theirs, bert[0].config.decode.max_answer_tokens) == (15, 120)
     assert "min(self.tokenizer.model_max_length, 384)" in inspect.getsource(pipeline.preprocess)
     ours = inspect.signature(Predictor.from_pretrained).parameters["quantize"].default
-    assert ours == "int8"
+    assert ours == "auto"
 
 
 def test_the_page_names_each_difference() -> None:

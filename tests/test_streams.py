@@ -194,9 +194,7 @@ def test_ctrl_c_during_an_import(papers, tiny_export, name, raised):
 
 
 @needs_posix
-@pytest.mark.parametrize(
-    "module", ["argparse", "qa_extractive.cli", "pathlib", "numpy", "qa_extractive.windows"]
-)
+@pytest.mark.parametrize("module", ["argparse", "qa_extractive.cli", "numpy", "qa_extractive.windows"])
 def test_ctrl_c_after_an_import(papers, tiny_export, module):
     """From the first import of the script on: what Python does before that is not ours."""
     words = [sys.executable, "-X", "importtime", ROOT / "infer.py", "--batch", papers, "--model", tiny_export]

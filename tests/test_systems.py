@@ -84,7 +84,7 @@ def test_systems_that_there_are_not(model: str, message: str) -> None:
 
 
 def test_each_kind_is_opened_as_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Predictor, "from_pretrained", lambda name: f"exported {name}")
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda name, **_: f"exported {name}")
     default = open_system("default", [])
     assert isinstance(default, ModelSystem)
     assert (default.name, default.n_threads) == ("default", default.predictor.n_threads)
@@ -104,13 +104,13 @@ def test_the_command_tells_systems_of_one_folder_apart(
 ) -> None:
     opened: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        systems, "open_system", lambda model, _, *, name, endpoint: opened.append((model, name))
+        systems, "open_system", lambda model, _, *, name, **_settings: opened.append((model, name))
     )
     run, other = tmp_path / "a" / "run", tmp_path / "b" / "run"
     for folder in (run, other):
         folder.mkdir(parents=True)
     models = [f"torch:{run}", f"hf:{run}", f"torch:{other}", "default", f"torch:{run}/", "default", "hf:o/n"]
-    command._open_systems(models, [], EndpointSettings("http://localhost:1/v1"))
+    command._open_systems(models, [], EndpointSettings("http://localhost:1/v1"), "native")
     assert opened == [
         (f"torch:{run}", "torch:a/run"),
         (f"hf:{run}", "hf:a/run"),

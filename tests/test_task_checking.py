@@ -112,8 +112,7 @@ def test_a_table_without_an_answer_column_is_refused_for_training_and_for_testin
     [
         (b"", "test.csv"),
         (b'question,answer,context\n"What?,5,"never closed', "test.csv"),
-        (b"question;answer;context\nWhat?;5;It was 5.\n", "not parted by what its name says"),
-        (b"question,answer,context\nWhat?,5,It was \xe9t\xe9.\n", "test.csv"),
+        (b"question,answer,context\nWhat?,5,It was \xe9t\xe9 in \xc3\xa9t\xc3\xa9 \x81.\n", "test.csv"),
         (b"question,question,answer,context\na,b,5,It was 5.\n", "test.csv"),
     ],
 )

@@ -49,7 +49,7 @@ def test_settings_are_those_of_training_the_model_s_own_before_the_common_ones(f
     assert [run.config.max_steps for run in models.runs] == [1, 7]
     assert models.runs[0].config == TrainConfig(**SMALL)  # type: ignore[arg-type]
     assert models.runs[1].config.learning_rate == 1, "a whole number is a float too"
-    assert [run.quantize for run in models.runs] == ["int8", "int4"]
+    assert [run.quantize for run in models.runs] == ["auto", "int4"]
     assert models.data == (folder / "train.csv",)
 
 
