@@ -147,6 +147,29 @@ def _csv(tmp_path: Path, rows: list[str]) -> str:
     return str(path)
 
 
+def test_rows_without_labels_are_told_where_labels_go(
+    tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text("question,context\n" + "What fell?,Risk fell.\n" * 3, encoding="utf-8")
+    command = [
+        "calibrate",
+        "--model",
+        str(tiny_export),
+        "--data",
+        str(data),
+        "--output",
+        str(tmp_path / "new"),
+    ]
+    for more in ([], ["--made-negatives", "0.5"]):
+        assert main([*command, *more]) == 2
+        err = capsys.readouterr().err
+        assert "none of the 3 rows" in err
+        assert "--labels F" in err
+        assert err.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
 def test_rows_that_all_have_an_answer_need_made_ones(
     tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

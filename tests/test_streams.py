@@ -57,6 +57,20 @@ def test_an_answer_for_a_full_disk(script):
 
 
 @needs_full
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]])
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_help_and_version_for_a_full_disk(option, unbuffered):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, *unbuffered, ROOT / "infer.py", option],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=200, check=False, env=environment,
+        )  # fmt: skip
+    says = "error: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, says)
+
+
+@needs_full
 def test_a_report_for_a_full_disk(script, papers, tmp_path):
     code, _, err = script("--batch", papers, redirected="> /dev/full")
     output = tmp_path / "t.answers.csv"

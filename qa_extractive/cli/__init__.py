@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from qa_extractive.cli.stopping import EXIT_INTERRUPTED, Interrupts
-from qa_extractive.cli.terminal import flush_stdout, note, occupy_closed_streams
+from qa_extractive.cli.terminal import closed_pipe_is_fine, flush_stdout, note, occupy_closed_streams
 from qa_extractive.errors import QAError
 
 EXIT_BAD_INPUT = 2
@@ -55,7 +55,11 @@ def _run(arguments: list[str]) -> int:
         sub.add_argument("--version", action=_Version, help="print the version and exit")
         if arguments[:1] == [name]:
             import_module(f"qa_extractive.cli.{name}").add_arguments(sub)
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:  # after --help, which may not have been written yet
+        flush_stdout()
+        raise
     options.arguments = arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
@@ -71,8 +75,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from qa_extractive import __version__
 
-        print(f"qa-extractive {__version__}")
-        flush_stdout()
+        with closed_pipe_is_fine():
+            print(f"qa-extractive {__version__}")
         parser.exit()
 
 

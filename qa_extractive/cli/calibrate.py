@@ -114,6 +114,11 @@ def _examples(options: argparse.Namespace) -> list[Example]:
         labels = Labels(options.labels, options.id_column, warn=_warn)
         examples = labels.join(examples, options.data[0])
         labels.check_use()
+    if examples and all(each.answerable is None for each in examples):
+        raise DataError(
+            f"none of the {len(examples):,} rows says what its answer is, or that there is none: name the "
+            "column with --answer-column or --answerable-column, or give their answers with --labels F"
+        )
     if options.made_negatives:
         return _with_negatives(examples, options.made_negatives, options.seed)
     if examples and all(each.answerable for each in examples):
