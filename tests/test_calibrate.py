@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ pytest.importorskip("scipy")
 from qa_extractive import Predictor
 from qa_extractive.calibration import CALIBRATION_FILES, Calibration, uncalibrated
 from qa_extractive.calibration_fit import FitRows, fit_rows
-from qa_extractive.cli import main
+from qa_extractive.cli import calibrate, main
 from qa_extractive.errors import DataError
 from qa_extractive.export import cross_fit as cross_fit_module
 from qa_extractive.export.cross_fit import cross_fit
@@ -94,6 +95,15 @@ def test_rows_of_chance_gain_nothing_across_folds() -> None:
 def test_rows_that_calibrate_nothing_are_refused_by_name(rows: FitRows, says: str) -> None:
     with pytest.raises(DataError, match=says):
         cross_fit(rows, uncalibrated(), fitted_on="x")
+
+
+def test_more_wrong_answers_than_before_are_told() -> None:
+    found = cross_fit(_rows(200), uncalibrated(), fitted_on="x")
+    safe = dataclasses.replace(found, before=dataclasses.replace(found.after, risk=0.9))
+    risky = dataclasses.replace(found, before=dataclasses.replace(found.after, risk=0.0))
+    assert (safe.is_riskier, risky.is_riskier) == (False, bool(found.after.risk))
+    assert "of the answers given" in calibrate._riskier("full", risky)
+    assert "before 0 %" in calibrate._riskier("full", risky)
 
 
 def test_every_effort_is_calibrated_and_nothing_else_changes(

@@ -184,7 +184,15 @@ def _lines(done: Recalibration) -> list[str]:
         for effort, fitted in done.efforts.items()
         if not fitted.is_better
     ]
-    return lines
+    return lines + [_riskier(effort, each) for effort, each in done.efforts.items() if each.is_riskier]
+
+
+def _riskier(effort: str, fitted: CrossFit) -> str:
+    before, after = (100 * (each.risk or 0.0) for each in (fitted.before, fitted.after))
+    return (
+        f"note: effort {effort}: of the answers given {after:.0f} % are wrong, before {before:.0f} %: "
+        "a higher --threshold when answering, or --max-risk, gives fewer"
+    )
 
 
 def _table(effort: str, fitted: CrossFit) -> list[str]:

@@ -80,6 +80,11 @@ class CrossFit:
             lines.append(f"F1 at the threshold falls from {100 * before.f1:.1f} to {100 * after.f1:.1f}")
         return tuple(lines)
 
+    @property
+    def is_riskier(self) -> bool:
+        """Whether more of the given answers are wrong than before, across folds."""
+        return self.after.risk is not None and self.after.risk > (self.before.risk or 0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``json`` can write, without the calibration but for its threshold."""
         values = {name: getattr(self, name) for name in ("n", "n_answerable", "n_folds", "threshold_before")}
