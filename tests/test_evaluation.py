@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from qa_extractive.config import AnswerSettings
 from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.evaluation import footprint
 from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
@@ -556,7 +557,7 @@ def test_a_model_that_cannot_be_started_is_told(
     @dataclass
     class Gone:
         folder: Path = tmp_path / "gone"
-        settings: AnswerSettings = AnswerSettings(0.5)  # noqa: RUF009
+        settings: AnswerSettings = field(default_factory=lambda: AnswerSettings(0.5))
 
     @dataclass(frozen=True)
     class Broken(Fake):

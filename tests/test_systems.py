@@ -84,7 +84,7 @@ def test_systems_that_there_are_not(model: str, message: str) -> None:
 
 
 def test_each_kind_is_opened_as_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Predictor, "from_pretrained", lambda name, **_: f"exported {name}")
+    monkeypatch.setattr(Predictor, "from_pretrained", lambda name, precision: f"exported {name} {precision}")
     default = open_system("default", [])
     assert isinstance(default, ModelSystem)
     assert (default.name, default.n_threads) == ("default", default.predictor.n_threads)
@@ -92,8 +92,14 @@ def test_each_kind_is_opened_as_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_
     assert open_system(str(DEFAULT_MODEL), [], name="models/default").name == "models/default"
     hub = open_system("hf:owner/name", [])
     assert isinstance(hub, ModelSystem)
-    assert (hub.name, hub.predictor) == ("hf:owner/name", "exported owner/name")
+    assert (hub.name, hub.predictor) == ("hf:owner/name", "exported owner/name native")
     assert open_system(f"hf:{tmp_path}", []).name == f"hf:{tmp_path.name}"
+    exact = open_system("exact:default", [])
+    assert isinstance(exact, ModelSystem)
+    assert (exact.name, exact.predictor.precision) == ("exact:default", "exact")
+    both = open_system("fast:default", [], precision="exact")
+    assert isinstance(both, ModelSystem)
+    assert (both.predictor.effort, both.predictor.precision) == ("fast", "exact")
     chat = open_system("openai:gpt", [], endpoint=EndpointSettings("http://localhost:1/v1"))
     assert (chat.name, isinstance(chat, RowSystem)) == ("openai:gpt", True)
     assert not isinstance(default, RowSystem)
@@ -104,7 +110,7 @@ def test_the_command_tells_systems_of_one_folder_apart(
 ) -> None:
     opened: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        systems, "open_system", lambda model, _, *, name, **_settings: opened.append((model, name))
+        systems, "open_system", lambda model, _, *, name, endpoint, precision: opened.append((model, name))
     )
     run, other = tmp_path / "a" / "run", tmp_path / "b" / "run"
     for folder in (run, other):
