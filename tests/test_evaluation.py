@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from qa_extractive.config import AnswerSettings
 from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.evaluation import footprint
 from qa_extractive.evaluation.baselines import Abstaining, FirstSentence
