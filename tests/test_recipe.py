@@ -23,14 +23,15 @@ def _load(folder: Path, values: Any) -> Recipe:
     return Recipe.load(path)
 
 
-def test_the_recipe_that_ships_loads_and_keeps_the_tests_out() -> None:
-    recipe = Recipe.load(ROOT / "recipes" / "default.json")
+@pytest.mark.parametrize("name", ["default", "asked"])
+def test_recipes_that_ship_load_and_keep_the_tests_out(name: str) -> None:
+    recipe = Recipe.load(ROOT / "recipes" / f"{name}.json")
     assert recipe.about
     assert len(recipe.sources) >= 5
     for source in recipe.sources:
-        assert not {"dev", "test", "validation"} & set(
-            source.path.replace("-", ".").replace("/", ".").split(".")
-        )
+        parts = set(source.path.replace("-", ".").replace("/", ".").split("."))
+        assert not {"test", "validation"} & parts
+        assert source.calibrates or "dev" not in parts
         assert "validation" not in source.reader
 
 
