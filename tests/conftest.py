@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
 import string
 import threading
 import time
@@ -17,6 +18,11 @@ from typing import Any
 import pytest
 
 from qa_extractive.records import Example
+
+# A shell that runs the tests in the background has SIGINT ignored, which the processes that tests interrupt
+# would inherit, and rightly keep.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY_WINDOW = {"max_tokens": 128, "stride_tokens": 32, "max_question_tokens": 32, "max_title_tokens": 16}
 TINY_WORDS = (
