@@ -69,8 +69,8 @@ def trial(lost: float | None, n_references: int, span_f1: float | None) -> Trial
         (0.004, 1000, 0.90, True),  # F1 of many decides
         (0.006, 1000, 1.00, False),
         (-0.03, 1000, 0.90, True),
-        (0.0, 50, 0.99, False),  # of few, chance does: the spans must be those of torch too
-        (0.0, 50, 0.996, True),
+        (0.0, 50, 0.985, False),  # of few, chance does: the spans must be those of torch too
+        (0.0, 50, 0.992, True),
         (0.01, 50, 1.00, False),
         (None, 0, 0.985, True),
         (None, 0, 0.97, False),
