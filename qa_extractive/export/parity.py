@@ -151,7 +151,7 @@ class Yardstick:
             fp32_f1=_mean_f1(expected, kept),
             model_f1=_mean_f1(found, kept),
             n_references=sum(bool(each.references) for each in kept),
-            span_f1=float(np.mean([best_token_f1(b, [a]) for a, b in zip(expected, found, strict=True)])),
+            span_f1=min(_mean_by_group(_overlaps(expected, found), [bool(e.references) for e in kept])),
         )
 
     def logit_error(self, folder: Path) -> float:
@@ -160,6 +160,16 @@ class Yardstick:
         pairs = zip(self._logits, found, strict=True)
         differences = [part for a, b in pairs for part in _differences(a, b)]
         return float(np.sqrt(np.mean(np.concatenate(differences) ** 2))) if differences else 0.0
+
+
+def _overlaps(expected: Sequence[str], found: Sequence[str]) -> list[float]:
+    return [best_token_f1(b, [a]) for a, b in zip(expected, found, strict=True)]
+
+
+def _mean_by_group(values: Sequence[float], groups: Sequence[bool]) -> list[float]:
+    """The mean of each group that has values."""
+    parts = [[v for v, own in zip(values, groups, strict=True) if own == group] for group in (True, False)]
+    return [float(np.mean(part)) for part in parts if part]
 
 
 def _spread(examples: Sequence[Example], n: int) -> list[Example]:

@@ -37,7 +37,8 @@ class ExportReport:
             references, never abstaining; None without any.
         model_f1: The same of the exported model.
         n_references: Examples with references.
-        span_f1: Mean token F1 of the best spans against those of fp32, in [0, 1].
+        span_f1: Mean token F1 of the best spans against those of fp32, in [0, 1]: of the examples with
+            references or of those without, whichever is lower.
         format: The format in words.
         why: In words, why this one.
         tried: The formats that were tried, in order, with what was found.
