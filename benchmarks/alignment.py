@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.alignment.aligning import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.records import Example, Question
+from qa_extractive.alignment.align import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
+from qa_extractive.data.loading import load_examples
+from qa_extractive.types import Example, Question
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDCHECK = ROOT / "benchmarks/results/alignment_handcheck.csv"

@@ -25,11 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from qa_extractive import Predictor
-from qa_extractive.dataset.loading import load_examples
+from qa_extractive.data.loading import load_examples
 from qa_extractive.evaluation.rows import references_of
 from qa_extractive.metrics import calibration_error
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = ("answerability logit", "margin", "gap", "length of the span")

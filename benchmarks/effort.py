@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from qa_extractive import Predictor
-from qa_extractive.backend import DROPPED
-from qa_extractive.dataset.loading import load_examples
+from qa_extractive.data.loading import load_examples
+from qa_extractive.inference.backend import DROPPED
 from qa_extractive.metrics.bootstrap import PairedDifference, paired_bootstrap
 from qa_extractive.metrics.scores import calibration_error
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.records import Answer, Example, Question
 from qa_extractive.settings import CACHED, EFFORTS, FULL
+from qa_extractive.types import Answer, Example, Question
 
 RESULTS = Path(__file__).parent / "results" / "effort.md"
 FIRST = "cached, first"

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qa_extractive.dataset.documents import folds_of
+from qa_extractive.data.documents import folds_of
+from qa_extractive.finetune.checks import check
+from qa_extractive.finetune.job import read_task_folder
+from qa_extractive.finetune.scores import mean_f1
+from qa_extractive.finetune.students import cross_validated, settings_for, teach
 from qa_extractive.metrics.bootstrap import bootstrap_interval
 from qa_extractive.report.cells import percent
-from qa_extractive.task.checking import check
-from qa_extractive.task.job import read_task_folder
-from qa_extractive.task.scores import mean_f1
-from qa_extractive.task.students import cross_validated, settings_for, teach
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -25,8 +25,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from qa_extractive.export.embeddings import Piece, _nibbles
-from qa_extractive.onnx_backend import _NOT_FUSED
+from qa_extractive.export.passes.embeddings import Piece, _nibbles
+from qa_extractive.inference.onnx_backend import _NOT_FUSED
 
 RESULTS = Path(__file__).parent / "results" / "kernels.json"
 LENGTHS = (60, 160, 320, 500)

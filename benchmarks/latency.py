@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from qa_extractive import Predictor, Question
-from qa_extractive.dataset import load_examples
-from qa_extractive.windows import Windower
+from qa_extractive.data import load_examples
+from qa_extractive.inference.windows import Windower
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 COMMAND = "python benchmarks/latency.py --output benchmarks/results/latency.json"

@@ -22,14 +22,14 @@ import numpy as np
 import onnxruntime as ort
 
 from qa_extractive import Predictor, Question
-from qa_extractive.backend import WindowLogits
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.decoding import decode
-from qa_extractive.graph.forms import float_products, sums_saturate
-from qa_extractive.graph_inputs import GraphInputs
-from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.data.loading import load_examples
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.decoding import decode
+from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.inference.onnx_forms import float_products, sums_saturate
+from qa_extractive.inference.onnx_inputs import GraphInputs
+from qa_extractive.inference.windows import Window
 from qa_extractive.settings import EXACT
-from qa_extractive.windows import Window
 
 _TURN, _VARIED_EVERY = 50, 10
 _OUTPUTS = ["start_logits", "end_logits", "answerability_logit"]

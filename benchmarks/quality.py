@@ -32,8 +32,8 @@ from quality_parts.squad import squad1, squad2
 from quality_parts.table import markdown
 
 from qa_extractive import Predictor, __version__
-from qa_extractive.calibration import CALIBRATION_FILES
 from qa_extractive.evaluation.systems import ModelSystem
+from qa_extractive.inference.calibration import CALIBRATION_FILES
 from qa_extractive.settings import EFFORTS, FULL
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -42,22 +42,22 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from qa_extractive.backend import WindowLogits
-from qa_extractive.calibration import CALIBRATION_FILE, Calibration
 from qa_extractive.config import READER_FILE, ReaderConfig
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.decoding import Reading, decode
+from qa_extractive.data.loading import load_examples
 from qa_extractive.errors import ExportError
-from qa_extractive.export.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.export.embeddings import quantize_embeddings
-from qa_extractive.export.exporting import OPSET
+from qa_extractive.export.exporter import OPSET
 from qa_extractive.export.graph import quantization_of, write_fp32, write_model
-from qa_extractive.export.products import PRODUCT_BLOCK, to_matmul_nbits, unfuse_attention
+from qa_extractive.export.passes.embeddings import quantize_embeddings
+from qa_extractive.export.passes.products import PRODUCT_BLOCK, to_matmul_nbits, unfuse_attention
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration
+from qa_extractive.inference.decoding import Reading, decode
+from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.inference.windows import TOKENIZER_FILE, Window, Windower
 from qa_extractive.metrics import answerability_auroc, best_token_f1, bootstrap_statistic_interval
-from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.model.checkpoint import Checkpoint, load_checkpoint
 from qa_extractive.predictor import Predictor
-from qa_extractive.records import Example, Question
-from qa_extractive.windows import TOKENIZER_FILE, Window, Windower
+from qa_extractive.types import Example, Question
 
 COMMAND = "python benchmarks/quantization.py --model CHECKPOINT --check EXAMPLES"
 OUTPUT = Path(__file__).parent / "results" / "quantization.json"

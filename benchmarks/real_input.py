@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from qa_extractive.dataset.loading import load_examples
+from qa_extractive.data.loading import load_examples
 from qa_extractive.tables.reading import write_rows
 
 ROOT = Path(__file__).resolve().parents[1]

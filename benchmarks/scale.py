@@ -23,10 +23,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from qa_extractive.dataset.columns import ColumnNames, question_from_row, resolve_columns
+from qa_extractive.data.columns import ColumnNames, question_from_row, resolve_columns
 from qa_extractive.predictor import Predictor
-from qa_extractive.records import Question
 from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.types import Question
 
 ROOT = Path(__file__).resolve().parents[1]
 N_ABSTRACTS = 36_000_000
@@ -158,8 +158,8 @@ def make_tiny(output: Path) -> None:
     from transformers import BertConfig
 
     from qa_extractive.config import DecodeConfig, ReaderConfig, WindowConfig
-    from qa_extractive.export.exporting import export
-    from qa_extractive.model import SpanReader, SpanReaderConfig
+    from qa_extractive.export.exporter import export
+    from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     characters = [*string.ascii_letters, *string.digits, *string.punctuation]

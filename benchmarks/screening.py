@@ -30,19 +30,19 @@ from sklearn.metrics import roc_auc_score
 from transformers import TrainerCallback
 
 from qa_extractive.config import ReaderConfig, TrainConfig
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.decoding import Reading
+from qa_extractive.data.loading import load_examples
+from qa_extractive.inference.decoding import Reading
+from qa_extractive.inference.onnx_backend import OnnxBackend
+from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.model import SpanReader
-from qa_extractive.onnx_backend import OnnxBackend
-from qa_extractive.records import Example
+from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.distillation import Distillation, TaughtTrainer
-from qa_extractive.training.mixture import mix
 from qa_extractive.training.recipe import Recipe
 from qa_extractive.training.run import load_base
-from qa_extractive.training.span_trainer import SpanTrainer, development_f1, read
+from qa_extractive.training.splits import mix
+from qa_extractive.training.trainer import SpanTrainer, development_f1, read
 from qa_extractive.training.window_labels import LabelledWindow, label_windows
-from qa_extractive.windows import Windower
+from qa_extractive.types import Example
 
 RESULTS = Path(__file__).parent / "results" / "screening.jsonl"
 MEAN = ",mean"

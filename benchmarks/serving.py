@@ -33,7 +33,7 @@ from typing import Any
 import psutil
 
 from qa_extractive import Predictor, Question
-from qa_extractive.dataset import load_examples
+from qa_extractive.data import load_examples
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 PARTS = ("text", "start", "end", "score", "answerable", "abstained", "sentence", "candidates")

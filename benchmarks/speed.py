@@ -46,9 +46,9 @@ from speed_parts.texts import INPUTS, Asked, make
 from speed_parts.worker import Worker, WorkerError
 
 from qa_extractive.config import ReaderConfig
+from qa_extractive.inference.windows import Windower
 from qa_extractive.predictor import DEFAULT_MODEL
-from qa_extractive.records import Question
-from qa_extractive.windows import Windower
+from qa_extractive.types import Question
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/speed.json"

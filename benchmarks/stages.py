@@ -21,7 +21,7 @@ from pathlib import Path
 from speed_parts import texts
 
 from qa_extractive import Predictor, Question
-from qa_extractive.decoding import decode
+from qa_extractive.inference.decoding import decode
 from qa_extractive.predictor import to_answer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,12 +22,12 @@ from typing import Any
 from triage_parts.sources import SOURCES
 
 from qa_extractive import __version__
-from qa_extractive.dataset.documents import document_of, place_of
-from qa_extractive.records import Example
+from qa_extractive.data.documents import document_of, place_of
+from qa_extractive.finetune.triage.report import score_lines, triage_values
+from qa_extractive.finetune.triage.rows import TriageRows, split_rows
+from qa_extractive.finetune.triage.run import TriageSettings, run_triage
 from qa_extractive.report.cells import decimal, percent
-from qa_extractive.task.triage.report import score_lines, triage_values
-from qa_extractive.task.triage.rows import TriageRows, split_rows
-from qa_extractive.task.triage.running import TriageSettings, run_triage
+from qa_extractive.types import Example
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from qa_extractive.errors import DataError, ExportError, ModelError, QAError
     from qa_extractive.predictor import Predictor
-    from qa_extractive.records import Answer, Example, Question, Span
+    from qa_extractive.types import Answer, Example, Question, Span
 
     __version__: str
 
@@ -32,7 +32,7 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("DataError", "ExportError", "ModelError", "QAError"), "errors"),
-    **dict.fromkeys(("Answer", "Example", "Question", "Span"), "records"),
+    **dict.fromkeys(("Answer", "Example", "Question", "Span"), "types"),
     "Predictor": "predictor",
 }
 

@@ -12,20 +12,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.backend import Backend
-from qa_extractive.calibration import CALIBRATION_FILES, Calibration
+from qa_extractive._utils.cpus import available_cpus
+from qa_extractive._utils.sentences import sentence_at
+from qa_extractive.archive.cache import FolderState, cache_folder
+from qa_extractive.archive.unpack import OpenedModel, open_model
 from qa_extractive.config import ReaderConfig
-from qa_extractive.decoding import Candidate, Reading
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.onnx_backend import MODEL_FILE, OnnxBackend
-from qa_extractive.packing.cache import FolderState, cache_folder
-from qa_extractive.packing.opening import OpenedModel, open_model
-from qa_extractive.reading import Prepared, prepare, read, read_prepared
-from qa_extractive.records import Answer, Question, Span
-from qa_extractive.sentences import sentence_at
+from qa_extractive.inference.backend import Backend
+from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
+from qa_extractive.inference.decoding import Candidate, Reading
+from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
+from qa_extractive.inference.pipeline import Prepared, prepare, read, read_prepared
+from qa_extractive.inference.windows import Windower
 from qa_extractive.settings import KEPT_MB, NATIVE, AnswerSettings, checked_number
-from qa_extractive.threads import available_cpus
-from qa_extractive.windows import Windower
+from qa_extractive.types import Answer, Question, Span
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
@@ -258,8 +258,8 @@ class Predictor:
             DataError: It is no frame, or a column is missing or there twice.
             ModelError: ``threshold`` or ``top_k`` is out of its range.
         """
-        from qa_extractive.answering.frame import answer_frame
-        from qa_extractive.dataset.columns import ColumnNames
+        from qa_extractive.data.columns import ColumnNames
+        from qa_extractive.rows.frame import answer_frame
 
         names = ColumnNames(question_column, context_column, title_column)
         chosen = self._with(threshold, top_k)

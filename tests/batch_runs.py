@@ -4,8 +4,8 @@ import pytest
 
 from qa_extractive.batch import BatchJob, answer_table
 from qa_extractive.errors import ModelError
-from qa_extractive.records import Answer, Span
 from qa_extractive.tables.reading import write_rows
+from qa_extractive.types import Answer, Span
 
 N_ROWS = 33
 PART = 7

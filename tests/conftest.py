@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 # A shell that runs the tests in the background has SIGINT ignored, which the processes that tests interrupt
 # would inherit, and rightly keep.
@@ -125,7 +125,7 @@ def _save_reader(encoder_config: Any, tokenizer: Any, folder: Path) -> Path:
     import torch
 
     from qa_extractive.config import DecodeConfig, ReaderConfig, WindowConfig
-    from qa_extractive.model import SpanReader, SpanReaderConfig
+    from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
     torch.manual_seed(17)
     model = _roughen(SpanReader(SpanReaderConfig(encoder=encoder_config.to_dict())))
@@ -241,7 +241,7 @@ def tiny_export(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
     pytest.importorskip("optimum")
-    from qa_extractive.export.exporting import export
+    from qa_extractive.export.exporter import export
 
     export(checkpoint, output, quantize=quantize, n_threads=1)
     return output
@@ -254,7 +254,7 @@ SKIM_LAYERS = [2, 3]
 def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny reader of four layers with a verdict head, without skim heads."""
     torch = pytest.importorskip("torch")
-    from qa_extractive.model import SpanReader
+    from qa_extractive.model.span_reader import SpanReader
 
     folder = tmp_path_factory.mktemp("plain_checkpoint")
     shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
@@ -274,7 +274,7 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
 def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with skim heads in the second and the third layer."""
     torch = pytest.importorskip("torch")
-    from qa_extractive.model import SpanReader
+    from qa_extractive.model.span_reader import SpanReader
 
     folder = tmp_path_factory.mktemp("skim_checkpoint")
     shutil.copytree(skim_plain_checkpoint, folder, dirs_exist_ok=True)
@@ -291,7 +291,7 @@ def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="session")
 def skim_examples(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     """Examples whose references are mostly what the model answers, so that it has something to lose."""
-    from qa_extractive.export.exporting import export
+    from qa_extractive.export.exporter import export
     from qa_extractive.predictor import Predictor
 
     with pytest.MonkeyPatch.context() as patch:
@@ -314,7 +314,7 @@ def skim_export(
     skim_checkpoint: Path, skim_examples: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Its int8 export, calibrated for all efforts."""
-    from qa_extractive.export.exporting import export
+    from qa_extractive.export.exporter import export
 
     folder = tmp_path_factory.mktemp("skim") / "model"
     export(skim_checkpoint, folder, quantize="int8", calibrate=skim_examples, n_threads=2)

@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import qa_extractive.batch.tables
+import qa_extractive.batch.local
 from qa_extractive.cli import main
 from qa_extractive.predictor import Predictor  # noqa: F401 - imported once, for all children
 
-qa_extractive.batch.tables.PART_ROWS = 20
+qa_extractive.batch.local.PART_ROWS = 20
 
 
 def attempt(arguments, seconds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qa_extractive.records import Example, Question, Span
+from qa_extractive.types import Example, Question, Span
 
 
 def made_examples(begin: int, end: int, sources: tuple[str, ...] = ("made",)) -> list[Example]:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from qa_extractive import Predictor
-from qa_extractive.batch.kernel import AnswerKernel
+from qa_extractive.batch.arrow import AnswerKernel
 
 model, table, output, threshold = sys.argv[1:]
 kernel = AnswerKernel(Predictor(model, threshold=float(threshold)), n_threads=1)

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from qa_extractive import Answer, Predictor, Question
-from qa_extractive.calibration import CALIBRATION_FILES
-from qa_extractive.dataset.loading import load_examples
+from qa_extractive.data.loading import load_examples
+from qa_extractive.inference.calibration import CALIBRATION_FILES
+from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.scores import answerability_auroc, best_token_f1, squad_scores
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.settings import EFFORTS, FULL
-from qa_extractive.windows import Windower
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BUDGET_S = 3.0

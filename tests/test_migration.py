@@ -25,10 +25,10 @@ if not hasattr(transformers, "QuestionAnsweringPipeline"):
     reason = f"transformers {transformers.__version__} has no question-answering pipeline: 5.3 removed it"
     pytest.skip(reason, allow_module_level=True)
 
-from qa_extractive.decoding import decode, whole_words  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
+from qa_extractive.inference.decoding import decode, whole_words  # noqa: E402
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor  # noqa: E402
-from qa_extractive.records import Question  # noqa: E402
+from qa_extractive.types import Question  # noqa: E402
 
 # The pipeline makes arrays of torch's tensors in a way that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -127,7 +127,7 @@ def test_the_trained_model_answers_as_its_pipeline(tmp_path: Path) -> None:
 
 
 def embedded_as_plain_checkpoint(folder: Path) -> Path:
-    from qa_extractive.export.rebuild import load_rebuilt
+    from qa_extractive.export.dequantize import load_rebuilt
 
     source = load_rebuilt(DEFAULT_MODEL)
     model = transformers.BertForQuestionAnswering(source.encoder.config)

@@ -22,16 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qa_extractive import predictor as predictor_module
-from qa_extractive import reading
-from qa_extractive.backend import WindowLogits
-from qa_extractive.calibration import Calibration, RiskPoint
-from qa_extractive.decoding import Candidate
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.export.cache import content_hash
-from qa_extractive.onnx_backend import OnnxBackend
+from qa_extractive.inference import pipeline as reading
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.calibration import Calibration, RiskPoint
+from qa_extractive.inference.decoding import Candidate
+from qa_extractive.inference.onnx_backend import OnnxBackend
+from qa_extractive.inference.windows import Window
 from qa_extractive.predictor import Predictor, candidate_scores
-from qa_extractive.records import Answer, Question
-from qa_extractive.windows import Window
+from qa_extractive.types import Answer, Question
 
 CONTEXT = (
     "Background: we compared the drug with placebo in 512 patients. Results showed that mortality was "
@@ -518,7 +518,7 @@ def test_from_pretrained_exports_once(
     assert first.folder.parent == tmp_path / "cache"
     assert first.model_name == str(source)
     monkeypatch.setattr(
-        "qa_extractive.export.exporting.export", lambda *_, **__: pytest.fail("exported again")
+        "qa_extractive.export.exporter.export", lambda *_, **__: pytest.fail("exported again")
     )
     again = Predictor.from_pretrained(source, threshold=0.1, top_k=2)
     assert (again.folder, again.threshold, again.top_k) == (first.folder, 0.1, 2)
@@ -530,7 +530,7 @@ def test_from_pretrained_exports_once(
 def test_from_pretrained_needs_the_extra(
     tiny_qa_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "qa_extractive.export.exporting", None)
+    monkeypatch.setitem(sys.modules, "qa_extractive.export.exporter", None)
     with pytest.raises(ModelError, match=r"pip install 'qa-extractive\[train\]'"):
         Predictor.from_pretrained(tiny_qa_checkpoint, cache=tmp_path)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
-from qa_extractive.records import UNSURE_FROM, Answer, Example, Question, Span, documents_of
+from qa_extractive.types import UNSURE_FROM, Answer, Example, Question, Span, documents_of
 
 SEEDED = settings(deadline=None, derandomize=True, database=None)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)

@@ -17,8 +17,8 @@ from qa_extractive.cli import infer
 from qa_extractive.errors import ModelError
 from qa_extractive.evaluation import footprint
 from qa_extractive.predictor import Predictor
-from qa_extractive.records import Question
 from qa_extractive.settings import AnswerSettings
+from qa_extractive.types import Question
 
 # A value of each setting that is not its default. A new setting needs one here.
 OTHER: dict[str, Any] = {
@@ -55,7 +55,7 @@ def test_a_pickle_carries_it(skim_export: Path, name: str) -> None:
 @each_setting
 def test_a_shipped_model_carries_it(skim_export: Path, name: str) -> None:
     pytest.importorskip("pyarrow")
-    from qa_extractive.batch.kernel import AnswerKernel, ShippedModel
+    from qa_extractive.batch.arrow import AnswerKernel, ShippedModel
 
     predictor = with_other(skim_export, name)
     copy = pickle.loads(pickle.dumps(ShippedModel.of(predictor, 1))).load()
@@ -72,7 +72,8 @@ def test_the_workers_of_a_cluster_get_it(
     arrow = pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
-    from qa_extractive.batch import BatchJob, ray_engine
+    from qa_extractive.batch import BatchJob
+    from qa_extractive.batch import ray as ray_engine
 
     pyarrow.parquet.write_table(
         arrow.Table.from_pylist([{"question": "q", "context": "c"}]), tmp_path / "t.parquet"

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from qa_extractive.cli import main
-from qa_extractive.training import span_trainer
+from qa_extractive.training import trainer as span_trainer
 
 RANK = os.environ.get("RANK", "0")
 notes: dict[str, Any] = {"read": [], "rates": [], "written": []}

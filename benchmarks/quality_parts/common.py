@@ -16,20 +16,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qa_extractive.calibration import Calibration
-from qa_extractive.dataset.loading import load_examples
+from qa_extractive.data.loading import load_examples
 from qa_extractive.errors import DataError
-from qa_extractive.evaluation.evaluating import score
 from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.evaluation.resampling import Resampling
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.evaluation.running import Results, run_system
+from qa_extractive.evaluation.run import Results, run_system
+from qa_extractive.evaluation.score import score
 from qa_extractive.evaluation.systems import ModelSystem
+from qa_extractive.inference.calibration import Calibration
 from qa_extractive.metrics.bootstrap import Interval, bootstrap_statistic_interval
 from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
 from qa_extractive.metrics.scores import answerability_auroc
 from qa_extractive.metrics.text import RIGHT_F1
-from qa_extractive.records import Answer, Example
+from qa_extractive.types import Answer, Example
 
 PROGRESS_ROWS = 1000
 

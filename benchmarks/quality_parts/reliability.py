@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from qa_extractive.evaluation.evaluating import N_CALIBRATION_BINS
 from qa_extractive.evaluation.rows import ScoredRow
+from qa_extractive.evaluation.score import N_CALIBRATION_BINS
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.columns import Bools, Floats
 from qa_extractive.metrics.scores import calibration_bins, calibration_error

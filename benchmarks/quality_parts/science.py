@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.evaluation.baselines import open_baseline
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.evaluation.running import Results, run_system
+from qa_extractive.evaluation.run import Results, run_system
 from qa_extractive.metrics.text import normalize_answer
-from qa_extractive.records import Example, Question
-from qa_extractive.sentences import split_sentences
 from qa_extractive.tables.text_files import read_json
 from qa_extractive.training.corpora import _joined
 from qa_extractive.training.labelled_rows import json_lines
-from qa_extractive.training.mixture import _neighbours
 from qa_extractive.training.recipe import Source
+from qa_extractive.training.splits import _neighbours
+from qa_extractive.types import Example, Question
 from quality_parts.common import Bench, Figure, Goal, Part, floats
 
 PUBMEDQA = "pubmedqa/pqal-train-500.json.gz"

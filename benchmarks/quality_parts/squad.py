@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qa_extractive.evaluation.running import Results
+from qa_extractive.evaluation.run import Results
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
 from quality_parts.reliability import calibration_of
 

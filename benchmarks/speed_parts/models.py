@@ -38,7 +38,7 @@ class Models:
         """A plain ``BertForQuestionAnswering`` of the dequantized weights, with its tokenizer."""
         from transformers import BertForQuestionAnswering, BertTokenizerFast
 
-        from qa_extractive.export.rebuild import load_rebuilt
+        from qa_extractive.export.dequantize import load_rebuilt
 
         reader = load_rebuilt(self.source)
         config = reader.config.encoder_config
@@ -81,8 +81,8 @@ def _calibrating(source: Path) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     from qa_extractive.config import ReaderConfig
-    from qa_extractive.records import Question
-    from qa_extractive.windows import Windower
+    from qa_extractive.inference.windows import Windower
+    from qa_extractive.types import Question
 
     asked = [Question(*each) for each in texts.make("abstracts", -50)[:_N_CALIBRATING]]
     windows = Windower.load(source, ReaderConfig.load(source).window).windows(asked)

@@ -65,7 +65,7 @@ class Ours(System):
     def open(self, setting: str, n_threads: int) -> Callable[[Sequence[Asked]], Spans]:
         """The embedded model with so many threads."""
         from qa_extractive.predictor import Predictor
-        from qa_extractive.records import Question
+        from qa_extractive.types import Question
 
         effort = setting if setting in EFFORTS else FULL
         predictor = Predictor(self.source, effort=effort, kept_mb=_KEPT_MB, n_threads=n_threads)
@@ -276,7 +276,7 @@ def _padded(
 def _padded_window(index: int, encoding: Any) -> Any:
     import numpy as np
 
-    from qa_extractive.windows import Window
+    from qa_extractive.inference.windows import Window
 
     context = np.flatnonzero([each == 1 for each in encoding.sequence_ids])
     ids, types, offsets = (np.array(each) for each in (encoding.ids, encoding.type_ids, encoding.offsets))
@@ -286,8 +286,8 @@ def _padded_window(index: int, encoding: Any) -> Any:
 def _unpadded(source: Path, run: Callable[[Sequence[Any]], list[Any]]) -> Callable[[Sequence[Asked]], Spans]:
     """Windows and spans as ours, so that only what runs the model differs."""
     from qa_extractive.config import ReaderConfig
-    from qa_extractive.records import Question
-    from qa_extractive.windows import Windower
+    from qa_extractive.inference.windows import Windower
+    from qa_extractive.types import Question
 
     windower = Windower.load(source, ReaderConfig.load(source).window)
 
@@ -300,8 +300,8 @@ def _unpadded(source: Path, run: Callable[[Sequence[Any]], list[Any]]) -> Callab
 
 def _decoded(source: Path, asked: Sequence[Asked], windows: Sequence[Any], logits: Sequence[Any]) -> Spans:
     from qa_extractive.config import ReaderConfig
-    from qa_extractive.decoding import decode
-    from qa_extractive.records import Question
+    from qa_extractive.inference.decoding import decode
+    from qa_extractive.types import Question
 
     questions = [Question(*each) for each in asked]
     readings = decode(questions, windows, logits, ReaderConfig.load(source).decode, top_k=1)
@@ -331,6 +331,6 @@ def _window_logits(outputs: Any) -> Any:
 
 
 def _logits(start: Any, end: Any) -> Any:
-    from qa_extractive.backend import WindowLogits
+    from qa_extractive.inference.backend import WindowLogits
 
     return WindowLogits(start, end, None)

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.sentences import split_sentences
+from qa_extractive._utils.sentences import split_sentences
+from qa_extractive.data.loading import load_examples
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.records import Example, Question
+from qa_extractive.types import Example, Question
 
 SEED = 17
 # Whether a study is about it is told by its title, which no reader gets to see.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qa_extractive.alignment.aligning import (
+from qa_extractive.alignment.align import (
     DEFAULT_THRESHOLD,
     TIERS,
     AlignedExamples,

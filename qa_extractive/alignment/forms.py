@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.alignment.content_overlap import ContentWeights, stem
 from qa_extractive.alignment.text_forms import Tokens, close_brackets, tokenize
-from qa_extractive.records import Span
-from qa_extractive.sentences import split_sentences
+from qa_extractive.types import Span
 
 _HEDGE = r"(?:largely|mostly|mainly|partly|partially|probably|generally|essentially|apparently|overall)"
 _VERDICT = re.compile(

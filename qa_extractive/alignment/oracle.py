@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.alignment.token_search import best_token_f1
 from qa_extractive.metrics.text import normalize_answer, token_f1
-from qa_extractive.sentences import split_sentences
 
 
 def oracle_f1(references: Sequence[str], context: str) -> float:

@@ -14,7 +14,7 @@ from qa_extractive.alignment.sentence_roles import is_question_like, role_gain
 from qa_extractive.alignment.text_forms import tokenize
 from qa_extractive.alignment.token_search import Window, best_windows
 from qa_extractive.metrics.text import rouge_l
-from qa_extractive.records import Span
+from qa_extractive.types import Span
 
 MAX_CANDIDATES = 8
 MIN_WINDOW_F1 = 0.7

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qa_extractive.answering.cells import ANSWER_COLUMNS, CANDIDATES_COLUMN
-from qa_extractive.answering.results import Batch, RowError, RowResult
-from qa_extractive.answering.rows import BATCH_SIZE, answer_rows
 from qa_extractive.batch.destination import default_output
+from qa_extractive.batch.local import BatchJob, answer_table
 from qa_extractive.batch.parts import PART_ROWS
 from qa_extractive.batch.summary import Failures, Summary
-from qa_extractive.batch.tables import BatchJob, answer_table
+from qa_extractive.rows.answer_rows import BATCH_SIZE, answer_rows
+from qa_extractive.rows.cells import ANSWER_COLUMNS, CANDIDATES_COLUMN
+from qa_extractive.rows.results import Batch, RowError, RowResult
 
 __all__ = [
     "ANSWER_COLUMNS",

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qa_extractive import __version__
-from qa_extractive.dataset.columns import ColumnNames
+from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError
 from qa_extractive.tables.text_files import os_reason
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from qa_extractive.answering.cells import kept_names
-from qa_extractive.dataset.columns import ColumnNames, TableColumns, context_columns, resolve_columns
+from qa_extractive.data.columns import ColumnNames, TableColumns, context_columns, resolve_columns
 from qa_extractive.errors import DataError
+from qa_extractive.rows.cells import kept_names
 from qa_extractive.tables.headers import Repeats
 from qa_extractive.tables.reading import Row, RowReader
 

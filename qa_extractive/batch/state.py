@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa_extractive._utils.files import write_whole
 from qa_extractive.batch.fingerprint import Fingerprint, difference
 from qa_extractive.batch.summary import Counts
 from qa_extractive.errors import DataError
-from qa_extractive.tables.durable import write_whole
 from qa_extractive.tables.text_files import os_reason
 from qa_extractive.tables.writing import writing
 

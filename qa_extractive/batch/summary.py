@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qa_extractive.answering.results import Batch, RowError, RowResult
-from qa_extractive.answering.rows import BATCH_SIZE
-from qa_extractive.records import UNSURE
+from qa_extractive.rows.answer_rows import BATCH_SIZE
+from qa_extractive.rows.results import Batch, RowError, RowResult
+from qa_extractive.types import UNSURE
 
 _N_FIRST_FAILURES = 3
 

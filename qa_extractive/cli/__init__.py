@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from qa_extractive.cli.stopping import EXIT_INTERRUPTED, Interrupts
+from qa_extractive.cli.signals import EXIT_INTERRUPTED, Interrupts
 from qa_extractive.cli.terminal import closed_pipe_is_fine, flush_stdout, note, occupy_closed_streams
 from qa_extractive.errors import QAError
 

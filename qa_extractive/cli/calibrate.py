@@ -16,8 +16,8 @@ from qa_extractive.errors import DataError, QAError
 
 if TYPE_CHECKING:
     from qa_extractive.export.cross_fit import CrossFit
-    from qa_extractive.export.recalibrating import Recalibration
-    from qa_extractive.records import Example
+    from qa_extractive.export.recalibrate import Recalibration
+    from qa_extractive.types import Example
 
 _DEFAULT = "default"
 _COLUMNS = ("question", "context", "title", "answer", "answerable", "id")
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         if options.output:
             print(f"written: {options.output}")
         if options.pack:
-            from qa_extractive.packing.packing import pack
+            from qa_extractive.archive.pack import pack
 
             print(f"packed: {pack(output, options.pack)}")
     print(f"next: qa-extractive infer --batch F --model {options.pack or options.output}")
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what would fail only after the work."""
-    from qa_extractive.packing.packing import check_target
+    from qa_extractive.archive.pack import check_target
 
     if any(find_spec(name) is None for name in ("sklearn", "scipy")):
         raise QAError("calibrate needs scikit-learn: pip install 'qa-extractive[calibrate]'")
@@ -99,9 +99,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _examples(options: argparse.Namespace) -> list[Example]:
-    from qa_extractive.dataset.columns import ColumnNames
-    from qa_extractive.dataset.labels import Labels
-    from qa_extractive.dataset.loading import load_examples
+    from qa_extractive.data.columns import ColumnNames
+    from qa_extractive.data.labels import Labels
+    from qa_extractive.data.loading import load_examples
 
     names = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
     loaded = load_examples(options.data, names=names)
@@ -131,16 +131,16 @@ def _examples(options: argparse.Namespace) -> list[Example]:
 
 def _with_negatives(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
     """The rows and made ones without an answer, two thirds of them asked of another text."""
-    from qa_extractive.alignment.aligning import align_examples
+    from qa_extractive.alignment.align import align_examples
     from qa_extractive.config import TrainConfig
-    from qa_extractive.training.mixture import with_negatives
+    from qa_extractive.training.splits import with_negatives
 
     config = TrainConfig(mismatch_share=share * 2 / 3, removal_share=share / 3)
     return with_negatives(align_examples(examples).examples, config, random.Random(seed))
 
 
 def _calibrated(options: argparse.Namespace, examples: Sequence[Example], output: Path) -> Recalibration:
-    from qa_extractive.export.recalibrating import recalibrate
+    from qa_extractive.export.recalibrate import recalibrate
 
     is_shown = sys.stderr.isatty()
 

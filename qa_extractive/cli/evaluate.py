@@ -19,15 +19,15 @@ from qa_extractive import __version__
 from qa_extractive.cli.efforts import add_precision
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.cli.evaluate_table import comparison_text, table_text
-from qa_extractive.cli.steady import steady_stdout
+from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.errors import DataError
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 if TYPE_CHECKING:
-    from qa_extractive.dataset.labels import Labels
+    from qa_extractive.data.labels import Labels
     from qa_extractive.evaluation.chat_endpoint import EndpointSettings
-    from qa_extractive.evaluation.measuring import Measured, Settings
-    from qa_extractive.evaluation.running import Results
+    from qa_extractive.evaluation.measure import Measured, Settings
+    from qa_extractive.evaluation.run import Results
     from qa_extractive.evaluation.systems import System
     from qa_extractive.report.content import Report
 
@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace, data: Sequence[_Data]) -> Settings:
-    from qa_extractive.evaluation.measuring import Settings
+    from qa_extractive.evaluation.measure import Settings
     from qa_extractive.evaluation.slices import check_columns
 
     check_columns([example for each in data for example in each.examples], options.slice)
@@ -152,8 +152,8 @@ def _measure(
 ) -> Report:
     from qa_extractive.evaluation.circumstances import circumstances
     from qa_extractive.evaluation.footprint import footprint_of
-    from qa_extractive.evaluation.measuring import measure
-    from qa_extractive.evaluation.running import join_results
+    from qa_extractive.evaluation.measure import measure
+    from qa_extractive.evaluation.run import join_results
     from qa_extractive.report.content import Report
 
     footprints = [footprint_of(system, own.rows) for system, own in zip(systems[0], runs[0], strict=True)]
@@ -258,7 +258,7 @@ class _Data:
 
 
 def _load(options: argparse.Namespace) -> list[_Data]:
-    from qa_extractive.dataset.labels import Labels
+    from qa_extractive.data.labels import Labels
 
     labels = None if options.labels is None else Labels(options.labels, options.id_column, warn=_warn)
     paths = list({_real(path): path for path in options.data}.values())
@@ -271,7 +271,7 @@ def _load(options: argparse.Namespace) -> list[_Data]:
 
 
 def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.Namespace) -> _Data:
-    from qa_extractive.dataset.loading import ColumnNames, load_examples
+    from qa_extractive.data.loading import ColumnNames, load_examples
     from qa_extractive.evaluation.lengths import count_tokens
 
     columns = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
@@ -331,7 +331,7 @@ def _open_systems(
 
 
 def _run(system: System, data: _Data) -> Results:
-    from qa_extractive.evaluation.running import run_system
+    from qa_extractive.evaluation.run import run_system
 
     with _progress(f"{system.name} on {data.name}") as progress:
         return run_system(system, data.examples, n_tokens=data.n_tokens, progress=progress)

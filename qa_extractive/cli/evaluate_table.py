@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qa_extractive.report.cells import decimal, megabytes, number, percent, points, signed
 
 if TYPE_CHECKING:
-    from qa_extractive.evaluation.comparing import Comparison
+    from qa_extractive.evaluation.compare import Comparison
     from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency
     from qa_extractive.metrics.bootstrap import Interval
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.steady import steady_stdout
+from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.cli.terminal import one_line
 from qa_extractive.errors import DataError
 
@@ -60,15 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     _refuse_exported(options)
-    from qa_extractive.export.exporting import export
-    from qa_extractive.packing.packing import check_target, pack
+    from qa_extractive.archive.pack import check_target, pack
+    from qa_extractive.export.exporter import export
 
     examples = None
     if options.pack:
         check_target(options.pack)
     if options.calibrate:
-        from qa_extractive.alignment.aligning import align_examples
-        from qa_extractive.dataset.loading import load_examples
+        from qa_extractive.alignment.align import align_examples
+        from qa_extractive.data.loading import load_examples
 
         loaded = load_examples(options.calibrate)
         for problem in loaded.problems:
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _refuse_exported(options: argparse.Namespace) -> None:
     """Raise DataError, with what to do instead, for a model that is exported already."""
-    from qa_extractive.onnx_backend import MODEL_FILE
+    from qa_extractive.inference.onnx_backend import MODEL_FILE
 
     path = Path(options.model)
     is_packed = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from qa_extractive.cli.efforts import add_efforts
 from qa_extractive.cli.terminal import closed_pipe_is_fine, note, one_line
 from qa_extractive.errors import DataError
-from qa_extractive.records import ANSWERED, NOT_REPORTED, UNSURE, Answer, Question, Span
+from qa_extractive.types import ANSWERED, NOT_REPORTED, UNSURE, Answer, Question, Span
 
 if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor

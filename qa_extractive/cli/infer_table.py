@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.infer import predictor_of, unanswered_text
-from qa_extractive.cli.stopping import EXIT_SIGNAL, StopSignals
+from qa_extractive.cli.progress import EventLog, Style, Watcher, event_line, warnings_shown
+from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, note
-from qa_extractive.cli.watching import EventLog, Style, Watcher, event_line, warnings_shown
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.records import UNSURE, Answer
+from qa_extractive.types import UNSURE, Answer
 
 if TYPE_CHECKING:
     from qa_extractive.batch import BatchJob, RowResult, Summary
     from qa_extractive.batch.destination import Destination, Existing
-    from qa_extractive.dataset.columns import ColumnNames
+    from qa_extractive.data.columns import ColumnNames
     from qa_extractive.predictor import Predictor
 
 BUDGET_S = 3.0  # for a batch of 20, on a CPU
@@ -48,7 +48,7 @@ def _answer_batch_or_say(options: argparse.Namespace, log: EventLog) -> int:
 
 
 def _answer_batch(options: argparse.Namespace, log: EventLog) -> int:
-    from qa_extractive.batch.tables import BatchJob, open_destination
+    from qa_extractive.batch.local import BatchJob, open_destination
 
     names = _names(options)
     destination = open_destination(options.batch, options.output, options.errors, _existing(options))
@@ -80,14 +80,14 @@ def _answer_batch(options: argparse.Namespace, log: EventLog) -> int:
 
 
 def _names(options: argparse.Namespace) -> ColumnNames:
-    from qa_extractive.dataset.columns import ColumnNames
+    from qa_extractive.data.columns import ColumnNames
 
     return ColumnNames(options.question_column, options.context_column, options.title_column)
 
 
 def _finished(options: argparse.Namespace, destination: Destination) -> Summary | None:
     """The summary of a run whose output is there; None if it is not, or is not to be gone on with."""
-    from qa_extractive.batch.tables import finished_summary
+    from qa_extractive.batch.local import finished_summary
 
     state = destination.state()
     if not options.resume or state is None or not state.is_finished:
@@ -158,7 +158,7 @@ def _answer(
         "should_stop": stop.should_stop,
     }
     if options.engine == "ray":
-        from qa_extractive.batch.ray_engine import Cluster, answer_table_on_ray
+        from qa_extractive.batch.ray import Cluster, answer_table_on_ray
 
         cluster = Cluster(options.address, options.actors, options.threads or 1)
         return answer_table_on_ray(predictor, job, cluster, on_part=watcher.see_counts, **common)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, replace_line
 
 if TYPE_CHECKING:
-    from qa_extractive.papers.preparing import Preparation, SkippedKind
+    from qa_extractive.papers.prepare import Preparation, SkippedKind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare; 0 on success."""
-    from qa_extractive.papers.preparing import prepare
+    from qa_extractive.papers.prepare import prepare
 
     watch = _show_progress if sys.stderr.isatty() else None
     done = prepare(

@@ -10,21 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qa_extractive.cli.steady import steady_stdout
+from qa_extractive.archive.unpack import unpacked
+from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.cli.train_models import add_models_arguments, run_models_file
 from qa_extractive.cli.train_task import add_task_arguments, is_task, run_task
 from qa_extractive.cli.train_triage import add_triage_arguments, is_triage, run_triage_command
-from qa_extractive.cli.training_line import TrainingLine
+from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.packing.opening import unpacked
-from qa_extractive.training.processes import in_company, n_processes, on_first
+from qa_extractive.training.distributed import in_company, n_processes, on_first
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
-    from qa_extractive.alignment.aligning import AlignmentReport
-    from qa_extractive.records import Example
+    from qa_extractive.alignment.align import AlignmentReport
     from qa_extractive.training.recipe import Recipe
+    from qa_extractive.types import Example
 
 
 def _layers(text: str) -> list[int]:
@@ -243,8 +243,8 @@ def _say_report(output: Path, report: TrainReport) -> None:
 
 
 def _from_files(options: argparse.Namespace) -> list[Example]:
-    from qa_extractive.alignment.aligning import align_examples
-    from qa_extractive.dataset.loading import ColumnNames, load_examples
+    from qa_extractive.alignment.align import align_examples
+    from qa_extractive.data.loading import ColumnNames, load_examples
 
     names = ColumnNames(
         question=options.question_column,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.cli.training_line import TrainingLine
+from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
 
 EXIT_FAILED = 1
@@ -30,10 +30,10 @@ def add_models_arguments(parser: argparse.ArgumentParser | argparse._MutuallyExc
 def run_models_file(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Train, export and compare all models of a file; 0, or ``EXIT_FAILED`` if one failed."""
     from qa_extractive.cli.train_task import column_names
-    from qa_extractive.task.checking import check
-    from qa_extractive.task.job import read_files
-    from qa_extractive.task.models_file import ModelsFile
-    from qa_extractive.task.report import findings_lines
+    from qa_extractive.finetune.checks import check
+    from qa_extractive.finetune.job import read_files
+    from qa_extractive.finetune.models_file import ModelsFile
+    from qa_extractive.finetune.report import findings_lines
 
     _check_options(options, overrides)
     models = ModelsFile.load(options.config)
@@ -49,8 +49,8 @@ def run_models_file(options: argparse.Namespace, overrides: Mapping[str, Any]) -
     print("\n".join(findings_lines(checked.findings)))
     checked.require_usable()
 
-    from qa_extractive.task.models_report import comparison_lines, write_comparison
-    from qa_extractive.task.models_run import run_models
+    from qa_extractive.finetune.models_report import comparison_lines, write_comparison
+    from qa_extractive.finetune.models_run import run_models
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
     compared = run_models(

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
-from qa_extractive.cli.training_line import TrainingLine
+from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
-    from qa_extractive.dataset.columns import ColumnNames
-    from qa_extractive.task.checking import CheckedJob
-    from qa_extractive.task.job import Job
-    from qa_extractive.task.outcome import Outcome, TaskSettings
+    from qa_extractive.data.columns import ColumnNames
+    from qa_extractive.finetune.checks import CheckedJob
+    from qa_extractive.finetune.job import Job
+    from qa_extractive.finetune.outcome import Outcome, TaskSettings
 
 EXIT_REFUSED = 4
 EXIT_WEAK_TEACHER = 5
@@ -120,9 +120,9 @@ def is_task(options: argparse.Namespace) -> bool:
 
 def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
-    from qa_extractive.task.outcome import WeakTeacherError
-    from qa_extractive.task.report import file_line, findings_lines, score_lines, verdict_lines
-    from qa_extractive.task.running import run_job
+    from qa_extractive.finetune.outcome import WeakTeacherError
+    from qa_extractive.finetune.report import file_line, findings_lines, score_lines, verdict_lines
+    from qa_extractive.finetune.run import run_job
 
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
     settings = _settings(options, overrides)
@@ -147,8 +147,8 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
 
 
 def _ended(outcome: Outcome, output: Path) -> int:
-    from qa_extractive.task.report import MARKDOWN_FILE
-    from qa_extractive.task.running import ARCHIVE, REFUSED
+    from qa_extractive.finetune.report import MARKDOWN_FILE
+    from qa_extractive.finetune.run import ARCHIVE, REFUSED
 
     changed = "" if outcome.changes is None else f"; {outcome.changes.counts} than {outcome.base_name}"
     if not outcome.verdict.is_accepted:
@@ -171,10 +171,10 @@ def _say(line: str) -> None:
 
 
 def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> TaskSettings:
-    from qa_extractive.packing.opening import unpacked
-    from qa_extractive.task.gate import Gate
-    from qa_extractive.task.labelling import LabellingSettings
-    from qa_extractive.task.outcome import TaskSettings
+    from qa_extractive.archive.unpack import unpacked
+    from qa_extractive.finetune.gate import Gate
+    from qa_extractive.finetune.outcome import TaskSettings
+    from qa_extractive.finetune.pseudo_labels import LabellingSettings
 
     labelling = {
         name: getattr(options, name) for name in ("n_contexts", "n_questions", "min_score", "min_agreement")
@@ -200,7 +200,7 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
 
 def _other(options: argparse.Namespace, base: str) -> str | None:
     """The model that the gate compares with: the one named, or the one that the student starts from."""
-    from qa_extractive.packing.opening import unpacked
+    from qa_extractive.archive.unpack import unpacked
 
     started_from = options.init or options.base
     name: str = options.no_worse_than or started_from
@@ -215,14 +215,14 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked(options: argparse.Namespace, settings: TaskSettings) -> CheckedJob:
     """The job, without the rows that the base cannot read."""
-    from qa_extractive.task.checking import check
-    from qa_extractive.task.running import accepts
+    from qa_extractive.finetune.checks import check
+    from qa_extractive.finetune.run import accepts
 
     return check(_job(options), accepts=accepts(settings.base))
 
 
 def _job(options: argparse.Namespace) -> Job:
-    from qa_extractive.task.job import read_files, read_task_folder
+    from qa_extractive.finetune.job import read_files, read_task_folder
 
     if options.task is not None:
         return read_task_folder(
@@ -242,7 +242,7 @@ def _job(options: argparse.Namespace) -> Job:
 
 def column_names(options: argparse.Namespace) -> ColumnNames:
     """The columns that options name."""
-    from qa_extractive.dataset.columns import ColumnNames
+    from qa_extractive.data.columns import ColumnNames
 
     parts = ("question", "context", "title", "answer", "id")
     return ColumnNames(**{part: getattr(options, f"{part}_column") for part in parts})

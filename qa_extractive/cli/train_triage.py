@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.cli.train_task import column_names
-from qa_extractive.cli.training_line import TrainingLine
+from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
 
 _NOT_WITH = ("data", "recipe", "config", "init", "unlabelled", "replay", "teacher", "test_labels", "min_f1",
@@ -36,7 +36,7 @@ def add_triage_arguments(parser: argparse.ArgumentParser) -> None:
 
 def is_triage(options: argparse.Namespace) -> bool:
     """Whether papers are to be sorted; DataError where the options contradict each other."""
-    from qa_extractive.task.triage.rows import holds_labels
+    from qa_extractive.finetune.triage.rows import holds_labels
 
     if options.triage is None and options.task is not None and holds_labels(options.task):
         options.triage, options.task = options.task, None
@@ -55,10 +55,10 @@ def is_triage(options: argparse.Namespace) -> bool:
 
 def run_triage_command(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
     """Train, export and measure; 0."""
-    from qa_extractive.packing.opening import unpacked
-    from qa_extractive.task.triage.report import rows_lines, score_lines, write_triage
-    from qa_extractive.task.triage.rows import read_triage
-    from qa_extractive.task.triage.running import ARCHIVE, TriageSettings, run_triage
+    from qa_extractive.archive.unpack import unpacked
+    from qa_extractive.finetune.triage.report import rows_lines, score_lines, write_triage
+    from qa_extractive.finetune.triage.rows import read_triage
+    from qa_extractive.finetune.triage.run import ARCHIVE, TriageSettings, run_triage
 
     further = {name: value for name, value in overrides.items() if name != "seed"}
     if further and not options.train_encoder:

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.errors import QAError
 from qa_extractive.metrics.columns import Floats
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.records import Answer, Example, Question, Span
-from qa_extractive.sentences import split_sentences
+from qa_extractive.types import Answer, Example, Question, Span
 
 _TOP_K = 5
 _THRESHOLD = 0.5

@@ -13,7 +13,7 @@ from qa_extractive.alignment.oracle import oracle_f1
 from qa_extractive.evaluation.rows import references_of
 from qa_extractive.metrics.columns import mean_or_none
 from qa_extractive.metrics.text import normalize_answer
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 _ROUGE_TOKEN = re.compile("[a-z0-9]+")
 

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.threads import available_cpus
+from qa_extractive._utils.cpus import available_cpus
 
 # What decides how int8 products are summed and how fast they are, as Linux and macOS name it.
 _SETS = {

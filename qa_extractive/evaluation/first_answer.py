@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from qa_extractive.predictor import Predictor
-from qa_extractive.records import Question
+from qa_extractive.types import Question
 
 
 def main(folder: str, settings: str = "{}") -> None:

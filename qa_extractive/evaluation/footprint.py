@@ -15,7 +15,7 @@ from pathlib import Path
 import qa_extractive
 from qa_extractive.evaluation.figures import Footprint
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.evaluation.running import BATCH_ROWS
+from qa_extractive.evaluation.run import BATCH_ROWS
 from qa_extractive.evaluation.systems import System
 from qa_extractive.settings import AnswerSettings
 

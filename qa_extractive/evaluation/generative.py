@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from qa_extractive._utils.sentences import sentence_at
 from qa_extractive.alignment.forms import ContextForms, ReferenceForms
 from qa_extractive.alignment.text_forms import tokenize
 from qa_extractive.alignment.tiers import exact_spans
@@ -27,8 +28,7 @@ from qa_extractive.evaluation.chat_endpoint import (
 )
 from qa_extractive.evaluation.chat_protocol import Reply
 from qa_extractive.evaluation.usage import Usage
-from qa_extractive.records import Answer, Question, Span
-from qa_extractive.sentences import sentence_at
+from qa_extractive.types import Answer, Question, Span
 
 NO_ANSWER = "NO ANSWER"
 

@@ -7,8 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from qa_extractive.predictor import DEFAULT_MODEL
-from qa_extractive.records import Example
 from qa_extractive.tables.writing import replace_surrogates
+from qa_extractive.types import Example
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

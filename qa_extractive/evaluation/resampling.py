@@ -12,7 +12,7 @@ from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.metrics.bootstrap import Interval, Statistic, bootstrap_statistic_interval
 from qa_extractive.metrics.columns import Bools, Floats
 from qa_extractive.metrics.risk_coverage import RiskCoverage
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qa_extractive._utils.sentences import sentence_at
 from qa_extractive.errors import QAError
 from qa_extractive.metrics.spans import broken_invariants, is_evidence_hit, stands_in
 from qa_extractive.metrics.text import best_exact_match, best_token_f1, rouge_l
-from qa_extractive.records import Answer, Example, Span
-from qa_extractive.sentences import sentence_at
+from qa_extractive.types import Answer, Example, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from qa_extractive.errors import DataError
-from qa_extractive.evaluation.evaluating import scored_rows, shipped_columns
 from qa_extractive.evaluation.resampling import Resampling
 from qa_extractive.evaluation.rows import ScoredRow, references_of
-from qa_extractive.evaluation.running import Results
+from qa_extractive.evaluation.run import Results
+from qa_extractive.evaluation.score import scored_rows, shipped_columns
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.columns import mean_or_none
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 INPUT_TOKENS = "input tokens"
 MIN_INTERVAL_ROWS = 30

@@ -8,7 +8,7 @@ from typing import Any
 
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.metrics.text import RIGHT_F1
-from qa_extractive.records import STATUSES
+from qa_extractive.types import STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qa_extractive.errors import QAError
 from qa_extractive.evaluation.baselines import open_baseline
-from qa_extractive.records import Answer, Example, Question
 from qa_extractive.settings import CACHED, EXACT, FAST, NATIVE
+from qa_extractive.types import Answer, Example, Question
 
 if TYPE_CHECKING:
     from qa_extractive.evaluation.chat_endpoint import EndpointSettings

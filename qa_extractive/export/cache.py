@@ -14,10 +14,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from qa_extractive.archive.cache import locked, make_folder, slug
+from qa_extractive.archive.unpack import open_model
 from qa_extractive.errors import ModelError
-from qa_extractive.onnx_backend import MODEL_FILE
-from qa_extractive.packing.cache import locked, make_folder, slug
-from qa_extractive.packing.opening import open_model
+from qa_extractive.inference.onnx_backend import MODEL_FILE
 
 MEMO_FILE = "hashes.json"
 
@@ -52,7 +52,7 @@ def exported(name: str, quantize: str, cache: Path, *, allow_pickle: bool = Fals
     folder = _place(name, quantize, cache)
     if not (folder / MODEL_FILE).is_file():
         try:
-            from qa_extractive.export.exporting import export
+            from qa_extractive.export.exporter import export
         except ModuleNotFoundError as error:
             raise ModelError(
                 f"{error.name} is missing, which exporting {name} needs: pip install 'qa-extractive[train]'"

@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.calibration import Calibration
-from qa_extractive.calibration_fit import MIN_EXAMPLES, BoolArray, FitRows, FloatArray, fit_rows, risk_table
-from qa_extractive.dataset.documents import place_of
+from qa_extractive.data.documents import place_of
 from qa_extractive.errors import DataError
+from qa_extractive.inference.calibration import Calibration
+from qa_extractive.inference.calibration_fit import (
+    MIN_EXAMPLES,
+    BoolArray,
+    FitRows,
+    FloatArray,
+    fit_rows,
+    risk_table,
+)
 from qa_extractive.metrics.scores import brier_score, calibration_error
 
 

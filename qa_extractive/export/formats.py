@@ -23,10 +23,10 @@ from qa_extractive.export.graph import (
     write_model,
 )
 from qa_extractive.export.parity import Yardstick
+from qa_extractive.export.passes.rounding import seem_on_a_grid
+from qa_extractive.export.passes.smoothing import Inputs
 from qa_extractive.export.report import Agreement
-from qa_extractive.export.rounding import seem_on_a_grid
-from qa_extractive.export.smoothing import Inputs
-from qa_extractive.onnx_backend import MODEL_FILE
+from qa_extractive.inference.onnx_backend import MODEL_FILE
 
 logger = logging.getLogger(__name__)
 

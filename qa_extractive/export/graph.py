@@ -22,21 +22,21 @@ from optimum.exporters.onnx import OnnxConfig
 from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.tasks import TasksManager
 
-from qa_extractive.calibration import CALIBRATION_FILE
 from qa_extractive.errors import ExportError
-from qa_extractive.export.checkpoint import Checkpoint
-from qa_extractive.export.embeddings import can_quantize_embeddings, quantize_embeddings
-from qa_extractive.export.kernels import drop_mask, use_quick_kernels
-from qa_extractive.export.paper_cache import add_paper_cache
-from qa_extractive.export.products import to_half, to_matmul_nbits, unfuse_attention
-from qa_extractive.export.rebuild import save_architecture
-from qa_extractive.export.rounding import dither, product_weights
-from qa_extractive.export.skimming import SKIM_OUTPUT, add_skimming
-from qa_extractive.export.smoothing import Inputs, activation_peaks, smooth_outliers
-from qa_extractive.graph.forms import float_products
-from qa_extractive.model import SpanReader
-from qa_extractive.onnx_backend import MODEL_FILE, VOCAB_SIZE
-from qa_extractive.windows import TOKENIZER_FILE
+from qa_extractive.export.dequantize import save_architecture
+from qa_extractive.export.passes.context_cache import add_paper_cache
+from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quantize_embeddings
+from qa_extractive.export.passes.kernels import drop_mask, use_quick_kernels
+from qa_extractive.export.passes.products import to_half, to_matmul_nbits, unfuse_attention
+from qa_extractive.export.passes.rounding import dither, product_weights
+from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, add_skimming
+from qa_extractive.export.passes.smoothing import Inputs, activation_peaks, smooth_outliers
+from qa_extractive.inference.calibration import CALIBRATION_FILE
+from qa_extractive.inference.onnx_backend import MODEL_FILE, VOCAB_SIZE
+from qa_extractive.inference.onnx_forms import float_products
+from qa_extractive.inference.windows import TOKENIZER_FILE
+from qa_extractive.model.checkpoint import Checkpoint
+from qa_extractive.model.span_reader import SpanReader
 
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")

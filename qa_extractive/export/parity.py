@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from qa_extractive.backend import WindowLogits
 from qa_extractive.errors import DataError, ExportError
-from qa_extractive.export.checkpoint import Checkpoint
 from qa_extractive.export.report import Agreement, Parity
 from qa_extractive.export.sample_texts import sample_examples
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.onnx_backend import OnnxBackend
+from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.model import pad_windows
-from qa_extractive.onnx_backend import OnnxBackend
+from qa_extractive.model.checkpoint import Checkpoint
+from qa_extractive.model.span_reader import pad_windows
 from qa_extractive.predictor import Predictor
-from qa_extractive.records import Example
-from qa_extractive.windows import Window, Windower
+from qa_extractive.types import Example
 
 logger = logging.getLogger(__name__)
 

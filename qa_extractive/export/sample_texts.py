@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qa_extractive.records import Example, Question
+from qa_extractive.types import Example, Question
 
 _QUESTIONS = (
     "What was measured?",

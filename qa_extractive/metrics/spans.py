@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from qa_extractive.metrics.columns import require_same_length
-from qa_extractive.records import Answer, Span
+from qa_extractive.types import Answer, Span
 
 
 def broken_invariants(context: str, answer: Answer) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from itertools import chain
 from qa_extractive.papers.fragments import plain_sections, plain_text
 from qa_extractive.papers.languages import english_texts
 from qa_extractive.papers.markup import text_of
-from qa_extractive.papers.records import Paper, bare_doi, bounded, first_title, joined, year_in
 from qa_extractive.papers.safe_xml import Element
+from qa_extractive.papers.types import Paper, bare_doi, bounded, first_title, joined, year_in
 
 TAGS = ("entry", "result", "dc")
 _ABSTRACT = ("summary", "abstractText", "abstract", "description")

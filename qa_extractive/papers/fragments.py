@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from qa_extractive.papers.markup import text_of
 from qa_extractive.papers.passages import sections_of
-from qa_extractive.papers.records import Section, one_line
 from qa_extractive.papers.tags import element_of, unescaped
 from qa_extractive.papers.tex import without_documents
+from qa_extractive.papers.types import Section, one_line
 
 
 def plain_text(text: str) -> str:

@@ -10,7 +10,8 @@ from itertools import chain
 from qa_extractive.papers.languages import english_first, is_english_code
 from qa_extractive.papers.markup import text_of
 from qa_extractive.papers.passages import sections_of
-from qa_extractive.papers.records import (
+from qa_extractive.papers.safe_xml import Element
+from qa_extractive.papers.types import (
     NoPaperError,
     Paper,
     Section,
@@ -20,7 +21,6 @@ from qa_extractive.papers.records import (
     joined,
     year_in,
 )
-from qa_extractive.papers.safe_xml import Element
 
 TAG = "article"
 _ARTICLES_INSIDE = ("sub-article", "response")

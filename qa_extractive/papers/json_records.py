@@ -19,7 +19,7 @@ from qa_extractive.papers.json_shapes import (
     records_inside,
 )
 from qa_extractive.papers.languages import english_first, english_texts, is_language_code
-from qa_extractive.papers.records import (
+from qa_extractive.papers.types import (
     NoPaperError,
     Paper,
     Section,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from qa_extractive.papers import mathml
 from qa_extractive.papers.inline import SIGNS, Line
-from qa_extractive.papers.records import one_line
 from qa_extractive.papers.safe_xml import Element
 from qa_extractive.papers.tags import element_of, unescaped
 from qa_extractive.papers.tex import text_of_tex, without_documents
+from qa_extractive.papers.types import one_line
 
 # What is no running text.
 LEFT_OUT = frozenset(

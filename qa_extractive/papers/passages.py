@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from qa_extractive.papers.inline import Line
 from qa_extractive.papers.markup import LEFT_OUT, finished, text_of, write_content
-from qa_extractive.papers.records import Section
 from qa_extractive.papers.safe_xml import Element
+from qa_extractive.papers.types import Section
 
 _SECTIONS = frozenset(("sec", "app-group", "app", "ack", "notes", "glossary", "section", "div"))
 _TITLES = frozenset(("title", "h1", "h2", "h3", "h4", "h5", "h6"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qa_extractive.papers.fragments import plain_text
-from qa_extractive.papers.records import Paper, first_title, without_stand_in
+from qa_extractive.papers.types import Paper, first_title, without_stand_in
 
 _TITLE_CHARACTERS = 300
 

@@ -7,7 +7,8 @@ from functools import partial
 
 from qa_extractive.papers.languages import english_first
 from qa_extractive.papers.markup import text_of
-from qa_extractive.papers.records import (
+from qa_extractive.papers.safe_xml import Element
+from qa_extractive.papers.types import (
     Paper,
     Section,
     bare_doi,
@@ -16,7 +17,6 @@ from qa_extractive.papers.records import (
     joined,
     year_in,
 )
-from qa_extractive.papers.safe_xml import Element
 
 ARTICLE_TAGS = ("PubmedArticle", "MedlineCitation")
 BOOK_TAGS = ("PubmedBookArticle", "BookDocument")

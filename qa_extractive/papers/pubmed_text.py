@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from qa_extractive.papers.fragments import plain_text
-from qa_extractive.papers.records import (
+from qa_extractive.papers.types import (
     LINE_WEIGHT,
     MAX_RECORD_CHARACTERS,
     TOO_LARGE,

@@ -18,8 +18,8 @@ from qa_extractive.papers.json_shapes import is_too_large, records_of_json
 from qa_extractive.papers.other_formats import ADVICE, EXPORT_ADVICE
 from qa_extractive.papers.plain import paper_from_text
 from qa_extractive.papers.pubmed_text import abstract_records, paper_from_abstract_record
-from qa_extractive.papers.records import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError, Paper
 from qa_extractive.papers.safe_xml import UNSAFE, Element, elements
+from qa_extractive.papers.types import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError, Paper
 from qa_extractive.tables.formats import compression_of
 from qa_extractive.tables.text_files import open_bytes, open_text, reading
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
-from qa_extractive.papers.records import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError
+from qa_extractive.papers.types import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError
 
 MAX_DEPTH: Final = 200
 MAX_FILE_BYTES: Final = 4 << 30  # decompressed; PubMed's own files have some hundred MB

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from qa_extractive.papers.fragments import plain_sections, plain_text
 from qa_extractive.papers.languages import english_first, english_texts
-from qa_extractive.papers.records import (
+from qa_extractive.papers.types import (
     LINE_WEIGHT,
     MAX_RECORD_CHARACTERS,
     TOO_LARGE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import re
 
-from qa_extractive.papers.records import TOO_LARGE, NoPaperError
 from qa_extractive.papers.safe_xml import MAX_DEPTH, Element
+from qa_extractive.papers.types import TOO_LARGE, NoPaperError
 
 # Only these are tags: in "p <a and b> c" there is none.
 _NAMES = frozenset(

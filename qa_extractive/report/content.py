@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qa_extractive.evaluation.circumstances import Circumstances
-from qa_extractive.evaluation.measuring import Measured, Settings
+from qa_extractive.evaluation.measure import Measured, Settings
 from qa_extractive.report import prose
 from qa_extractive.report.blocks import Block, Bullets, Paragraph, Section, Table, plain
 from qa_extractive.report.cells import count, percent

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from qa_extractive.evaluation.failures import score_of
-from qa_extractive.evaluation.measuring import Measured, SystemMeasured
+from qa_extractive.evaluation.measure import Measured, SystemMeasured
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.slices import INPUT_TOKENS, SliceFigures
 from qa_extractive.report import plots, prose

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.evaluation.evaluating import shipped_columns
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.evaluation.running import Results
+from qa_extractive.evaluation.run import Results
+from qa_extractive.evaluation.score import shipped_columns
 from qa_extractive.tables.writing import write_rows
 
 COLUMNS = (

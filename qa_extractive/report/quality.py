@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qa_extractive.evaluation.comparing import Comparison
+from qa_extractive.evaluation.compare import Comparison
 from qa_extractive.evaluation.figures import BestThreshold
-from qa_extractive.evaluation.measuring import Measured
+from qa_extractive.evaluation.measure import Measured
 from qa_extractive.evaluation.statuses import StatusCount
-from qa_extractive.records import ANSWERED, NOT_REPORTED, STATUSES, UNSURE
 from qa_extractive.report import plots, prose
 from qa_extractive.report.blocks import Block, Paragraph, Plot, Section, Table
 from qa_extractive.report.cells import UNDEFINED, count, decimal, percent, points, signed
 from qa_extractive.report.tables import short, systems_table
+from qa_extractive.types import ANSWERED, NOT_REPORTED, STATUSES, UNSURE
 
 _FIGURE_NAMES = {"f1": "F1", "em": "EM", "auroc": "answerability AUROC", "aurc": "AURC"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from qa_extractive.evaluation.figures import Evaluation
-from qa_extractive.evaluation.measuring import Measured, Settings
+from qa_extractive.evaluation.measure import Measured, Settings
 from qa_extractive.report import plots, prose
 from qa_extractive.report.blocks import Block, Paragraph, Plot, Section, Table, plain
 from qa_extractive.report.cells import UNDEFINED, count, megabytes, number, percent

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.errors import DataError, QAError
-from qa_extractive.evaluation.running import Results
+from qa_extractive.evaluation.run import Results
 from qa_extractive.report.content import Report, report_blocks
 from qa_extractive.report.html import html
 from qa_extractive.report.markdown import markdown

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
-from qa_extractive.records import Question
 from qa_extractive.service.engine import Answered, AnswerOptions, Engine
 from qa_extractive.service.exchange import exchange_of
+from qa_extractive.types import Question
 
 
 async def answered(

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from qa_extractive.backend import WindowLogits
-from qa_extractive.windows import Window
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.windows import Window
 
 RunWindows = Callable[[Sequence[Window]], list[WindowLogits]]
 

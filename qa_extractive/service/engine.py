@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from qa_extractive.decoding import decode
 from qa_extractive.errors import DataError, QAError
+from qa_extractive.inference.decoding import decode
+from qa_extractive.inference.pipeline import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
+from qa_extractive.inference.windows import Window
 from qa_extractive.predictor import Predictor, to_answer
-from qa_extractive.reading import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
-from qa_extractive.records import Answer, Question
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
 from qa_extractive.settings import N_DECODED, AnswerSettings
-from qa_extractive.windows import Window
+from qa_extractive.types import Answer, Question
 
 MAX_TOP_K = N_DECODED
 MAX_QUESTION_CHARACTERS = 10_000

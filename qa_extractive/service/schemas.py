@@ -18,9 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from qa_extractive.calibration import Calibration
-from qa_extractive.records import STATUSES
+from qa_extractive.inference.calibration import Calibration
 from qa_extractive.service.engine import MAX_QUESTION_CHARACTERS, MAX_TOP_K
+from qa_extractive.types import STATUSES
 
 OFFSET_UNIT = "unicode code point"
 MAX_ERRORS = 20  # listed in one response

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Request
 
-from qa_extractive.records import Answer, Question
 from qa_extractive.service.asking import answered, timing
 from qa_extractive.service.engine import Answered, AnswerOptions, Engine, QuestionError
 from qa_extractive.service.exchange import exchange_of
@@ -26,6 +25,7 @@ from qa_extractive.service.schemas import (
     QuestionsOfPapers,
     TableBody,
 )
+from qa_extractive.types import Answer, Question
 
 _Path = Callable[[int, str], str]  # (position of a question, part) -> the field of the request
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa_extractive.errors import DataError
-from qa_extractive.records import Answer, Question
 from qa_extractive.service.engine import AnswerOptions
 from qa_extractive.service.exchange import Refusal, header, send_refusal
 from qa_extractive.service.schemas import Items, Threshold, TopK, Whole
+from qa_extractive.types import Answer, Question
 
 VERSION = "1"
 PLATFORM = "onnxruntime_onnx"

@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from qa_extractive._utils.files import NO_FOLLOW, name_new_file, replace_file, sync
 from qa_extractive.errors import DataError
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import arrow_array
 from qa_extractive.tables.compression import compressed
-from qa_extractive.tables.durable import NO_FOLLOW, name_new_file, replace_file, sync
 from qa_extractive.tables.formats import Compression, Dialect, table_format
 from qa_extractive.tables.reading import RowReader
 from qa_extractive.tables.writing import TextLines, replace_surrogates, writing

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from qa_extractive._utils.files import NO_FOLLOW
 from qa_extractive.errors import DataError
-from qa_extractive.tables.durable import NO_FOLLOW
 from qa_extractive.tables.writing import writing
 
 try:

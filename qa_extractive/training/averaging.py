@@ -14,11 +14,11 @@ import torch
 
 from qa_extractive.config import ReaderConfig, TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.records import Example
+from qa_extractive.inference.windows import Windower
 from qa_extractive.training.card import write_card
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import load_base, prepare, save_model, scored
-from qa_extractive.windows import Windower
+from qa_extractive.types import Example
 
 _SKIM_HEADS = "skim_heads."
 

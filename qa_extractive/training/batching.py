@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from qa_extractive.losses import IGNORE
-from qa_extractive.model import pad_windows
-from qa_extractive.records import VERDICT_CLASSES
+from qa_extractive.inference.windows import Window
+from qa_extractive.model.losses import IGNORE
+from qa_extractive.model.span_reader import pad_windows
 from qa_extractive.training.window_labels import LabelledWindow
-from qa_extractive.windows import Window
+from qa_extractive.types import VERDICT_CLASSES
 
 _BATCHES_SORTED_TOGETHER = 50
 _MAX_SPANS = 8

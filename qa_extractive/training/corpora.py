@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.dataset.loading import load_examples
-from qa_extractive.records import Example, Question, Span
+from qa_extractive.data.loading import load_examples
 from qa_extractive.training import labelled_rows, questions
 from qa_extractive.training.labelled_rows import asked_documents, json_lines
+from qa_extractive.types import Example, Question, Span
 
 Reader = Callable[[Path, random.Random], list[Example]]
 

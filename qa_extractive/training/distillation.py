@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from qa_extractive.backend import Backend, WindowLogits
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.losses import ABSENT
-from qa_extractive.model import SpanReader
-from qa_extractive.records import Example
+from qa_extractive.inference.backend import Backend, WindowLogits
+from qa_extractive.inference.windows import Windower
+from qa_extractive.model.losses import ABSENT
+from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.batching import WindowDataset, collate
-from qa_extractive.training.span_trainer import SpanTrainer
+from qa_extractive.training.trainer import SpanTrainer
 from qa_extractive.training.window_labels import LabelledWindow
-from qa_extractive.windows import Windower
+from qa_extractive.types import Example
 
 _TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "taught")
 

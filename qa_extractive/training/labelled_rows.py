@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.errors import DataError
-from qa_extractive.records import NO_VERDICT, Example, Question, Span
 from qa_extractive.training import questions
+from qa_extractive.types import NO_VERDICT, Example, Question, Span
 
 _CONDAQA_VERDICTS = {"YES": "yes", "NO": "no"}
 _CLAIM_VERDICTS = {"SUPPORT": "yes", "REFUTE": "no"}

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.errors import DataError
-from qa_extractive.records import Example
 from qa_extractive.training.labelled_rows import asked_example, json_lines
+from qa_extractive.types import Example
 
 Text = tuple[str, str, str]  # document, title, context
 

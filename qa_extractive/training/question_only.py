@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qa_extractive.records import Example
+from qa_extractive.types import Example
 
 _N_FOLDS = 5
 _LEAST = 50  # examples of each kind, below which nothing can be learned

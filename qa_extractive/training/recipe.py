@@ -10,10 +10,10 @@ from typing import Any
 
 from qa_extractive.config import TrainConfig, from_dict
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.records import Example
 from qa_extractive.training.corpora import READERS
-from qa_extractive.training.mixture import CALIBRATES
 from qa_extractive.training.own_questions import own_questions
+from qa_extractive.training.splits import CALIBRATES
+from qa_extractive.types import Example
 
 OWN_QUESTIONS = "own_questions"
 

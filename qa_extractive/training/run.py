@@ -14,33 +14,33 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from qa_extractive.calibration import CALIBRATION_FILE, Calibration
-from qa_extractive.calibration_fit import fit
 from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
-from qa_extractive.dataset.loading import examples_to_jsonl
+from qa_extractive.data.loading import examples_to_jsonl
 from qa_extractive.errors import DataError
-from qa_extractive.export.checkpoint import fast_tokenizer, load_span_reader, window_for
-from qa_extractive.export.rebuild import ARCHITECTURE_FILE, load_rebuilt
-from qa_extractive.export.sizes import check_sizes
-from qa_extractive.model import SpanReader, SpanReaderConfig
+from qa_extractive.export.dequantize import ARCHITECTURE_FILE, load_rebuilt
+from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration
+from qa_extractive.inference.calibration_fit import fit
+from qa_extractive.inference.windows import TOKENIZER_FILE, Windower, read_tokenizer
+from qa_extractive.model.checkpoint import fast_tokenizer, load_span_reader, window_for
+from qa_extractive.model.size_checks import check_sizes
+from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
-from qa_extractive.records import Example
-from qa_extractive.training.adapters import add_adapters, merge_adapters, require_peft
 from qa_extractive.training.card import write_card
 from qa_extractive.training.distillation import Distillation, TaughtTrainer
-from qa_extractive.training.mixture import Mixture, mix
-from qa_extractive.training.processes import join, meet, n_processes, on_first
+from qa_extractive.training.distributed import join, meet, n_processes, on_first
+from qa_extractive.training.lora import add_adapters, merge_adapters, require_peft
+from qa_extractive.training.progress import Watch, Watcher
 from qa_extractive.training.report import TrainReport
-from qa_extractive.training.span_trainer import (
+from qa_extractive.training.splits import Mixture, mix
+from qa_extractive.training.trainer import (
     CHECKPOINTS,
     SpanTrainer,
     development_f1,
     last_checkpoint,
     read,
 )
-from qa_extractive.training.watching import Watch, Watcher
 from qa_extractive.training.window_labels import label_windows
-from qa_extractive.windows import TOKENIZER_FILE, Windower, read_tokenizer
+from qa_extractive.types import Example
 
 logger = logging.getLogger(__name__)
 

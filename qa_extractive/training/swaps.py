@@ -10,8 +10,8 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 
-from qa_extractive.records import VERDICTS, Example
 from qa_extractive.training.questions import AS_WRITTEN, even_look
+from qa_extractive.types import VERDICTS, Example
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d+(?:\.\d+)?(?![\w-]|[.,]\d)")
 _NAME = re.compile(r"(?<!^)\b(?:[A-Z][\w’'-]*[A-Za-z\d])(?: (?:of |the |and )?[A-Z][\w’'-]*\w)*")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qa_extractive.records import Example
-from qa_extractive.windows import Window, Windower
+from qa_extractive.inference.windows import Window, Windower
+from qa_extractive.types import Example
 
 
 @dataclass(frozen=True, slots=True, eq=False)

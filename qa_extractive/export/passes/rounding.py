@@ -1,0 +1,73 @@
+"""Weights rounded to 8 bits so that what a fine-tuning changed is not rounded away. Needs the [train] extra.
+
+The weights of a model that was int8 before lie on a grid. A short fine-tuning moves most of them by less than
+half of its step, so rounding each to the nearest code of nearly the same grid gives the old model back: what
+50 rows had taught was lost with the rounding. Rounded up or down at random, with the chances that keep the
+expected value, the changes survive in every sum of many weights. Of weights that lie on no grid the nearest
+code is the better one, so an export measures both where they seem to lie on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from qa_extractive.export.passes.smoothing import SMOOTHING
+
+_SEED = 17
+_ON_A_GRID = 0.26  # root mean square of what rounding takes away, in steps; 0.289 where it may be anything
+_MOST_CODE = 127
+_LINEARS = ("MatMul", "Attention")
+
+Floats = npt.NDArray[np.float32]
+
+
+def product_weights(model: onnx.ModelProto) -> dict[str, Floats]:
+    """The constant weights of products in fp32, by name."""
+    read = {node.input[1] for node in model.graph.node if node.op_type in _LINEARS}
+    return {
+        tensor.name: np.asarray(numpy_helper.to_array(tensor), dtype=np.float32)
+        for tensor in model.graph.initializer
+        if tensor.name in read and len(tensor.dims) == 2 and tensor.data_type == TensorProto.FLOAT
+    }
+
+
+def seem_on_a_grid(fp32: onnx.ModelProto, quantized: onnx.ModelProto) -> bool:
+    """Whether the nearest codes are nearer to the weights of most products than chance would have it."""
+    tensors = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    lost = []
+    for name, values in product_weights(fp32).items():
+        parts = [tensors[name + part] for part in ("_quantized", "_scale") if name + part in tensors]
+        if len(parts) < 2:
+            continue
+        codes, scale = (np.asarray(numpy_helper.to_array(part), dtype=np.float32) for part in parts)
+        smoothing = tensors.get(name + SMOOTHING)
+        if smoothing is not None:
+            values = values / numpy_helper.to_array(smoothing)[:, None]
+        lost.append(float(np.sqrt(np.mean((values / scale - codes) ** 2))))
+    return bool(lost) and float(np.median(lost)) < _ON_A_GRID
+
+
+def dither(model: onnx.ModelProto, weights: Mapping[str, Floats], *, most: int = _MOST_CODE) -> None:
+    """Round the int8 weights of a quantized graph anew, up or down at random, in place.
+
+    It is the same on every call.
+
+    Args:
+        model: The graph after onnxruntime's quantizer: its scales stay.
+        weights: The weights that were quantized, by their names before.
+        most: Largest code.
+    """
+    random = np.random.default_rng(_SEED)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, values in weights.items():
+        codes, scale = tensors.get(f"{name}_quantized"), tensors.get(f"{name}_scale")
+        if codes is None or scale is None or codes.data_type != TensorProto.INT8:
+            continue
+        steps = values / np.asarray(numpy_helper.to_array(scale), dtype=np.float32)
+        rounded = np.floor(steps + random.random(steps.shape, dtype=np.float32)).clip(-most, most)
+        codes.CopyFrom(numpy_helper.from_array(rounded.astype(np.int8), codes.name))

@@ -1,0 +1,140 @@
+"""Which sentences the effort "fast" leaves out: the limit on the scores of skim heads, by held-out examples.
+
+What counts is the F1 of the best spans at full effort, whether they would be given as answers or not, so that
+neither who abstains nor who never does loses more: not the recall of right sentences, since what full effort
+does not find needs no reading. All heads share one limit: a limit for each, chosen on one
+half of some 2,000 examples, lost up to twice as much on the other. Needs the [train] extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from qa_extractive.config import SkimConfig
+from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, skim_output
+from qa_extractive.inference.onnx_backend import MODEL_FILE, open_session
+from qa_extractive.inference.onnx_inputs import GraphInputs
+from qa_extractive.inference.windows import Window, Windower
+from qa_extractive.metrics.text import best_token_f1
+from qa_extractive.predictor import Predictor
+from qa_extractive.types import Answer, Example
+
+MOST_LOST = 0.0125
+"""Of the mean F1 of the best spans: what the limit may leave out. Half to nine tenths of it is lost in fact:
+another sentence often answers too."""
+
+_LEAST_SPANS = 50  # right ones, of which a limit can be told
+_N_TRIED = 400  # limits, as many scores between any two
+_ALL_READ = -1e30
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def choose_limit(predictor: Predictor, examples: Sequence[Example]) -> SkimConfig | None:
+    """The highest limit with which at most ``MOST_LOST`` is lost; None where too few spans are right.
+
+    Args:
+        predictor: Of a graph that ``add_skimming`` cut, at full effort.
+        examples: Not trained on, none too long to be read.
+    """
+    scored = _scored(predictor, examples) if examples else None
+    if scored is None or int((scored.gains > 0).sum()) < _LEAST_SPANS:
+        return None
+    limits = np.quantile(scored.scores, np.arange(_N_TRIED) / _N_TRIED)
+    within = [limit for limit in limits if scored.lost(limit) <= MOST_LOST]
+    return SkimConfig(round(float(within[-1]), 4)) if within else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Sentences of all windows, one after the other, and which of them the best spans lie in.
+
+    Attributes:
+        scores: By each head, shape (n_heads, n_sentences).
+        begins: First sentence of each window, shape (n_windows,).
+        spans: First sentence of each best span and that after its last, shape (n_spans, 2).
+        gains: F1 of each of these spans, shape (n_spans,).
+        n_answerable: Examples with a reference.
+    """
+
+    scores: Floats
+    begins: Ints
+    spans: Ints
+    gains: Floats
+    n_answerable: int
+
+    def lost(self, limit: float) -> float:
+        """The mean F1, over answerable examples, of spans that are not whole in what that limit leaves."""
+        left = np.ones(len(self.scores[0]), dtype=bool)
+        for own in self.scores:
+            scores = np.where(left, own, -np.inf)
+            best = np.repeat(np.maximum.reduceat(scores, self.begins), self._n_sentences())
+            left &= scores >= np.minimum(best, limit)
+        n_left = np.concatenate([[0], np.cumsum(left)])
+        whole = n_left[self.spans[:, 1]] - n_left[self.spans[:, 0]] == np.diff(self.spans)[:, 0]
+        return float(self.gains[~whole].sum()) / self.n_answerable
+
+    def _n_sentences(self) -> Ints:
+        return np.diff(np.append(self.begins, self.scores.shape[1]))
+
+
+def _scored(predictor: Predictor, examples: Sequence[Example]) -> _Scored:
+    """What the heads give where nothing is left out: the upper ones will be asked about less."""
+    path = predictor.folder / MODEL_FILE
+    session = open_session(path, predictor.n_threads)
+    inputs = GraphInputs(session, path, _ALL_READ)
+    questions = [example.question for example in examples]
+    windower = Windower.load(predictor.folder, predictor.config.window, with_sentences=True)
+    windows = [_scored_window(session, inputs, window) for window in windower.windows(questions)]
+    begins = np.cumsum([0, *(each.scores.shape[1] for each in windows)])[:-1]
+    places: dict[int, tuple[int, int]] = {}
+    answers = predictor.answer_batch(questions)
+    for each, begin in zip(windows, begins, strict=True):
+        index = each.window.question_index
+        place = each.place_of(answers[index]) if index not in places else None
+        if place is not None:
+            places[index] = (begin + place[0], begin + place[1] + 1)
+    found = [(answers[index].candidates[0].text, examples[index].references) for index in places]
+    gains = [best_token_f1(text, references) if references else 0.0 for text, references in found]
+    return _Scored(
+        scores=np.concatenate([each.scores for each in windows], axis=1),
+        begins=begins,
+        spans=np.array(list(places.values()), dtype=np.int64).reshape(-1, 2),
+        gains=np.array(gains),
+        n_answerable=sum(bool(example.references) for example in examples),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredWindow:
+    """One window: the sentence of each context token, and their scores by each head."""
+
+    window: Window
+    sentences: Ints
+    scores: Floats
+
+    def place_of(self, answer: Answer) -> tuple[int, int] | None:
+        """First and last sentence of the best span; None where there is none, or not all in this window."""
+        place = self.window.locate(answer.candidates[0]) if answer.candidates else None
+        if place is None:
+            return None
+        first, last = (int(self.sentences[token - self.window.first]) for token in place)
+        return first, last
+
+
+def _scored_window(session: ort.InferenceSession, inputs: GraphInputs, window: Window) -> _ScoredWindow:
+    if window.sentences is None:
+        raise ValueError("a window without sentences")
+    sentences = window.sentences - window.sentences[0]
+    n_heads = sum(output.name.startswith(SKIM_OUTPUT) for output in session.get_outputs())
+    outputs = [skim_output(number) for number in range(n_heads)]
+    logits = np.concatenate(session.run(outputs, inputs.of_window(window)))
+    own = logits[:, window.first : window.first + window.n_context_tokens].astype(np.float64)
+    scores = [own[:, sentences == number].max(axis=1) for number in range(int(sentences[-1]) + 1)]
+    return _ScoredWindow(window, sentences, np.stack(scores, axis=1))

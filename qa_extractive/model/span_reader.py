@@ -1,0 +1,427 @@
+"""Encoder + span head + answerability head, as a transformers model. Needs the [train] extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from qa_extractive.errors import ModelError, reason_of
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.windows import Window
+from qa_extractive.model.losses import (
+    answerability_loss,
+    right_sentences,
+    skim_loss,
+    span_loss,
+    verdict_loss,
+    weighted_mean,
+)
+from qa_extractive.types import VERDICT_CLASSES
+
+_ALLOW_PICKLE_HINT = (
+    "convert its weights to safetensors, or allow reading them from .bin files if you trust where they come "
+    "from (--allow-pickle; still as weights only)"
+)
+ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
+
+_SKIM_WIDTH = 64
+
+
+class SpanReaderConfig(PretrainedConfig):
+    """Holds the encoder's own config under ``encoder``, the weights of losses, and the skim heads' layers.
+
+    ``TrainConfig`` says what they are.
+    """
+
+    model_type = "span-reader"
+
+    def __init__(
+        self,
+        encoder: dict[str, Any] | None = None,
+        answerability_weight: float = 0.5,
+        skim_layers: Sequence[int] = (),
+        skim_weight: float = 0.2,
+        verdict: bool = False,
+        verdict_weight: float = 0.3,
+        **kwargs: Any,
+    ):
+        """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
+        self.encoder = encoder or {}
+        self.answerability_weight = answerability_weight
+        self.skim_layers = list(skim_layers)
+        self.skim_weight = skim_weight
+        self.verdict = verdict
+        self.verdict_weight = verdict_weight
+        super().__init__(**kwargs)
+
+    @property
+    def encoder_config(self) -> PretrainedConfig:
+        """The encoder's config as its own class."""
+        values = dict(self.encoder)
+        model_type = values.pop("model_type", None)
+        if model_type not in ENCODER_TYPES:
+            raise ModelError(
+                f"encoder type {model_type!r} is not supported; use one of {', '.join(ENCODER_TYPES)}"
+            )
+        config: PretrainedConfig = AutoConfig.for_model(model_type, **values)
+        return config
+
+
+@dataclass
+class SpanReaderOutput(ModelOutput):
+    """What one forward pass gives; None where not asked for.
+
+    Attributes:
+        loss: Scalar.
+        start_logits: Shape (n_windows, n_tokens); position 0 stands for "no span".
+        end_logits: Shape (n_windows, n_tokens).
+        answerability_logit: Shape (n_windows,).
+        verdict_logits: Shape (n_windows, n_verdict_classes), in the order of ``VERDICT_CLASSES``.
+        skim_logits: Shape (n_windows, n_skim_heads, n_tokens): that the token is one of a sentence that
+            answers, by the states within each layer that has such a head.
+    """
+
+    loss: torch.Tensor | None = None
+    start_logits: torch.Tensor | None = None
+    end_logits: torch.Tensor | None = None
+    answerability_logit: torch.Tensor | None = None
+    verdict_logits: torch.Tensor | None = None
+    skim_logits: torch.Tensor | None = None
+
+
+class SkimHead(nn.Module):
+    """A logit for each token, from its states within a layer and those of the question.
+
+    They are the states between attention and feed-forward, so that what a head leaves out costs no
+    feed-forward of that layer either.
+    """
+
+    def __init__(self, width: int) -> None:
+        """Take the width of the states."""
+        super().__init__()
+        self.hidden = nn.Linear(width, _SKIM_WIDTH, bias=False)
+        self.question = nn.Linear(2 * width, _SKIM_WIDTH)
+        self.output = nn.Linear(_SKIM_WIDTH, 1)
+
+    def forward(self, states: torch.Tensor, question_weights: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (n_windows, n_tokens).
+
+        Args:
+            states: Shape (n_windows, n_tokens, width).
+            question_weights: Shape (n_windows, 1, n_tokens), of the mean over the question.
+        """
+        apart = states * 1.0  # or the product were the fourth to read the states: no attention is fused then
+        question = torch.cat([apart[:, :1], question_weights @ apart], dim=-1)
+        hidden = nn.functional.gelu(self.hidden(apart) + self.question(question))
+        logits: torch.Tensor = self.output(hidden).squeeze(-1)
+        return logits
+
+
+class SpanReader(PreTrainedModel):
+    """Reads a question and a context, gives span logits and an answerability logit."""
+
+    config_class = SpanReaderConfig
+    base_model_prefix = "encoder"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: SpanReaderConfig):
+        """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
+        super().__init__(config)
+        encoder_config = config.encoder_config
+        encoder_config._attn_implementation = _attention(encoder_config, config)
+        self.encoder = AutoModel.from_config(encoder_config, **_without_pooler(encoder_config))
+        width = encoder_config.hidden_size
+        self.span_head = nn.Linear(width, 2)
+        self.answerability_head = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        if config.verdict:
+            self.verdict_head = self._new_verdict_head()
+        if config.skim_layers:
+            self.skim_heads = self._new_skim_heads()
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+    @classmethod
+    def from_encoder(cls, base: str | Path, *, allow_pickle: bool = False, **config: Any) -> SpanReader:
+        """Trained encoder, fresh heads.
+
+        Args:
+            base: Folder or hub id of a plain encoder.
+            allow_pickle: As of ``safe_loading``.
+            config: Further settings of ``SpanReaderConfig``.
+
+        Raises:
+            ModelError: The encoder cannot be had, or is of a type that is not supported.
+        """
+        try:
+            encoder = AutoModel.from_pretrained(
+                str(base), attn_implementation="eager", **safe_loading(allow_pickle)
+            )
+        except Exception as error:  # neither transformers' nor safetensors' errors share a base class
+            raise ModelError(f"base {base}: {loading_reason(error, allow_pickle)}") from None
+        model = cls(SpanReaderConfig(encoder=encoder.config.to_dict(), **config))
+        missing = model.encoder.load_state_dict(encoder.float().state_dict(), strict=False).missing_keys
+        if missing:
+            raise ModelError(f"base {base} lacks weights the encoder needs, {missing[0]} for one")
+        return model
+
+    def add_verdict_head(self) -> None:
+        """Add the head that tells what the context says to a yes/no question, unless it is there."""
+        if not self.config.verdict:
+            self.config.verdict = True
+            self.verdict_head = self._new_verdict_head()
+            self.verdict_head.apply(self._init_weights)
+
+    def _new_verdict_head(self) -> nn.Sequential:
+        width = self.encoder.config.hidden_size
+        return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(VERDICT_CLASSES)))
+
+    def add_skim_heads(self, layers: Sequence[int]) -> None:
+        """Add heads to some layers, counted from 1, with random weights, unless they are there.
+
+        Raises:
+            ModelError: The model lacks a layer, has heads in other ones, or its encoder has no segments, by
+                which heads tell the question.
+        """
+        wanted, own = sorted(set(layers)), self.config.skim_layers
+        if own == wanted:
+            return
+        if not uses_type_ids(self.encoder.config):
+            kind = self.encoder.config.model_type
+            raise ModelError(f"skim_layers: {kind} has no segments, by which heads tell questions; BERT has")
+        n_layers = self.encoder.config.num_hidden_layers
+        if own or not all(0 < layer <= n_layers for layer in wanted):
+            its_own = f", and be {own}, which the model has" if own else ""
+            raise ModelError(f"skim_layers {wanted} must lie between 1 and {n_layers}{its_own}")
+        self.config.skim_layers = wanted
+        self.skim_heads = self._new_skim_heads()
+        self.skim_heads.apply(self._init_weights)
+
+    def _new_skim_heads(self) -> nn.ModuleList:
+        width = self.encoder.config.hidden_size
+        return nn.ModuleList(SkimHead(width) for _ in self.config.skim_layers)
+
+    def use_eager_attention(self) -> None:
+        """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
+        config = self.config.encoder_config
+        config._attn_implementation = "eager"
+        encoder = AutoModel.from_config(config, **_without_pooler(config))
+        encoder.load_state_dict(self.encoder.state_dict())
+        self.encoder = encoder
+
+    def recompute_layers(self) -> None:
+        """While training, keep nothing that the encoder's layers compute: the way back does it again."""
+        renamed = getattr(self, "activation_checkpointing_enable", None)  # so called in transformers 5
+        (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        context_mask: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
+        span_weight: torch.Tensor | None = None,
+        answerable: torch.Tensor | None = None,
+        sentence_ids: torch.Tensor | None = None,
+        verdict: torch.Tensor | None = None,
+        **_: Any,
+    ) -> SpanReaderOutput:
+        """One pass; the loss too if labels are given.
+
+        Args:
+            input_ids: Shape (n_windows, n_tokens), as are the two masks and type ids.
+            attention_mask: 1 for tokens, 0 for padding.
+            token_type_ids: Segments, for encoders that have them.
+            context_mask: True where a span may lie and at position 0; for the loss only.
+            start_positions: Shape (n_windows, n_spans), filled up with -1; any of them is right.
+            end_positions: The same for the last tokens.
+            span_weight: Shape (n_windows,).
+            answerable: Shape (n_windows,): 1, 0, or -1 where not known.
+            verdict: Shape (n_windows,): the position in ``VERDICT_CLASSES``, or -1 where not known.
+            sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
+                skim heads, shape (n_windows, n_tokens).
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None and uses_type_ids(self.encoder.config):
+            inputs["token_type_ids"] = token_type_ids
+        with self._attended() as attended:
+            hidden = self.encoder(**inputs).last_hidden_state
+        skim = self._skim(attended, token_type_ids, attention_mask)
+        start, end = self.span_head(hidden).unbind(-1)
+        answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
+        verdicts = self.verdict_head(hidden[:, 0]) if self.config.verdict else None
+        loss = None
+        if start_positions is not None and end_positions is not None and context_mask is not None:
+            if span_weight is None or answerable is None:
+                raise ValueError("a loss needs span_weight and answerable beside the positions")
+            per_window = span_loss(start, start_positions, context_mask) + span_loss(
+                end, end_positions, context_mask
+            )
+            loss = weighted_mean(per_window / 2, span_weight)
+            loss = loss + self.config.answerability_weight * answerability_loss(answerability, answerable)
+            if verdicts is not None and verdict is not None:
+                loss = loss + self.config.verdict_weight * verdict_loss(verdicts, verdict)
+            if skim is not None and sentence_ids is not None:
+                right = right_sentences(sentence_ids, start_positions, end_positions)
+                of_heads = [skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
+                loss = loss + self.config.skim_weight * weighted_mean(
+                    torch.stack(of_heads).sum(0), span_weight
+                )
+        return SpanReaderOutput(
+            loss=loss,
+            start_logits=start,
+            end_logits=end,
+            answerability_logit=answerability,
+            verdict_logits=verdicts,
+            skim_logits=skim,
+        )
+
+    @contextmanager
+    def _attended(self) -> Iterator[dict[int, torch.Tensor]]:
+        """Catches what skim heads read, by their layers: the states between attention and feed-forward."""
+        states: dict[int, torch.Tensor] = {}
+
+        def catching(layer: int) -> Callable[[nn.Module, Any, Any], None]:
+            def catch(_module: nn.Module, _inputs: Any, output: Any) -> None:
+                states[layer] = output[0] if isinstance(output, tuple) else output
+
+            return catch
+
+        handles = [
+            _last_of_attention(self.encoder, layer).register_forward_hook(catching(layer))
+            for layer in self.config.skim_layers
+        ]
+        try:
+            yield states
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _skim(
+        self,
+        attended: dict[int, torch.Tensor],
+        token_type_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        if not attended:
+            return None
+        if token_type_ids is None:
+            raise ValueError("skim heads need token_type_ids: they tell the question")
+        own = (token_type_ids == 0).float()
+        if attention_mask is not None:
+            own = own * attention_mask
+        weights = (own / own.sum(-1, keepdim=True)).unsqueeze(1)
+        pairs = zip(self.skim_heads, self.config.skim_layers, strict=True)
+        return torch.stack([head(attended[layer], weights) for head, layer in pairs], dim=1)
+
+
+def _last_of_attention(encoder: nn.Module, layer: int) -> nn.Module:
+    """The module whose output goes into a layer's feed-forward: its attention with sum and normalisation."""
+    return encoder.get_submodule(f"encoder.layer.{layer - 1}.attention")
+
+
+def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:
+    """Arguments of ``from_pretrained`` with which no code of a checkpoint is run.
+
+    Args:
+        allow_pickle: Whether weights that are not there as safetensors may be read from ``.bin`` files,
+            by torch's reader of plain tensors (``weights_only``).
+    """
+    return {
+        "trust_remote_code": False,
+        "use_safetensors": None if allow_pickle else True,
+        "weights_only": True,
+    }
+
+
+def loading_reason(error: Exception, allow_pickle: bool) -> str:
+    """Why ``from_pretrained`` failed, on one line, and what to do where only pickled weights are there."""
+    reason = reason_of(error)
+    is_pickled = "safetensors" in reason and not allow_pickle
+    return f"{reason.rstrip('.')}: {_ALLOW_PICKLE_HINT}" if is_pickled else reason
+
+
+def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> str:
+    """Some encoders, DeBERTa with its disentangled attention for one, have the eager form only."""
+    if not getattr(MODEL_MAPPING[type(encoder_config)], "_supports_sdpa", False):
+        return "eager"
+    return getattr(config, "_attn_implementation", None) or "sdpa"
+
+
+def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
+    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+
+
+def uses_type_ids(config: PretrainedConfig) -> bool:
+    """Whether the encoder tells segments apart."""
+    return getattr(config, "type_vocab_size", 0) > 1 and config.model_type != "distilbert"
+
+
+class TorchBackend:
+    """The torch model behind the ``Backend`` protocol; windows are run in batches of like length."""
+
+    def __init__(self, model: SpanReader, *, batch_size: int = 32) -> None:
+        """Take a model; it is put into evaluation mode."""
+        self.model = model.eval()
+        self.batch_size = batch_size
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        """The logits of each window, in order."""
+        order = sorted(range(len(windows)), key=lambda i: windows[i].n_tokens)
+        results: dict[int, WindowLogits] = {}
+        for begin in range(0, len(order), self.batch_size):
+            chosen = order[begin : begin + self.batch_size]
+            for i, logits in zip(chosen, self._run_batch([windows[i] for i in chosen]), strict=True):
+                results[i] = logits
+        return [results[i] for i in range(len(windows))]
+
+    @torch.inference_mode()
+    def _run_batch(self, windows: list[Window]) -> list[WindowLogits]:
+        device = self.model.device
+        output = self.model(**{k: v.to(device) for k, v in pad_windows(windows).items()})
+        start, end = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
+        answerability = output.answerability_logit.float().cpu().numpy()
+        verdicts = None if output.verdict_logits is None else output.verdict_logits.float().cpu().numpy()
+        return [
+            WindowLogits(
+                start[i, : w.n_tokens],
+                end[i, : w.n_tokens],
+                float(answerability[i]),
+                None if verdicts is None else verdicts[i],
+            )
+            for i, w in enumerate(windows)
+        ]
+
+
+def pad_windows(windows: Sequence[Window]) -> dict[str, torch.Tensor]:
+    """``input_ids``, ``attention_mask`` and ``token_type_ids``, each of shape (n_windows, n_tokens)."""
+    shape = (len(windows), max(w.n_tokens for w in windows))
+    ids, mask, types = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for i, window in enumerate(windows):
+        ids[i, : window.n_tokens] = window.token_ids
+        types[i, : window.n_tokens] = window.type_ids
+        mask[i, : window.n_tokens] = 1
+    named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    return {name: torch.from_numpy(array) for name, array in named.items()}

@@ -1,0 +1,292 @@
+"""The Ray engine writes what the local one writes, whatever is killed. Each test starts a Ray: minutes."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+from qa_extractive.batch import BatchJob
+from qa_extractive.cli import main
+from qa_extractive.errors import DataError, ModelError, QAError
+from qa_extractive.tables.reading import write_rows
+
+ROOT = Path(__file__).parents[2]
+N_ROWS = 5000
+
+
+def table(path, n=N_ROWS):
+    """Rows of some types, of which some fail and some are repeated; two row groups."""
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    with write_rows(path, ["id", "question", "abstract", "year", "tags"]) as writer:
+        for i in range(n):
+            question = None if i % 97 == 5 else "What was the effect?"
+            context = f"The drug reduced the risk of {i % 3000} patients."
+            row = {"id": f"{i:05}", "question": question, "abstract": context}
+            writer.write(row | {"year": 2000 + i % 20, "tags": ["a"] * (i % 3)})
+    return path
+
+
+def command(tiny_export, *arguments):
+    script = [sys.executable, str(ROOT / "infer.py"), *map(str, arguments), "--model", str(tiny_export)]
+    return [*script, "--log-json"]
+
+
+def run(tiny_export, *arguments):
+    done = subprocess.run(
+        command(tiny_export, *arguments), capture_output=True, text=True, timeout=280, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+
+
+def on_ray(path, output, *further):
+    return ("--batch", path, "--output", output, "--engine", "ray", "--actors", 2, *further)
+
+
+@pytest.fixture
+def expected(tiny_export, tmp_path):
+    path = table(tmp_path / "t.parquet")
+    code, events = run(tiny_export, "--batch", path, "--output", tmp_path / "local.parquet")
+    assert code == 1  # some rows failed
+    return path, (tmp_path / "local.parquet").read_bytes(), events[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ray_writes_what_the_local_engine_writes(tiny_export, tmp_path, expected):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'qa-extractive[ray]'")
+    path, content, figures = expected
+    output = tmp_path / "ray.parquet"
+    code, events = run(tiny_export, *on_ray(path, output))
+    assert code == 1
+    assert output.read_bytes() == content
+    assert not (tmp_path / "ray.parquet.partial").exists()
+    same = ("rows", "answered", "abstained", "failed")
+    assert {name: events[-1][name] for name in same} == {name: figures[name] for name in same}
+    code, events = run(tiny_export, *on_ray(path, output, "--resume"))
+    assert (code, events[-1]["event"], events[-1]["resumed"]) == (0, "finished", N_ROWS)
+
+
+def actors():
+    """The processes of the actors that answer, by what Ray calls them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if text.startswith(b"ray::") and b"_PartActor" in text:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds the processes in /proc")
+@pytest.mark.parametrize("victim", ["actor", "driver"])
+def test_nothing_is_lost_where_something_is_killed(tiny_export, tmp_path, expected, victim):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'qa-extractive[ray]'")
+    path, content, _ = expected
+    output = tmp_path / "ray.parquet"
+    parts = tmp_path / "ray.parquet.partial"
+    process = subprocess.Popen(command(tiny_export, *on_ray(path, output)), stderr=subprocess.PIPE)
+    while len(list(parts.glob("rows-*.arrow"))) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    if victim == "actor":
+        os.kill(actors()[0], signal.SIGKILL)
+        assert process.wait(280) == 1
+    else:
+        process.kill()
+        process.wait()
+        n_parts = len(list(parts.glob("rows-*.arrow")))
+        assert run(tiny_export, *on_ray(path, output))[0] == 2  # not without --resume
+        code, events = run(tiny_export, *on_ray(path, output, "--resume"))
+        assert (code, events[-1]["rows"]) == (1, N_ROWS)
+        assert events[-1]["resumed"] >= 400 * (n_parts - 1)
+    process.stderr.close()
+    assert output.read_bytes() == content
+
+
+# ---------------------------------------------------------------- without a cluster
+
+
+def test_what_ray_refuses(tiny_export, tmp_path, capsys, monkeypatch):
+    path = table(tmp_path / "t.parquet", 3)
+    (tmp_path / "t.csv").write_text("question,context\na,b\n")
+
+    def refused(*arguments):
+        assert main(["infer", *map(str, arguments), "--model", str(tiny_export)]) == 2
+        return capsys.readouterr().err
+
+    assert "reads and writes Parquet" in refused("--batch", tmp_path / "t.csv", "--engine", "ray")
+    assert "reads and writes" in refused("--batch", path, "--engine", "ray", "--output", tmp_path / "o.csv")
+    assert "--errors does not go" in refused(
+        "--batch", path, "--engine", "ray", "--errors", tmp_path / "e.csv"
+    )
+    assert "--actors go with --engine ray" in refused("--batch", path, "--actors", "2")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'qa-extractive[ray]'" in refused("--batch", path, "--engine", "ray")
+
+
+class FakeRay(types.ModuleType):
+    """What of Ray the engine calls, in this process: parts are made one after the other, last first."""
+
+    class exceptions:  # noqa: N801 - as Ray has it
+        class RayError(Exception):
+            cause = None
+
+    def __init__(self):
+        super().__init__("ray")
+        self.data = types.ModuleType("ray.data")
+        self.data.DataContext = types.SimpleNamespace(get_current=types.SimpleNamespace)
+        self.data.ActorPoolStrategy = dict
+        self.data.from_items = self.from_items
+        self.asked = []
+
+    def is_initialized(self):
+        return True
+
+    def cluster_resources(self):
+        return {"CPU": 8.0}
+
+    def put(self, value):
+        return pickle.dumps(value)
+
+    def get(self, value):
+        return pickle.loads(value)
+
+    def from_items(self, items, override_num_blocks):
+        assert override_num_blocks == len(items)
+        self.items = items
+        return self
+
+    def map_batches(self, actor, *, fn_constructor_args, batch_size, compute, num_cpus, **restarts):
+        assert (batch_size, num_cpus, restarts) == (1, 2, {"max_restarts": -1, "max_task_retries": -1})
+        self.actor, self.n_actors = actor(*fn_constructor_args), compute["size"]
+        return self
+
+    def iter_rows(self):
+        for item in reversed(self.items):
+            self.asked.append(item["first"])
+            try:
+                yield {"counts": self.actor({"first": [item["first"]]})["counts"][0]}
+            except QAError as error:
+                wrapped = self.exceptions.RayError("a traceback")
+                wrapped.cause = error
+                raise wrapped from error
+
+
+@pytest.fixture
+def fake_ray(monkeypatch):
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray.data", fake.data)
+    return fake
+
+
+def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_path, fake_ray):
+    from qa_extractive.batch import answer_table
+    from qa_extractive.batch.ray import Cluster, answer_table_on_ray
+    from qa_extractive.predictor import Predictor
+
+    path, output = table(tmp_path / "t.parquet", 1500), tmp_path / "o.parquet"
+    predictor, cluster, seen = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2), []
+
+    def on_ray(existing, **options):
+        job = BatchJob.open(path, output, existing=existing)
+        return answer_table_on_ray(predictor, job, cluster, on_part=seen.append, **options)
+
+    first = on_ray("refuse", should_stop=lambda: len(seen) == 3)
+    assert (first.is_complete, first.n_rows, fake_ray.asked) == (False, 700, [1200, 800])
+    assert fake_ray.n_actors == 4
+    with pytest.raises(DataError, match="holds 700 rows of a run that was stopped"):
+        on_ray("refuse")
+    with pytest.raises(DataError, match=r"more than 8 rows failed \(11 empty question\)"):
+        on_ray("resume", max_errors=8)
+    last = on_ray("resume")
+    assert (last.is_complete, last.n_rows, last.n_resumed) == (True, 1500, 1100)
+    assert fake_ray.asked == [1200, 800, 400, 0]
+    local = BatchJob.open(path, tmp_path / "local.parquet")
+    summary = answer_table(predictor, local)
+    assert output.read_bytes() == local.output.read_bytes()
+    assert (last.n_answered, last.n_abstained) == (summary.n_answered, summary.n_abstained)
+    assert [(f.kind, f.n_rows, f.first) for f in last.failures] == [
+        (f.kind, f.n_rows, f.first) for f in summary.failures
+    ]
+    assert on_ray("resume").n_resumed == 1500
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "t.parquet", "o.parquet", "o.parquet.run.json", "local.parquet", "local.parquet.run.json",
+    }  # fmt: skip
+
+
+def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monkeypatch):
+    from qa_extractive.batch.ray import Cluster, answer_table_on_ray
+    from qa_extractive.predictor import Predictor
+
+    def broken(self, prepared):
+        raise ModelError("model.onnx failed")
+
+    job = BatchJob.open(table(tmp_path / "t.parquet", 10), tmp_path / "o.parquet")
+    monkeypatch.setattr(Predictor, "answer_prepared", broken)
+    with pytest.raises(ModelError, match=r"^model\.onnx failed$"):
+        answer_table_on_ray(Predictor(tiny_export), job, Cluster(n_threads=2))
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+
+
+@pytest.fixture
+def parts(tiny_export, tmp_path):
+    """The folder of a run of which every part is made, as its actors make them."""
+    from qa_extractive.batch import local as tables
+    from qa_extractive.batch import ray as ray_engine
+    from qa_extractive.batch.arrow import AnswerKernel
+    from qa_extractive.predictor import Predictor
+
+    predictor = Predictor(tiny_export, n_threads=1)
+    job = BatchJob.open(table(tmp_path / "t.parquet", 1000), tmp_path / "o.parquet", existing="resume")
+    now = tables.made_of(predictor, job.reader.path, job.destination, job.names, False, "ray")
+    folder = ray_engine._PartFolder(job.destination, now)
+    work = ray_engine._PartWork(job, folder.path, AnswerKernel(predictor), False)
+    return predictor, job, folder, work
+
+
+def test_parts_made_in_any_order_are_joined_to_the_local_output(tmp_path, parts):
+    from qa_extractive.batch import answer_table
+    from qa_extractive.batch.summary import Counts, Tally
+
+    predictor, job, folder, work = parts
+    with folder:
+        tally = Tally(Counts())
+        for first in (800, 0, 400, 0):  # one of them twice, as after a retry
+            counts = work.make(first)
+        for counts in folder.found().values():
+            tally.add_counts(counts)
+        folder.join([0, 400, 800], tally.counts())
+    local = BatchJob.open(job.reader.path, tmp_path / "local.parquet")
+    summary = answer_table(predictor, local)
+    assert job.output.read_bytes() == local.output.read_bytes()
+    assert (tally.counts().n_rows, tally.counts().failures) == (1000, summary.failures)
+    assert not folder.path.exists()
+
+
+def test_parts_of_another_run_are_not_used(parts):
+    from qa_extractive.batch.ray import _PartFolder
+
+    _, job, folder, work = parts
+    with folder:
+        folder.save(work.make(0))
+    with _PartFolder(job.destination, folder._fingerprint) as again:
+        assert [*again.found()] == [0]
+    with pytest.raises(DataError, match="engine: 'ray', now 'local'"):
+        _PartFolder(job.destination, folder._fingerprint | {"engine": "local"}).__enter__()
+    assert [*folder.found()] == [0]
+    fresh = BatchJob.open(job.reader.path, job.output, existing="overwrite")
+    with _PartFolder(fresh.destination, folder._fingerprint) as empty:
+        assert not empty.found()

@@ -1,0 +1,220 @@
+"""Verdicts: the head learns, its logits travel with the best span's window, and probabilities fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+pytest.importorskip("torch")
+
+import torch
+
+from qa_extractive.config import DecodeConfig, ReaderConfig
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.inference.backend import WindowLogits
+from qa_extractive.inference.calibration import Calibration, VerdictCalibration, uncalibrated
+from qa_extractive.inference.calibration_fit import fit_verdict
+from qa_extractive.inference.decoding import EMPTY_READING, Candidate, Reading, decode
+from qa_extractive.inference.windows import Window, Windower
+from qa_extractive.model.losses import IGNORE, verdict_loss
+from qa_extractive.predictor import Predictor, to_answer
+from qa_extractive.settings import EFFORTS, AnswerSettings
+from qa_extractive.types import NO_VERDICT, VERDICT_CLASSES, VERDICTS, Answer, Example, Question
+
+CONTEXT = "alpha beta gamma delta"
+QUESTION = Question("Does alpha hold?", CONTEXT)
+SURE = VerdictCalibration(1.0, (0.0, 0.0, 0.0, 0.0))
+
+
+def _reading(*logits: float) -> Reading:
+    return Reading((Candidate(9.0, 0, 5),), 0.0, 9.0, logits or None)
+
+
+def _calibration(verdict: VerdictCalibration | None = SURE) -> Calibration:
+    return dataclasses.replace(uncalibrated(), verdict=verdict)
+
+
+def _answer(reading: Reading, threshold: float = 0.0, verdict: VerdictCalibration | None = SURE) -> Answer:
+    return to_answer(QUESTION, reading, _calibration(verdict), AnswerSettings(threshold))
+
+
+def test_a_yes_no_question_has_a_verdict_with_three_probabilities() -> None:
+    answer = _answer(_reading(0.0, 2.0, 0.0, -3.0))
+    assert answer.verdict == "no"
+    assert answer.verdict_probs is not None
+    assert sum(answer.verdict_probs) == pytest.approx(1.0)
+    weights = np.exp([0.0, 2.0, 0.0])
+    assert answer.verdict_probs == pytest.approx(tuple(weights / weights.sum()))
+    assert answer.verdict_score == max(answer.verdict_probs)
+    assert answer.to_dict()["verdict_probs"] == dict(zip(VERDICTS, answer.verdict_probs, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("reading", "threshold", "verdict"),
+    [
+        (_reading(0.0, 2.0, 0.0, 3.0), 0.0, SURE),  # likely no yes/no question
+        (_reading(0.0, 2.0, 0.0, -3.0), 1.0, SURE),  # abstained: no verdict without a quote
+        (_reading(), 0.0, SURE),  # the model has no such head
+        (_reading(0.0, 2.0, 0.0, -3.0), 0.0, None),  # nor a calibration of it
+        (EMPTY_READING, 0.0, SURE),
+    ],
+)
+def test_where_there_is_no_verdict(
+    reading: Reading, threshold: float, verdict: VerdictCalibration | None
+) -> None:
+    answer = _answer(reading, threshold, verdict)
+    assert (answer.verdict, answer.verdict_probs, answer.verdict_score) == (None, None, None)
+    assert answer.to_dict()["verdict_probs"] is None
+
+
+@pytest.mark.parametrize(
+    "values", [{"verdict": "yes"}, {"verdict_probs": (1.0, 0.0, 0.0)}, {"verdict": "yes", "abstained": True}]
+)
+def test_an_answer_refuses_a_verdict_that_cannot_be(values: dict[str, object]) -> None:
+    probs = {"verdict_probs": (1.0, 0.0, 0.0)} if values.get("abstained") else {}
+    with pytest.raises(DataError, match="verdict"):
+        Answer("", 0, 0, 0.5, 0.5, **{"abstained": False, **probs, **values})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answerable", "message"),
+    [("maybe", True, "verdict must be one of"), ("yes", False, "unanswerable")],
+)
+def test_an_example_refuses_a_verdict_that_cannot_be(verdict: str, answerable: bool, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Example("e", QUESTION, answerable=answerable, verdict=verdict)
+
+
+def test_the_verdict_is_that_of_the_window_that_holds_the_best_span() -> None:
+    windows, logits = [], []
+    for start, height in ((0, 1.0), (6, 5.0), (11, 2.0)):
+        ids = np.zeros(4, dtype=np.int64)
+        windows.append(Window(0, ids, ids, 2, np.array([[start, start + 4], [start + 4, start + 5]])))
+        values = np.array([0.0, -9.0, height, 0.0], dtype=np.float32)
+        logits.append(WindowLogits(values, values, 0.0, np.full(4, height, dtype=np.float32)))
+    (reading,) = decode([QUESTION], windows, logits, DecodeConfig())
+    assert reading.candidates[0].start == 6
+    assert reading.verdict_logits == (5.0, 5.0, 5.0, 5.0)
+
+
+def test_probabilities_of_known_classes_are_recovered() -> None:
+    rng = np.random.default_rng(4)
+    truth = VerdictCalibration(0.4, (0.3, -0.2, -0.9, 0.5))
+    logits = rng.normal(0, 4, (6000, 4))
+    classes = [rng.choice(4, p=row) for row in truth.probs(logits)]
+    readings = [_reading(*row) for row in logits]
+    examples = [Example("e", QUESTION, answerable=True, verdict=VERDICT_CLASSES[label]) for label in classes]
+    fitted = fit_verdict(readings, examples)
+    assert fitted is not None
+    assert np.abs(fitted.probs(logits) - truth.probs(logits)).mean() < 0.02
+    assert np.abs(SURE.probs(logits) - truth.probs(logits)).mean() > 0.1, "and it was not so before"
+
+
+def test_too_few_verdicts_keep_the_calibration_of_before() -> None:
+    examples = [Example("e", QUESTION, answerable=True, verdict="yes")] * 60
+    before = VerdictCalibration(0.5, (0.1, 0.2, 0.3, 0.4))
+    assert fit_verdict([_reading(1.0, 2.0, 3.0, 4.0)] * 60, examples, before) == before
+    assert fit_verdict([_reading(1.0, 2.0, 3.0, 4.0)] * 60, examples) == SURE
+    assert fit_verdict([_reading()] * 60, examples, before) is None, "the model has no such head"
+
+
+def test_a_calibration_with_verdicts_survives_its_file_and_old_files_load(tmp_path: Path) -> None:
+    calibration = _calibration(VerdictCalibration(0.5, (0.1, -0.2, 0.3, 0.4)))
+    calibration.save(tmp_path)
+    assert Calibration.load(tmp_path) == calibration
+    _calibration(None).save(tmp_path)
+    assert '"verdict"' not in (tmp_path / "calibration.json").read_text()
+    assert Calibration.load(tmp_path).verdict is None
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        {"scale": 1e300, "biases": [0] * 4},
+        {"scale": 1.0, "biases": [0, 0, 0]},
+        {"scale": "x", "biases": [0] * 4},
+        [1],
+        {},
+    ],
+)
+def test_a_verdict_calibration_that_cannot_be_is_refused(tmp_path: Path, verdict: object) -> None:
+    import json
+
+    _calibration(None).save(tmp_path)
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": verdict}))
+    with pytest.raises(ModelError, match="is not a calibration"):
+        Calibration.load(tmp_path)
+
+
+def test_the_loss_counts_only_windows_whose_verdict_is_known() -> None:
+    logits = torch.tensor([[2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0]])
+    known = verdict_loss(logits, torch.tensor([0, IGNORE]))
+    assert known.item() == pytest.approx(-np.log(np.exp(2) / (np.exp(2) + 3)), rel=1e-5)
+    assert verdict_loss(logits, torch.tensor([IGNORE, IGNORE])).item() == 0.0
+
+
+def test_classes_are_the_verdicts_and_one_for_other_questions() -> None:
+    assert VERDICT_CLASSES == ("yes", "no", "mixed", NO_VERDICT)
+
+
+# ---- through the export
+
+
+QUESTIONS = [
+    Question("Was the risk reduced?", "The drug was given to 512 patients. The risk fell to 9 percent."),
+    Question("Did placebo help?", "The trial had two arms. " * 9 + "Placebo did nothing. Patients were old."),
+]
+
+
+@pytest.fixture(scope="module")
+def fp32(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("optimum")
+    from qa_extractive.export.exporter import export
+
+    folder = tmp_path_factory.mktemp("verdict") / "fp32"
+    export(skim_checkpoint, folder, quantize="none", n_threads=1)
+    return folder
+
+
+def test_the_graph_gives_the_verdict_logits_of_torch(skim_checkpoint: Path, fp32: Path) -> None:
+    from qa_extractive.inference.onnx_backend import OnnxBackend
+    from qa_extractive.model.span_reader import SpanReader, TorchBackend
+
+    windows = Windower.load(fp32, ReaderConfig.load(fp32).window).windows(QUESTIONS)
+    wanted = TorchBackend(SpanReader.from_pretrained(skim_checkpoint)).run(windows)
+    found = OnnxBackend(fp32).run(windows)
+    for one, other in zip(wanted, found, strict=True):
+        assert one.verdict is not None
+        assert other.verdict is not None
+        assert other.verdict == pytest.approx(one.verdict, abs=1e-4)
+        assert np.ptp(one.verdict) > 0.1
+
+
+def test_every_effort_gives_verdicts_and_the_head_can_be_trained_on(skim_export: Path) -> None:
+    from qa_extractive.export.dequantize import load_rebuilt
+
+    for effort in EFFORTS:
+        readings = Predictor(skim_export, effort=effort, n_threads=1).read_batch(QUESTIONS)
+        assert all(r.verdict_logits is not None and len(r.verdict_logits) == 4 for r in readings)
+    model = load_rebuilt(skim_export)
+    assert model.config.verdict
+    assert model.verdict_head[2].weight.shape == (4, model.encoder.config.hidden_size)
+
+
+def test_a_model_without_the_head_gives_no_verdict(tiny_export: Path) -> None:
+    (reading, _) = Predictor(tiny_export, n_threads=1).read_batch(QUESTIONS)
+    assert reading.verdict_logits is None
+    assert Predictor(tiny_export, n_threads=1, threshold=0).answer_batch(QUESTIONS)[0].verdict is None
+
+
+def test_a_table_has_the_verdict_and_its_probability() -> None:
+    from qa_extractive.rows.cells import answer_cells
+
+    cells = answer_cells(_answer(_reading(0.0, 2.0, 0.0, -3.0)), with_candidates=False)
+    assert (cells["verdict"], cells["verdict_score"]) == ("no", 0.787)
+    assert "verdict" not in answer_cells(_answer(_reading()), with_candidates=False)
