@@ -51,7 +51,7 @@ from qa_extractive.export.passes.embeddings import quantize_embeddings
 from qa_extractive.export.passes.products import PRODUCT_BLOCK, to_matmul_nbits, unfuse_attention
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration
-from qa_extractive.inference.decoding import Reading, decode
+from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
 from qa_extractive.inference.windows import TOKENIZER_FILE, Window, Windower
 from qa_extractive.metrics import answerability_auroc, best_token_f1, bootstrap_statistic_interval
@@ -478,7 +478,7 @@ class Output:
     """
 
     logits: Sequence[WindowLogits]
-    readings: Sequence[Reading]
+    readings: Sequence[RawPrediction]
     calibration: Calibration
 
 
@@ -561,11 +561,11 @@ def _document(example: Example) -> str:
     return f"document {example.document}" if example.document else f"row {example.id}"
 
 
-def _best(reading: Reading) -> tuple[int, int]:
+def _best(reading: RawPrediction) -> tuple[int, int]:
     return (reading.candidates[0].start, reading.candidates[0].end) if reading.candidates else (0, 0)
 
 
-def _f1(reading: Reading, example: Example) -> float:
+def _f1(reading: RawPrediction, example: Example) -> float:
     start, end = _best(reading)
     return best_token_f1(example.question.context[start:end], example.references)
 

@@ -31,15 +31,15 @@ from transformers import TrainerCallback
 
 from qa_extractive.config import ReaderConfig, TrainConfig
 from qa_extractive.data.loading import load_examples
-from qa_extractive.inference.decoding import Reading
+from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model.span_reader import SpanReader
-from qa_extractive.training.distillation import Distillation, TaughtTrainer
+from qa_extractive.training.distillation import Distillation, DistillationTrainer
 from qa_extractive.training.recipe import Recipe
 from qa_extractive.training.run import load_base
-from qa_extractive.training.splits import mix
+from qa_extractive.training.splits import build_splits
 from qa_extractive.training.trainer import SpanTrainer, development_f1, read
 from qa_extractive.training.window_labels import LabelledWindow, label_windows
 from qa_extractive.types import Example
@@ -125,7 +125,7 @@ def run(
     """Train once; minutes and scores in [0, 1] on ``dev`` at the end, and of the mean of the weights."""
     model, tokenizer = load_base(base, config)
     windower = Windower(tokenizer, ReaderConfig().window)
-    mixture = mix([e for e in examples if windower.accepts(e.question)], config)
+    mixture = build_splits([e for e in examples if windower.accepts(e.question)], config)
     _check_apart(mixture.train, dev)
     window = dataclasses.replace(windower.config, max_tokens=config.train_window_tokens)
     windower_of_training = Windower(tokenizer, window, with_sentences=bool(config.skim_layers))
@@ -167,7 +167,7 @@ def _trainer(
     if teacher is None:
         return SpanTrainer(model, windows, folder, config, windower=windower, dev=())
     distillation = Distillation(OnnxBackend(teacher))
-    return TaughtTrainer(
+    return DistillationTrainer(
         model,
         windows,
         folder,
@@ -202,7 +202,7 @@ def _cell(values: Sequence[float], beside: Sequence[float], variant: str) -> str
     return f"{mean(values):.1f} ({', '.join(f'{gain:+.1f}' for gain in gains)})"
 
 
-def scores(readings: list[Reading], examples: tuple[Example, ...]) -> dict[str, float]:
+def scores(readings: list[RawPrediction], examples: tuple[Example, ...]) -> dict[str, float]:
     """F1 at the best threshold; of spans alone on SQuAD and on science; AUROC of both."""
     squad = np.array([e.source == "squad" for e in examples])
     answerable = np.array([bool(e.answerable) for e in examples])
@@ -215,7 +215,7 @@ def scores(readings: list[Reading], examples: tuple[Example, ...]) -> dict[str, 
     return {name: round(value, 4) for name, value in measured.items()}
 
 
-def _f1(reading: Reading, example: Example) -> float:
+def _f1(reading: RawPrediction, example: Example) -> float:
     if not reading.candidates:
         return 0.0
     span = reading.candidates[0]

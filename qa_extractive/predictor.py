@@ -20,7 +20,7 @@ from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.inference.decoding import Candidate, Reading
+from qa_extractive.inference.decoding import Candidate, RawPrediction
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
 from qa_extractive.inference.pipeline import Prepared, prepare, read, read_prepared
 from qa_extractive.inference.windows import Windower
@@ -274,7 +274,7 @@ class Predictor:
         self._state.require("since it was loaded: load it again")
         return {"model": _folder_digest(self.folder), **self.settings.identity()}
 
-    def read_batch(self, questions: Sequence[Question | Mapping[str, Any]]) -> list[Reading]:
+    def read_batch(self, questions: Sequence[Question | Mapping[str, Any]]) -> list[RawPrediction]:
         """What the model makes of each question, in order, before calibration and abstention.
 
         Raises:
@@ -286,7 +286,7 @@ class Predictor:
         """Raise DataError if a question is too long to be read."""
         self._windower.check(question)
 
-    def _read(self, questions: Sequence[Question]) -> list[Reading]:
+    def _read(self, questions: Sequence[Question]) -> list[RawPrediction]:
         return read(
             questions,
             self._windower,
@@ -296,7 +296,7 @@ class Predictor:
             n_threads=self.n_threads,
         )
 
-    def _answers(self, questions: Sequence[Question], readings: Sequence[Reading]) -> list[Answer]:
+    def _answers(self, questions: Sequence[Question], readings: Sequence[RawPrediction]) -> list[Answer]:
         return [
             to_answer(question, reading, self.calibration, self.settings)
             for question, reading in zip(questions, readings, strict=True)
@@ -340,7 +340,7 @@ def _restore(
 
 
 def to_answer(
-    question: Question, reading: Reading, calibration: Calibration, settings: AnswerSettings
+    question: Question, reading: RawPrediction, calibration: Calibration, settings: AnswerSettings
 ) -> Answer:
     """The answer that a reading amounts to.
 

@@ -72,18 +72,17 @@ def test_the_workers_of_a_cluster_get_it(
     arrow = pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
-    from qa_extractive.batch import BatchJob
-    from qa_extractive.batch import ray as ray_engine
+    from qa_extractive.batch import BatchJob, ray
 
     pyarrow.parquet.write_table(
         arrow.Table.from_pylist([{"question": "q", "context": "c"}]), tmp_path / "t.parquet"
     )
     shipped: list[bytes] = []
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
-    monkeypatch.setattr(ray_engine._RayRun, "answer", lambda run, *_: shipped.append(pickle.dumps(run.work)))
+    monkeypatch.setattr(ray._RayRun, "answer", lambda run, *_: shipped.append(pickle.dumps(run.work)))
     predictor = with_other(skim_export, name)
     job = BatchJob.open(tmp_path / "t.parquet", tmp_path / "o.parquet")
-    ray_engine.answer_table_on_ray(predictor, job, ray_engine.Cluster())
+    ray.answer_table_on_ray(predictor, job, ray.Cluster())
     assert pickle.loads(shipped[0])._kernel._predictor_here().settings == predictor.settings
 
 

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from qa_extractive.cli import main
-from qa_extractive.training import trainer as span_trainer
+from qa_extractive.training import trainer
 
 RANK = os.environ.get("RANK", "0")
 notes: dict[str, Any] = {"read": [], "rates": [], "written": []}
 
 
 def _note_batches() -> None:
-    original = span_trainer.SpanTrainer.training_step
+    original = trainer.SpanTrainer.training_step
 
     def step(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         rows = zip(inputs["input_ids"].tolist(), inputs["attention_mask"].sum(1).tolist(), strict=True)
@@ -34,17 +34,17 @@ def _note_batches() -> None:
             raise RuntimeError("the memory\nis full")
         return original(self, model, inputs, *args, **kwargs)
 
-    span_trainer.SpanTrainer.training_step = step  # type: ignore[method-assign]
+    trainer.SpanTrainer.training_step = step  # type: ignore[method-assign]
 
 
 def _note_rates() -> None:
-    original = span_trainer.SpanTrainer._rate
+    original = trainer.SpanTrainer._rate
 
     def rate(self: Any, step: int) -> float:
         notes["rates"].append(original(self, step))
         return notes["rates"][-1]
 
-    span_trainer.SpanTrainer._rate = rate  # type: ignore[method-assign]
+    trainer.SpanTrainer._rate = rate  # type: ignore[method-assign]
 
 
 def _note_writing() -> None:
@@ -56,7 +56,7 @@ def _note_writing() -> None:
 
 
 def _note_model() -> None:
-    original = span_trainer.SpanTrainer.train
+    original = trainer.SpanTrainer.train
 
     def train(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
@@ -66,16 +66,16 @@ def _note_model() -> None:
         }
         return result
 
-    span_trainer.SpanTrainer.train = train  # type: ignore[method-assign]
+    trainer.SpanTrainer.train = train  # type: ignore[method-assign]
 
 
 if os.environ.get("FAST_CLOCK") == RANK:
     real = time.monotonic
-    span_trainer.time = SimpleNamespace(monotonic=lambda: 3 * real())  # type: ignore[attr-defined]
+    trainer.time = SimpleNamespace(monotonic=lambda: 3 * real())  # type: ignore[attr-defined]
 for prepare in (_note_batches, _note_rates, _note_writing, _note_model):
     prepare()
 if "TOKENS_AT_ONCE" in os.environ:
-    span_trainer._TOKENS_AT_ONCE = int(os.environ["TOKENS_AT_ONCE"])
+    trainer._TOKENS_AT_ONCE = int(os.environ["TOKENS_AT_ONCE"])
 torch.set_num_threads(1)
 code = main(["train", *sys.argv[1:]])
 notes["threads"] = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]

@@ -11,7 +11,7 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-class Kept(Generic[KeyT, ValueT]):
+class LruCache(Generic[KeyT, ValueT]):
     """Values by their keys; those not asked for longest make room. Safe to use from several threads."""
 
     def __init__(self, max_size: int, size: Callable[[ValueT], int]) -> None:

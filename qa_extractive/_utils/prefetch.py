@@ -11,13 +11,13 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.1
 
 
-def ahead(items: Iterator[T], n_items: int) -> Generator[T, None, None]:
+def prefetch(items: Iterator[T], n_items: int) -> Generator[T, None, None]:
     """The same items in the same order, at most ``n_items`` of them made before they are asked for.
 
     What making one raises is raised here in its place. Closing the generator waits for the item being
     made and makes no more.
     """
-    maker = _Maker(items, n_items)
+    maker = _Prefetcher(items, n_items)
     maker.start()
     try:
         yield from maker.items()
@@ -30,12 +30,12 @@ class _End(Generic[T]):
         self.error = error
 
 
-class _Maker(Generic[T]):
+class _Prefetcher(Generic[T]):
     def __init__(self, items: Iterator[T], n_items: int) -> None:
         self._items = items
         self._ready: Queue[T | _End[T]] = Queue(n_items)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._make, name="qa-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._make, name="qa-prefetch", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

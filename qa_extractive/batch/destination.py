@@ -137,7 +137,7 @@ class Destination:
                     else:
                         path.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
+    def remove_partial(self) -> None:
         """Remove what a run that was stopped in its last moment left beside its finished output."""
         state = self.state()
         if state is not None and state.is_finished and not state.is_tidy:

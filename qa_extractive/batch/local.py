@@ -139,7 +139,7 @@ def finished_summary(
     state = destination.state()
     if state is None or not state.is_finished:
         return None
-    now = made_of(predictor, path, destination, names, with_candidates, engine, questions)
+    now = run_fingerprint(predictor, path, destination, names, with_candidates, engine, questions)
     if state.is_tidy:  # nothing is to be removed, so the folder may be one that cannot be written to
         return finished_before(destination, now)
     with destination.locked():
@@ -152,7 +152,7 @@ def finished_before(destination: Destination, now: Fingerprint) -> Summary | Non
     if destination.existing != "resume" or state is None or not state.is_finished:
         return None
     state.require_same(now, destination.output)
-    destination.tidy()
+    destination.remove_partial()
     return Tally(state.counts).summary(state.counts, is_complete=True)
 
 
@@ -191,7 +191,7 @@ def answer_table(
     for question in job.questions:
         predictor.check(Question(question, ""))
     with job.destination.locked():
-        now = made_of(
+        now = run_fingerprint(
             predictor, job.reader.path, job.destination, job.names, with_candidates, questions=job.questions
         )
         done = finished_before(job.destination, now)
@@ -323,7 +323,7 @@ def _row_types(job: BatchJob) -> dict[str, Any]:
     return {rows.kept[name]: kind for name, kind in types.items()} | {QUESTION_COLUMN: arrow.string()}
 
 
-def made_of(
+def run_fingerprint(
     predictor: Predictor,
     path: Path,
     destination: Destination,

@@ -104,7 +104,7 @@ class PartedRun:
             raise DataError(f"{error}{self.hint()}") from error
         for table in self._tables:
             table.discard()
-        self._destination.tidy()
+        self._destination.remove_partial()
 
     def hint(self) -> str:
         """How to go on after an error, if there is something to go on from."""

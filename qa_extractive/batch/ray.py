@@ -24,7 +24,7 @@ from qa_extractive._utils.files import name_new_file, replace_file, sync
 from qa_extractive.batch.arrow import AnswerKernel
 from qa_extractive.batch.destination import Destination, remove_ray_folder
 from qa_extractive.batch.fingerprint import Fingerprint
-from qa_extractive.batch.local import BatchJob, finished_before, made_of
+from qa_extractive.batch.local import BatchJob, finished_before, run_fingerprint
 from qa_extractive.batch.parts import PART_ROWS
 from qa_extractive.batch.state import RunState
 from qa_extractive.batch.summary import Counts, Summary, Tally
@@ -84,7 +84,7 @@ def answer_table_on_ray(
     _check(job)
     kernel = AnswerKernel(predictor, job.names, with_candidates=with_candidates, n_threads=cluster.n_threads)
     with job.destination.locked():
-        now = made_of(predictor, job.reader.path, job.destination, job.names, with_candidates, "ray")
+        now = run_fingerprint(predictor, job.reader.path, job.destination, job.names, with_candidates, "ray")
         done = finished_before(job.destination, now)
         if done is not None:
             return done
@@ -294,7 +294,7 @@ class _PartFolder:
             self._name(temporary, output)
         size = output.stat().st_size
         self._destination.save(RunState(self._fingerprint, (), counts, size, self._replaces))
-        self._destination.tidy()
+        self._destination.remove_partial()
 
     def _name(self, temporary: Path, output: Path) -> None:
         if self._replaces:

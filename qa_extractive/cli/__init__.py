@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from qa_extractive.cli.signals import EXIT_INTERRUPTED, Interrupts
-from qa_extractive.cli.terminal import closed_pipe_is_fine, flush_stdout, note, occupy_closed_streams
+from qa_extractive.cli.terminal import flush_stdout, ignore_broken_pipe, note, occupy_closed_streams
 from qa_extractive.errors import QAError
 
 EXIT_BAD_INPUT = 2
@@ -75,7 +75,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from qa_extractive import __version__
 
-        with closed_pipe_is_fine():
+        with ignore_broken_pipe():
             print(f"qa-extractive {__version__}")
         parser.exit()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive.cli.efforts import add_efforts
-from qa_extractive.cli.terminal import closed_pipe_is_fine, note, one_line
+from qa_extractive.cli.terminal import ignore_broken_pipe, note, one_line
 from qa_extractive.errors import DataError
 from qa_extractive.types import ANSWERED, NOT_REPORTED, UNSURE, Answer, Question, Span
 
@@ -159,7 +159,7 @@ def _answer_text(options: argparse.Namespace) -> int:
     answers = predictor.answer_batch(questions)
     if sys.stdout is None:
         raise DataError("standard output is closed: give the answer somewhere to go")
-    with closed_pipe_is_fine():
+    with ignore_broken_pipe():
         for number, (question, answer) in enumerate(zip(questions, answers, strict=True)):
             if options.json:
                 print(json.dumps(answer.to_dict()))

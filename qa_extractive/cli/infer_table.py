@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qa_extractive.cli.infer import predictor_of, unanswered_text
 from qa_extractive.cli.progress import EventLog, Style, Watcher, event_line, warnings_shown
 from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
-from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, note
+from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, note
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.types import UNSURE, Answer
 
@@ -138,7 +138,7 @@ def _print_report(
     options: argparse.Namespace, summary: Summary, job: BatchJob, watcher: Watcher, existed: bool
 ) -> None:
     try:
-        with closed_pipe_is_fine():
+        with ignore_broken_pipe():
             if watcher.first:
                 _print_examples(watcher.first, job.columns.question)
             _print_summary(summary, options)
@@ -191,7 +191,7 @@ def _say_finished(options: argparse.Namespace, summary: Summary, output: Path, l
     if options.log_json:
         log.write("finished", output=str(output), **_figures(summary))
     elif not options.quiet:
-        with closed_pipe_is_fine():
+        with ignore_broken_pipe():
             print(_resumed(summary))
             print(f"answers       {output} (finished before; nothing to do)")
     return 0

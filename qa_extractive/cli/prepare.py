@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.terminal import closed_pipe_is_fine, fitted, replace_line
+from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, replace_line
 
 if TYPE_CHECKING:
     from qa_extractive.papers.prepare import Preparation, SkippedKind
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     done = prepare(
         options.folder, options.output, errors=options.errors, overwrite=options.overwrite, on_file=watch
     )
-    with closed_pipe_is_fine():
+    with ignore_broken_pipe():
         _print(done, options)
     return 0
 

@@ -78,12 +78,12 @@ def flush_stdout() -> None:
     Raises:
         DataError: Standard output cannot be written.
     """
-    with closed_pipe_is_fine():
+    with ignore_broken_pipe():
         pass
 
 
 @contextmanager
-def closed_pipe_is_fine() -> Iterator[None]:
+def ignore_broken_pipe() -> Iterator[None]:
     """A block that prints: whoever reads our output may stop early (``| head``).
 
     Raises:

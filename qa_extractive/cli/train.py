@@ -18,7 +18,7 @@ from qa_extractive.cli.train_triage import add_triage_arguments, is_triage, run_
 from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
-from qa_extractive.training.distributed import in_company, n_processes, on_first
+from qa_extractive.training.distributed import n_processes, run_distributed, run_on_main_process
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 @steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Train, with the other processes where ``torchrun`` started some; 0, else as ``train_task`` says."""
-    return in_company(lambda: _run(options))
+    return run_distributed(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -213,7 +213,9 @@ def _average(
     if not (options.resume and (output / REPORT_FILE).is_file()):
         examples = recipe.examples(root, recipe.stages[-1].seed)
         config = dataclasses.replace(recipe.stages[-1], **overrides)
-        _say_report(output, on_first(lambda: average(folders, examples, output=output, config=config)))
+        _say_report(
+            output, run_on_main_process(lambda: average(folders, examples, output=output, config=config))
+        )
     return str(output)
 
 

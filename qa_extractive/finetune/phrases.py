@@ -101,12 +101,12 @@ def _article_length(name: str) -> int:
     return article.end() if article else 0
 
 
-def _is_name(text: str, is_first: bool) -> bool:
+def _is_name(text: str, is_main_process: bool) -> bool:
     """Whether capitalised words name something; one that begins a sentence says little."""
     words = text.split()
     if len(words) > _MAX_WORDS or words[0].lower() in _NOT_A_NAME:
         return False
-    return not is_first or len(words) > 1
+    return not is_main_process or len(words) > 1
 
 
 def _noun_length(text: str) -> int:

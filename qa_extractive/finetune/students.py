@@ -16,7 +16,7 @@ from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.run import run_system
 from qa_extractive.evaluation.torch_system import open_torch
 from qa_extractive.finetune.teachers import open_span_model
-from qa_extractive.inference.decoding import Reading
+from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.inference.pipeline import read
 from qa_extractive.training.distillation import Distillation
 from qa_extractive.training.progress import Watch
@@ -99,7 +99,7 @@ class HeldOut:
 
     rows: list[ScoredRow]
     examples: list[Example]
-    readings: list[Reading]
+    readings: list[RawPrediction]
 
 
 def cross_validated(
@@ -135,6 +135,6 @@ def calibration_rows(examples: Sequence[Example]) -> list[Example]:
     return with_negatives(examples, FEW_ROWS, random.Random(FEW_ROWS.seed))
 
 
-def _readings(folder: Path, examples: Sequence[Example]) -> list[Reading]:
+def _readings(folder: Path, examples: Sequence[Example]) -> list[RawPrediction]:
     model = open_span_model(str(folder))
     return read([e.question for e in examples], model.windower, model.backend, model.decode)

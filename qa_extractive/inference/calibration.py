@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from qa_extractive.config import read_json
 from qa_extractive.errors import ModelError, shortened
-from qa_extractive.inference.decoding import Reading
+from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.settings import CACHED, FAST, FULL
 from qa_extractive.types import VERDICT_CLASSES, VERDICTS
 
@@ -29,7 +29,7 @@ CALIBRATION_FILES = {
     FAST: "calibration_fast.json",
     CACHED: "calibration_cached.json",
 }
-N_FEATURES = 4  # of ``Reading.features``
+N_FEATURES = 4  # of ``RawPrediction.features``
 _MOST_WEIGHT = 1e12  # a fit divides by deviations of at least 1e-9; products of larger ones might overflow
 _MOST_POINTS = 10_000
 _NO_QUESTION_FROM = 0.5  # probability of the fourth class from which there is no verdict
@@ -43,7 +43,7 @@ class Logistic:
     """A logistic regression on the features of a reading.
 
     Attributes:
-        weights: One for each of the first features of ``Reading.features``; a calibration of an earlier
+        weights: One for each of the first features of ``RawPrediction.features``; a calibration of an earlier
             version has three and does without the rest.
         bias: The intercept.
     """
@@ -168,14 +168,16 @@ class Calibration:
             if above.threshold < below.threshold or above.coverage > below.coverage:
                 raise ModelError("risk_table must go from the highest threshold and lowest coverage down")
 
-    def probs(self, reading: Reading) -> tuple[float, float]:
+    def probs(self, reading: RawPrediction) -> tuple[float, float]:
         """``(answerable, right)`` of one reading; zeros where the context holds no token."""
         if not reading.candidates:
             return 0.0, 0.0
         features = reading.features()[None, :]
         return float(self.answerable.prob(features)[0]), float(self.right.prob(features)[0])
 
-    def verdict_of(self, reading: Reading) -> tuple[str, tuple[float, float, float]] | tuple[None, None]:
+    def verdict_of(
+        self, reading: RawPrediction
+    ) -> tuple[str, tuple[float, float, float]] | tuple[None, None]:
         """The verdict of a reading and the probabilities of ``VERDICTS``; Nones where there is none."""
         if self.verdict is None or reading.verdict_logits is None:
             return None, None

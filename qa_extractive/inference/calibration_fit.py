@@ -19,7 +19,7 @@ from qa_extractive.inference.calibration import (
     VerdictCalibration,
     uncalibrated,
 )
-from qa_extractive.inference.decoding import Reading
+from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
 from qa_extractive.types import VERDICT_CLASSES, Example
 
@@ -38,7 +38,7 @@ class FitRows:
     """What a calibration is fitted to, a row for each example whose answerability is known.
 
     Attributes:
-        features: As ``Reading.features`` has them, (n, 4).
+        features: As ``RawPrediction.features`` has them, (n, 4).
         answerable: Whether the context answers the question, (n,).
         f1: Token F1 of the best span, (n,); 0 where the context does not answer.
         documents: What a split must keep together, (n,).
@@ -50,7 +50,7 @@ class FitRows:
     documents: npt.NDArray[np.str_]
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], examples: Sequence[Example]) -> FitRows:
+    def of(cls, readings: Sequence[RawPrediction], examples: Sequence[Example]) -> FitRows:
         """The rows of readings that hold a span; DataError where the two differ in length."""
         if len(readings) != len(examples):
             raise DataError(f"{len(readings)} readings do not match {len(examples)} examples")
@@ -99,7 +99,7 @@ def _are_enough(answerable: Sequence[bool]) -> bool:
 
 
 def fit(
-    readings: Sequence[Reading],
+    readings: Sequence[RawPrediction],
     examples: Sequence[Example],
     *,
     fitted_on: str,
@@ -128,7 +128,7 @@ def fit(
 
 
 def fit_verdict(
-    readings: Sequence[Reading], examples: Sequence[Example], fallback: VerdictCalibration | None = None
+    readings: Sequence[RawPrediction], examples: Sequence[Example], fallback: VerdictCalibration | None = None
 ) -> VerdictCalibration | None:
     """Fit the probabilities of verdicts by maximum likelihood.
 
@@ -221,7 +221,7 @@ def fit_rows(rows: FitRows, fitted_on: str) -> Calibration:
     )
 
 
-def _f1(reading: Reading, example: Example) -> float:
+def _f1(reading: RawPrediction, example: Example) -> float:
     """Token F1 of the best span; 0 on an unanswerable example."""
     if not example.answerable or not example.references:
         return 0.0

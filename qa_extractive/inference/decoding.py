@@ -99,7 +99,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RawPrediction:
     """What the model made of one question.
 
     Attributes:
@@ -139,7 +139,7 @@ class Reading:
         return np.array([answerability, self.margin, self.gap, np.log1p(best.end - best.start)])
 
 
-EMPTY_READING = Reading(candidates=(), null_logit=0.0, answerability_logit=None)
+EMPTY_PREDICTION = RawPrediction(candidates=(), null_logit=0.0, answerability_logit=None)
 
 
 def decode(
@@ -149,7 +149,7 @@ def decode(
     config: DecodeConfig,
     *,
     top_k: int = 5,
-) -> list[Reading]:
+) -> list[RawPrediction]:
     """A reading for each question, in order, from its windows' logits.
 
     Args:
@@ -170,15 +170,15 @@ def decode(
 
 def _merge(
     context: str, windows: list[Window], logits: list[WindowLogits], config: DecodeConfig, top_k: int
-) -> Reading:
+) -> RawPrediction:
     by_window = [_window_candidates(w, s, config) for w, s in zip(windows, logits, strict=True)]
     candidates = [candidate for own in by_window for candidate in own]
     if not candidates:
-        return EMPTY_READING
+        return EMPTY_PREDICTION
     best = min((i for i, own in enumerate(by_window) if own), key=lambda i: min(map(_rank, by_window[i])))
     verdict = logits[best].verdict
     heads = [s.answerability for s in logits if s.answerability is not None]
-    return Reading(
+    return RawPrediction(
         candidates=_non_overlapping(context, sorted(candidates, key=_rank), top_k),
         null_logit=min(float(s.start[0]) + float(s.end[0]) for s in logits),
         answerability_logit=max(heads) if heads else None,

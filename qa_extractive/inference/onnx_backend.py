@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from qa_extractive._utils.cpus import available_cpus, bounded_threads
-from qa_extractive._utils.lru import Kept
+from qa_extractive._utils.lru import LruCache
 from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.onnx_checks import check_graph
@@ -93,11 +93,11 @@ class OnnxBackend:
         session = self._sessions.get(self.n_threads)
         self._settings = (keep_above, kept_papers, precision)
         self._inputs = GraphInputs(session, self.folder / MODEL_FILE, keep_above)
-        self._papers: Kept[bytes, PaperStates] | None = None
+        self._papers: LruCache[bytes, PaperStates] | None = None
         if kept_papers is not None:
             if not self._inputs.can_read_apart:
                 raise ModelError(f"{self.folder / MODEL_FILE} cannot read papers apart from their questions")
-            self._papers = Kept(kept_papers, lambda paper: paper.n_bytes)
+            self._papers = LruCache(kept_papers, lambda paper: paper.n_bytes)
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
         self._lock = threading.Lock()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qa_extractive.config import DecodeConfig
 from qa_extractive.inference.backend import Backend, StreamingBackend, WindowLogits
-from qa_extractive.inference.decoding import Reading, decode
+from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.scheduler import MAX_PLANNED_A_THREAD
 from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.types import Question
@@ -51,7 +51,7 @@ def read(
     *,
     top_k: int = 5,
     n_threads: int = 1,
-) -> list[Reading]:
+) -> list[RawPrediction]:
     """A reading for each question, in order; besides them, memory does not grow with their number.
 
     Args:
@@ -76,7 +76,7 @@ def read(
 
 def read_prepared(
     parts: Sequence[Prepared], backend: Backend, config: DecodeConfig, *, top_k: int = 5
-) -> list[Reading]:
+) -> list[RawPrediction]:
     """As ``read``, for questions cut before."""
     return _read(iter(parts), len(parts), backend, config, top_k)
 
@@ -91,7 +91,7 @@ def _prepared(parts: Sequence[list[Question]], windower: Windower) -> Iterator[P
 
 def _read(
     parts: Iterator[Prepared], n_parts: int, backend: Backend, config: DecodeConfig, top_k: int
-) -> list[Reading]:
+) -> list[RawPrediction]:
     running: deque[Prepared] = deque()
 
     def windows() -> Iterator[list[Window]]:
@@ -99,7 +99,7 @@ def _read(
             running.append(part)
             yield part.windows
 
-    readings: list[Reading] = []
+    readings: list[RawPrediction] = []
     with closing(_logits(windows(), n_parts, backend)) as logits:
         for found in logits:
             part = running.popleft()

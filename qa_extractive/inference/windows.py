@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from qa_extractive._utils.lru import Kept
+from qa_extractive._utils.lru import LruCache
 from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import WindowConfig, read_bounded
 from qa_extractive.errors import DataError, ModelError, reason_of
@@ -121,7 +121,7 @@ class Windower:
         )
         for each in (self._plain, self._pairs):
             each.encode_special_tokens = True  # "[SEP]" in a text is text
-        self._kept: Kept[str, Encoding] | None = Kept(kept_tokens, len) if kept_tokens else None
+        self._kept: LruCache[str, Encoding] | None = LruCache(kept_tokens, len) if kept_tokens else None
 
     @classmethod
     def load(
@@ -165,7 +165,7 @@ class Windower:
             pieces.append(_own_tokens(_whole(windows, self.config.stride_tokens), piece))
         return _cut(_whole(pieces, 0), self.config.max_tokens, self.config.stride_tokens)
 
-    def _joined(self, pairs: Sequence[tuple[str, str]], kept: Kept[str, Encoding]) -> list[Encoding]:
+    def _joined(self, pairs: Sequence[tuple[str, str]], kept: LruCache[str, Encoding]) -> list[Encoding]:
         """The pairs encoded, of contexts that were encoded before only the questions."""
         contexts = {context: kept.find(context) for _, context in pairs}
         new = [context for context, found in contexts.items() if found is None]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from qa_extractive._utils.prefetch import ahead
+from qa_extractive._utils.prefetch import prefetch
 from qa_extractive.data.columns import TableColumns, question_from_row
 from qa_extractive.errors import DataError
 from qa_extractive.rows.recent_questions import Asked, RecentQuestions
@@ -45,7 +45,7 @@ def answer_rows_ahead(
 
     Two batches at most wait between one and the next.
     """
-    return ahead(map(_answering(answerer), ahead(_prepared(answerer, rows, columns, recent), 1)), 1)
+    return prefetch(map(_answering(answerer), prefetch(_prepared(answerer, rows, columns, recent), 1)), 1)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,11 +13,15 @@ from starlette.types import ASGIApp
 
 from qa_extractive import __version__
 from qa_extractive.predictor import Predictor
-from qa_extractive.service.bodies import Bounded, JsonBodies
+from qa_extractive.service.bodies import BodyLimitMiddleware, JsonBodies
 from qa_extractive.service.engine import Engine
 from qa_extractive.service.failures import add_failures
 from qa_extractive.service.metrics import CONTENT_TYPE, Metrics
-from qa_extractive.service.middleware import Abandonable, Authorized, Observed
+from qa_extractive.service.middleware import (
+    AuthorizationMiddleware,
+    CancellationMiddleware,
+    ObservationMiddleware,
+)
 from qa_extractive.service.page import PageFile, page_files
 from qa_extractive.service.responses import Json
 from qa_extractive.service.schemas import StatusBody
@@ -81,8 +85,8 @@ def _application(engine: Engine) -> FastAPI:
 
 
 def _wrapped(app: ASGIApp, settings: ServiceSettings, metrics: Metrics, routes: Sequence[str]) -> ASGIApp:
-    app = Abandonable(BinaryInputs(JsonBodies(app, settings), settings.max_questions))
-    app = Authorized(Bounded(app, settings), settings.api_key)
+    app = CancellationMiddleware(BinaryInputs(JsonBodies(app, settings), settings.max_questions))
+    app = AuthorizationMiddleware(BodyLimitMiddleware(app, settings), settings.api_key)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -91,7 +95,7 @@ def _wrapped(app: ASGIApp, settings: ServiceSettings, metrics: Metrics, routes: 
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["Retry-After", "X-Request-ID"],
         )
-    return Observed(app, metrics, routes)
+    return ObservationMiddleware(app, metrics, routes)
 
 
 # ---------------------------------------------------------------- the page, health, metrics
@@ -136,7 +140,7 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
 
 def _declare_key(app: FastAPI) -> None:
-    """State in OpenAPI that the key is needed; ``Authorized`` is what asks for it."""
+    """State in OpenAPI that the key is needed; ``AuthorizationMiddleware`` is what asks for it."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

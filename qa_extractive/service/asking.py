@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import Request
 
 from qa_extractive.service.engine import Answered, AnswerOptions, Engine
-from qa_extractive.service.exchange import exchange_of
+from qa_extractive.service.exchange import context_of
 from qa_extractive.types import Question
 
 
@@ -15,7 +15,7 @@ async def answered(
     engine: Engine, request: Request, questions: Sequence[Question], options: AnswerOptions
 ) -> Answered:
     """The engine's answers; texts go to the log only where the operator asked for them."""
-    notes = exchange_of(request.scope).notes
+    notes = context_of(request.scope).notes
     notes["n_questions"] = len(questions)
     if engine.settings.log_texts:
         notes["questions"] = [

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qa_extractive.service.exchange import Refusal, header, refuse_unread, replay, send_refusal
+from qa_extractive.service.exchange import ErrorResponse, header, refuse_unread, replay, send_refusal
 from qa_extractive.service.settings import ServiceSettings
 
 _ALWAYS_READ_BYTES = 65_536  # of a body, however much others hold: the question to an abstract has less
@@ -29,12 +29,12 @@ def takes_body(scope: Scope) -> bool:
 
 
 class _BodyError(Exception):
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: ErrorResponse) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
 
 
-class Bounded:
+class BodyLimitMiddleware:
     """Reads the whole body, within limits of size and time, before anything looks at it."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
@@ -89,18 +89,20 @@ class Bounded:
         if self._n_held > most and n_bytes > _ALWAYS_READ_BYTES:
             headers = {"Retry-After": "1", "Connection": "close"}
             raise _BodyError(
-                Refusal(503, "queue_full", "too many bodies are being read: try again in 1 s", (), headers)
+                ErrorResponse(
+                    503, "queue_full", "too many bodies are being read: try again in 1 s", (), headers
+                )
             )
 
     def _refuse_size(self) -> NoReturn:
         limit = self._settings.max_body_mb
         message = f"the body is larger than {limit:g} MB: send fewer or shorter texts at once"
-        raise _BodyError(Refusal(413, "body_too_large", message, (), {"Connection": "close"}))
+        raise _BodyError(ErrorResponse(413, "body_too_large", message, (), {"Connection": "close"}))
 
 
-def _too_slow(settings: ServiceSettings) -> Refusal:
+def _too_slow(settings: ServiceSettings) -> ErrorResponse:
     message = f"the body did not arrive within {settings.read_timeout_s:g} s: send it faster"
-    return Refusal(408, "body_too_slow", message, (), {"Connection": "close"})
+    return ErrorResponse(408, "body_too_slow", message, (), {"Connection": "close"})
 
 
 def _only_the_end(receive: Receive) -> Receive:
@@ -124,7 +126,7 @@ class JsonBodies:
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        """Take the application, whose body must have been read (``Bounded``)."""
+        """Take the application, whose body must have been read (``BodyLimitMiddleware``)."""
         self._app, self._settings = app, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +135,7 @@ class JsonBodies:
             return await self._app(scope, receive, send)
         if header(scope, b"origin") is not None and not _is_called_json(scope):
             message = "send the body as JSON, with the header 'Content-Type: application/json'"
-            return await send_refusal(scope, send, Refusal(415, "not_json", message))
+            return await send_refusal(scope, send, ErrorResponse(415, "not_json", message))
         body = (await receive())["body"]
         refusal = _refusal_of(body, self._settings.max_questions) if body else None
         if refusal is not None:
@@ -149,19 +151,19 @@ def _is_called_json(scope: Scope) -> bool:
     return name == _JSON or (name.startswith(b"application/") and name.endswith(b"+json"))
 
 
-def _refusal_of(body: bytes, max_questions: int) -> Refusal | None:
+def _refusal_of(body: bytes, max_questions: int) -> ErrorResponse | None:
     """Why a body cannot be looked at, if it cannot."""
     try:
         sent = json.loads(body)
     except RecursionError:
-        return Refusal(400, "not_json", "the body is nested too deep for JSON of this service")
+        return ErrorResponse(400, "not_json", "the body is nested too deep for JSON of this service")
     except ValueError as error:  # of JSON, of UTF-8, or of a number of thousands of digits
         message = 'the body is not JSON, such as {"question": "...", "context": "..."}'
-        return Refusal(400, "not_json", f"{message}: {str(error)[:200]}")
+        return ErrorResponse(400, "not_json", f"{message}: {str(error)[:200]}")
     for path, counted, n_items in _lengths(sent):
         if n_items > max_questions:
             message = f"{counted} are more than the {max_questions:,} of one call: send several calls"
-            return Refusal(422, "invalid_request", f"{path}: {message}", ((path, message),))
+            return ErrorResponse(422, "invalid_request", f"{path}: {message}", ((path, message),))
     return None
 
 

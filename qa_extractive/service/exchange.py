@@ -20,7 +20,7 @@ _LINGER_BYTES = 100_000_000
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """What is known of a request so far.
 
     Attributes:
@@ -35,7 +35,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """A response that is no success.
 
     Attributes:
@@ -68,23 +68,23 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
-def begin(scope: Scope) -> Exchange:
+def begin(scope: Scope) -> RequestContext:
     """Note a request in its scope."""
     sent = header(scope, b"x-request-id") or b""
     sane = _SANE_ID.fullmatch(sent)
-    exchange = scope[KEY] = Exchange(sent.decode("ascii") if sane else uuid.uuid4().hex)
+    exchange = scope[KEY] = RequestContext(sent.decode("ascii") if sane else uuid.uuid4().hex)
     return exchange
 
 
-def exchange_of(scope: Scope) -> Exchange:
+def context_of(scope: Scope) -> RequestContext:
     """What ``begin`` noted."""
-    exchange: Exchange = scope[KEY]
+    exchange: RequestContext = scope[KEY]
     return exchange
 
 
-async def send_refusal(scope: Scope, send: Send, refusal: Refusal, *, is_last: bool = True) -> None:
+async def send_refusal(scope: Scope, send: Send, refusal: ErrorResponse, *, is_last: bool = True) -> None:
     """Send a refusal from outside the application; ``is_last=False`` leaves the response open."""
-    body = json.dumps(refusal.body(scope["path"], exchange_of(scope).request_id)).encode("utf-8")
+    body = json.dumps(refusal.body(scope["path"], context_of(scope).request_id)).encode("utf-8")
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
@@ -95,7 +95,7 @@ async def send_refusal(scope: Scope, send: Send, refusal: Refusal, *, is_last: b
     await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 
-async def refuse_unread(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+async def refuse_unread(scope: Scope, receive: Receive, send: Send, refusal: ErrorResponse) -> None:
     """Refuse a request whose body was not read.
 
     Closing at once would reset a connection that the caller still writes to, and the refusal would be

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.service.engine import DeadlineError, QuestionError, QueueFullError
-from qa_extractive.service.exchange import Refusal, exchange_of
+from qa_extractive.service.exchange import ErrorResponse, context_of
 from qa_extractive.service.responses import Json
 from qa_extractive.service.schemas import FORM_TAGS, MAX_ERRORS
 
@@ -31,49 +31,54 @@ class FieldsError(Exception):
 def add_failures(app: FastAPI) -> None:
     """Answer every exception of the application's routes."""
 
-    def add(kind: type[Exception], refusal: Callable[[Any], Refusal]) -> None:
+    def add(kind: type[Exception], refusal: Callable[[Any], ErrorResponse]) -> None:
         async def handle(request: Request, error: Exception) -> Response:
             given = refusal(error)
             if given.status == 422 and request.url.path.startswith("/v2"):
                 given = replace(given, status=400)  # as its specification has it
-            body = given.body(request.url.path, exchange_of(request.scope).request_id)
+            body = given.body(request.url.path, context_of(request.scope).request_id)
             return Json(body, given.status, headers=dict(given.headers))
 
         app.add_exception_handler(kind, handle)
 
     add(RequestValidationError, _of_validation)
     add(FieldsError, lambda error: _of_fields(*error.fields))
-    add(QuestionError, lambda error: Refusal(400, "bad_data", f"inputs: {error.part} {error.index}: {error}"))
-    add(DataError, lambda error: Refusal(400, "bad_data", str(error)))
+    add(
+        QuestionError,
+        lambda error: ErrorResponse(400, "bad_data", f"inputs: {error.part} {error.index}: {error}"),
+    )
+    add(DataError, lambda error: ErrorResponse(400, "bad_data", str(error)))
     add(QueueFullError, _of_full_queue)
-    add(DeadlineError, lambda error: Refusal(504, "deadline", str(error)))
-    add(QAError, lambda error: Refusal(500, "model_failed", "the model failed: see the service's log"))
+    add(DeadlineError, lambda error: ErrorResponse(504, "deadline", str(error)))
+    add(QAError, lambda error: ErrorResponse(500, "model_failed", "the model failed: see the service's log"))
     add(HTTPException, _of_http)
-    add(Exception, lambda error: Refusal(500, "internal", "a bug: report it with the request's id"))
+    add(Exception, lambda error: ErrorResponse(500, "internal", "a bug: report it with the request's id"))
 
 
-def _of_fields(*fields: tuple[str, str]) -> Refusal:
+def _of_fields(*fields: tuple[str, str]) -> ErrorResponse:
     listed = tuple((_clipped(path), _clipped(message)) for path, message in fields[:MAX_ERRORS])
     path, message = listed[0]
     more = f" (the first {MAX_ERRORS} faults are listed)" if len(fields) > MAX_ERRORS else ""
-    return Refusal(422, "invalid_request", f"{path}: {message}{more}", listed)
+    return ErrorResponse(422, "invalid_request", f"{path}: {message}{more}", listed)
 
 
 def _clipped(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 
 
-def _of_full_queue(error: QueueFullError) -> Refusal:
-    return Refusal(503, "queue_full", str(error), (), {"Retry-After": str(error.retry_after_s)})
+def _of_full_queue(error: QueueFullError) -> ErrorResponse:
+    return ErrorResponse(503, "queue_full", str(error), (), {"Retry-After": str(error.retry_after_s)})
 
 
-def _of_http(error: HTTPException) -> Refusal:
+def _of_http(error: HTTPException) -> ErrorResponse:
     codes = {400: "not_json", 404: "not_found", 405: "method_not_allowed"}
     message = "the body is not JSON" if error.status_code == 400 else str(error.detail)
-    return Refusal(error.status_code, codes.get(error.status_code, "http"), message, (), error.headers or {})
+    return ErrorResponse(
+        error.status_code, codes.get(error.status_code, "http"), message, (), error.headers or {}
+    )
 
 
-def _of_validation(error: RequestValidationError) -> Refusal:
+def _of_validation(error: RequestValidationError) -> ErrorResponse:
     return _of_fields(*((_path(each["loc"]), str(each["msg"])) for each in error.errors()))
 
 

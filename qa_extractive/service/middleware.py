@@ -1,8 +1,9 @@
 """What happens to every request before and after the application, as plain ASGI.
 
-From the outside in: ``Observed`` (ids, log, metrics, security headers), ``Authorized`` (the API key),
-``bodies.Bounded`` (the body, within its limits), ``Abandonable`` (stops the work when the caller leaves),
-``v2.BinaryInputs`` and ``bodies.JsonBodies`` (the body, as JSON of a bounded number of items).
+From the outside in: ``ObservationMiddleware`` (ids, log, metrics, security headers),
+``AuthorizationMiddleware`` (the API key), ``bodies.BodyLimitMiddleware`` (the body, within its limits),
+``CancellationMiddleware`` (stops the work when the caller leaves), ``v2.BinaryInputs`` and
+``bodies.JsonBodies`` (the body, as JSON of a bounded number of items).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qa_extractive.service.exchange import Refusal, begin, exchange_of, header, refuse_unread, replay
+from qa_extractive.service.exchange import ErrorResponse, begin, context_of, header, refuse_unread, replay
 from qa_extractive.service.logs import FIELDS
 from qa_extractive.service.metrics import Metrics
 
@@ -35,7 +36,7 @@ _HEADERS = [
 ]
 
 
-class Observed:
+class ObservationMiddleware:
     """Gives each request an id, a log line and its place in the metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str]) -> None:
@@ -65,7 +66,7 @@ class Observed:
             self._note(scope, time.perf_counter() - started)
 
     def _note(self, scope: Scope, seconds: float) -> None:
-        exchange = exchange_of(scope)
+        exchange = context_of(scope)
         route = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.on_request(route, exchange.status, seconds)
         values = {
@@ -80,7 +81,7 @@ class Observed:
         log.log(level, "request", extra={FIELDS: values})
 
 
-class Authorized:
+class AuthorizationMiddleware:
     """Lets nobody ask without the API key, where there is one."""
 
     def __init__(self, app: ASGIApp, api_key: str | None) -> None:
@@ -92,7 +93,7 @@ class Authorized:
         """Handle one connection."""
         if scope["type"] != "http" or self._key is None or not _needs_key(scope) or self._has_key(scope):
             return await self._app(scope, receive, send)
-        refusal = Refusal(
+        refusal = ErrorResponse(
             401,
             "unauthorized",
             "send the API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
@@ -112,11 +113,11 @@ def _needs_key(scope: Scope) -> bool:
     return path.startswith("/v1/") or (path.startswith("/v2/models/") and path.endswith("/infer"))
 
 
-class Abandonable:
+class CancellationMiddleware:
     """Cancels the application's work when the caller disconnects."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Take the application, whose body must have been read (``Bounded``)."""
+        """Take the application, whose body must have been read (``BodyLimitMiddleware``)."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,7 @@ from fastapi import Body, FastAPI, Request
 
 from qa_extractive.service.asking import answered, timing
 from qa_extractive.service.engine import Answered, AnswerOptions, Engine, QuestionError
-from qa_extractive.service.exchange import exchange_of
+from qa_extractive.service.exchange import context_of
 from qa_extractive.service.failures import FieldsError
 from qa_extractive.service.responses import ERRORS, Json
 from qa_extractive.service.schemas import (
@@ -131,6 +131,6 @@ def _envelope(engine: Engine, request: Request, found: Answered) -> dict[str, An
         "model": engine.predictor.model_name,
         "calibration": CalibrationBody.of(engine.predictor.calibration).model_dump(),
         "offset_unit": OFFSET_UNIT,
-        "request_id": exchange_of(request.scope).request_id,
+        "request_id": context_of(request.scope).request_id,
         "timing": timing(found),
     }

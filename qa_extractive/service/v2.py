@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa_extractive.errors import DataError
 from qa_extractive.service.engine import AnswerOptions
-from qa_extractive.service.exchange import Refusal, header, send_refusal
+from qa_extractive.service.exchange import ErrorResponse, header, send_refusal
 from qa_extractive.service.schemas import Items, Threshold, TopK, Whole
 from qa_extractive.types import Answer, Question
 
@@ -232,7 +232,7 @@ class BinaryInputs:
         try:
             body = plain_json(message["body"], length.decode("latin-1"), self._max_texts)
         except DataError as error:
-            return await send_refusal(scope, send, Refusal(400, "bad_tensor", str(error)))
+            return await send_refusal(scope, send, ErrorResponse(400, "bad_tensor", str(error)))
         messages: list[Message] = [{**message, "body": body}]
 
         async def replayed() -> Message:

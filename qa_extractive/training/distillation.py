@@ -105,7 +105,7 @@ def collate_taught(taught: Sequence[TaughtWindow]) -> dict[str, torch.Tensor]:
     return batch | dict(zip(_TARGETS, values, strict=True))
 
 
-class TaughtTrainer(SpanTrainer):
+class DistillationTrainer(SpanTrainer):
     """``SpanTrainer`` whose loss has a part for the teacher's logits."""
 
     def __init__(

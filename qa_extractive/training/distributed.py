@@ -31,12 +31,12 @@ def n_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and prints."""
     return n_processes() == 1 or os.environ.get("RANK") == "0"
 
 
-def join() -> None:
+def init_processes() -> None:
     """Meet the others, if there are any and they have not met."""
     from torch import cuda, distributed
 
@@ -51,7 +51,7 @@ def join() -> None:
         distributed.init_process_group("gloo", timeout=_TIMEOUT)
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until all have come so far."""
     if n_processes() > 1:
         from torch import distributed
@@ -59,7 +59,7 @@ def meet() -> None:
         distributed.barrier()
 
 
-def on_first(action: Callable[[], ResultT]) -> ResultT:
+def run_on_main_process(action: Callable[[], ResultT]) -> ResultT:
     """What an action gives in the first process, the only one that does it; the others wait for it.
 
     Raises:
@@ -70,7 +70,7 @@ def on_first(action: Callable[[], ResultT]) -> ResultT:
     from torch import distributed
 
     outcome: list[Any] = [None, None]
-    if is_first():
+    if is_main_process():
         try:
             outcome[0] = action()
         except QAError as error:
@@ -82,7 +82,7 @@ def on_first(action: Callable[[], ResultT]) -> ResultT:
     return result
 
 
-def in_company(command: Callable[[], int]) -> int:
+def run_distributed(command: Callable[[], int]) -> int:
     """Do a command in each process, as one: the first prints, and one alone says why it failed.
 
     Whoever fails ends; ``torchrun`` then stops the others, some of which only wait for that: a process that
@@ -94,10 +94,10 @@ def in_company(command: Callable[[], int]) -> int:
     if n_processes() == 1:
         return command()
     try:
-        with _silenced(not is_first()):
+        with _silenced(not is_main_process()):
             code = command()
     except (QAError, ImportError):
-        time.sleep(0.0 if is_first() else _SHARED_SECONDS)
+        time.sleep(0.0 if is_main_process() else _SHARED_SECONDS)
         raise
     except Exception as error:
         logger.debug("process %s failed", os.environ["RANK"], exc_info=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from qa_extractive.training.distributed import is_first
+from qa_extractive.training.distributed import is_main_process
 from qa_extractive.training.trainer import Progress
 
 N_MEASURED = 4  # steps, after a first one that is slower, that an estimate needs
@@ -67,7 +67,7 @@ class Watcher(TrainerCallback):
             self._began = (step, now)
         first, began = self._began
         pace = (now - began) / (step - first) if step - first >= N_MEASURED else None
-        if is_first():
+        if is_main_process():
             fraction = self._progress.fraction(step)
             left = None if pace is None else self._left(pace, step)
             self._watch(RunState(step, n_steps, fraction, pace, left, self._loss, self._dev_f1))

@@ -26,12 +26,12 @@ from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.card import write_card
-from qa_extractive.training.distillation import Distillation, TaughtTrainer
-from qa_extractive.training.distributed import join, meet, n_processes, on_first
+from qa_extractive.training.distillation import Distillation, DistillationTrainer
+from qa_extractive.training.distributed import barrier, init_processes, n_processes, run_on_main_process
 from qa_extractive.training.lora import add_adapters, merge_adapters, require_peft
 from qa_extractive.training.progress import Watch, Watcher
 from qa_extractive.training.report import TrainReport
-from qa_extractive.training.splits import Mixture, mix
+from qa_extractive.training.splits import Splits, build_splits
 from qa_extractive.training.trainer import (
     CHECKPOINTS,
     SpanTrainer,
@@ -80,8 +80,8 @@ def train(
     """
     if config.lora_rank:
         require_peft()
-    join()
-    on_first(lambda: _claim(output, config, base, resume))
+    init_processes()
+    run_on_main_process(lambda: _claim(output, config, base, resume))
     model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
     if config.lora_rank:
         add_adapters(model, config)
@@ -101,7 +101,7 @@ def train(
     if distillation is None:
         trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
     else:
-        trainer = TaughtTrainer(
+        trainer = DistillationTrainer(
             *(model, windows, output, config),
             windower=windower,
             dev=mixture.dev,
@@ -110,7 +110,7 @@ def train(
         )
     if watch is not None:
         trainer.add_callback(Watcher(watch, trainer.progress))
-    checkpoint = on_first(lambda: last_checkpoint(output)) if resume else None
+    checkpoint = run_on_main_process(lambda: last_checkpoint(output)) if resume else None
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.progress.tick()
     n_trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
@@ -125,9 +125,9 @@ def train(
         write_card(output, report, config)
         return report
 
-    report = on_first(finish)
-    meet()  # or one of them might still be writing there
-    on_first(lambda: shutil.rmtree(output / CHECKPOINTS, ignore_errors=True))
+    report = run_on_main_process(finish)
+    barrier()  # or one of them might still be writing there
+    run_on_main_process(lambda: shutil.rmtree(output / CHECKPOINTS, ignore_errors=True))
     return report
 
 
@@ -143,9 +143,9 @@ def _rehearsed(distillation: Distillation | None, windower: Windower) -> list[Ex
     return [example for example in unlabelled if windower.accepts(example.question)]
 
 
-def prepare(examples: Sequence[Example], windower: Windower, config: TrainConfig) -> Mixture:
+def prepare(examples: Sequence[Example], windower: Windower, config: TrainConfig) -> Splits:
     """What is trained on and what is held out, of the examples that fit a window."""
-    return mix(_readable(examples, windower), config)
+    return build_splits(_readable(examples, windower), config)
 
 
 def _readable(examples: Sequence[Example], windower: Windower) -> list[Example]:
@@ -254,7 +254,7 @@ def _training_window(window: WindowConfig, config: TrainConfig) -> WindowConfig:
 
 
 def _report(
-    base: str, mixture: Mixture, trainer: SpanTrainer, n_windows: int, n_trained: int, loss: float
+    base: str, mixture: Splits, trainer: SpanTrainer, n_windows: int, n_trained: int, loss: float
 ) -> TrainReport:
     negatives = [e.fields.get("negative", "given") for e in mixture.train if e.answerable is False]
     return TrainReport(
@@ -276,7 +276,7 @@ def _report(
     )
 
 
-def scored(model: SpanReader, windower: Windower, mixture: Mixture) -> float | None:
+def scored(model: SpanReader, windower: Windower, mixture: Splits) -> float | None:
     """The development score, in [0, 1]; None without development examples."""
     if not mixture.dev:
         return None
@@ -289,7 +289,7 @@ def save_model(
     tokenizer: Tokenizer,
     reader: ReaderConfig,
     windower: Windower,
-    mixture: Mixture,
+    mixture: Splits,
     fallback: Calibration | None = None,
 ) -> None:
     """Write a checkpoint with its calibration and the examples held out for it, if any, and for nothing."""

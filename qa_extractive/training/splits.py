@@ -28,7 +28,7 @@ _MIN_WORDS_LEFT = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture:
+class Splits:
     """The parts of a training run; no document is in two of them.
 
     Attributes:
@@ -44,7 +44,7 @@ class Mixture:
     fresh: tuple[Example, ...]
 
 
-def mix(examples: Sequence[Example], config: TrainConfig) -> Mixture:
+def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
     """Split by document and add negatives to every part.
 
     Args:
@@ -61,7 +61,7 @@ def mix(examples: Sequence[Example], config: TrainConfig) -> Mixture:
         tuple(_balanced(with_negatives(part, config, rng), n, rng))
         for part, n in zip(held_out, _sizes(config), strict=True)
     ]
-    return Mixture(tuple(mixed), *chosen)
+    return Splits(tuple(mixed), *chosen)
 
 
 def _sizes(config: TrainConfig) -> tuple[int, int, int]:

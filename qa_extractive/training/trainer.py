@@ -16,12 +16,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from qa_extractive.config import DecodeConfig, TrainConfig
-from qa_extractive.inference.decoding import Reading, decode
+from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model.span_reader import SpanReader, TorchBackend
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
-from qa_extractive.training.distributed import is_first, n_processes, on_first
+from qa_extractive.training.distributed import is_main_process, n_processes, run_on_main_process
 from qa_extractive.training.window_labels import LabelledWindow
 from qa_extractive.types import Example
 
@@ -53,7 +53,7 @@ class Progress:
         """Read the clock: that of the first process, so that all end and save at the same step."""
         if self._began is not None:
             began = self._began
-            self.elapsed_seconds = on_first(lambda: time.monotonic() - began)
+            self.elapsed_seconds = run_on_main_process(lambda: time.monotonic() - began)
 
     def fraction(self, step: int) -> float:
         """The share of the run that lies behind after ``step`` steps."""
@@ -153,7 +153,7 @@ class SpanTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """``eval_f1``: mean F1 of the development examples at the best threshold of the margin."""
-        metrics = {"eval_f1": on_first(self._development_f1)}
+        metrics = {"eval_f1": run_on_main_process(self._development_f1)}
         self.model.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -164,14 +164,14 @@ class SpanTrainer(Trainer):
             return development_f1(read(self.model, self.windower, self.dev), self.dev)
 
 
-def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[Reading]:
+def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[RawPrediction]:
     """The readings that a torch model gives of examples."""
     questions = [example.question for example in examples]
     windows = windower.windows(questions)
     return decode(questions, windows, TorchBackend(model).run(windows), DecodeConfig())
 
 
-def development_f1(readings: Sequence[Reading], examples: Sequence[Example]) -> float:
+def development_f1(readings: Sequence[RawPrediction], examples: Sequence[Example]) -> float:
     """Mean F1 where the best threshold on the first feature decides whether to answer, in [0, 1]."""
     gains: list[tuple[float, float]] = []
     for reading, example in zip(readings, examples, strict=True):
@@ -283,7 +283,7 @@ class Clock(TrainerCallback):
         """Note the seconds used with the checkpoint; it is whole once they are there."""
         self.progress.tick()
         self._saved = self.progress.elapsed_seconds
-        if is_first():
+        if is_main_process():
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
             unfinished = path.with_suffix(".part")
             unfinished.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))

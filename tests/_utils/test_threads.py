@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qa_extractive._utils import cpus as threads
+from qa_extractive._utils import cpus
 from qa_extractive._utils.cpus import available_cpus, bounded_threads, most_threads
 from qa_extractive.cli import main
 from qa_extractive.inference.onnx_backend import OnnxBackend
@@ -78,12 +78,12 @@ def test_this_machine() -> None:
 
 def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """100,000 of them would take 16 GB before the first answer; and answers do not depend on them."""
-    monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+    monkeypatch.setattr(cpus, "available_cpus", lambda: 2)
     assert bounded_threads(16) == 16
     assert not caplog.records
     assert bounded_threads(100_000) == 16
     assert caplog.messages == ["100000 threads are too many here: taking 16 (for 2 CPUs)"]
-    monkeypatch.setattr(threads, "available_cpus", lambda: 64)
+    monkeypatch.setattr(cpus, "available_cpus", lambda: 64)
     assert (most_threads(), bounded_threads(255), bounded_threads(10**30)) == (256, 255, 256)
 
 

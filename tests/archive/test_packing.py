@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from qa_extractive.archive import unpack as opening
+from qa_extractive.archive import unpack
 from qa_extractive.archive.manifest import MANIFEST_FILE, MAX_BYTES, MAX_FILES
 from qa_extractive.archive.pack import pack
 from qa_extractive.archive.unpack import KEPT_MANIFEST, open_model
@@ -513,14 +513,14 @@ def test_data_behind_the_archive_is_refused(folder: Path, tmp_path: Path, cache:
 def test_no_archive_writes_more_than_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A header that lies about its size is read no further than the manifest allows."""
     written: list[int] = []
-    original = opening._Capped.read
+    original = unpack._Capped.read
 
     def reading(self: Any, size: int) -> bytes:
         content = original(self, size)
         written.append(len(content))
         return content
 
-    monkeypatch.setattr(opening._Capped, "read", reading)
+    monkeypatch.setattr(unpack._Capped, "read", reading)
     lying = file("model.onnx", FILES["model.onnx"])
     path = archive(tmp_path / "model.tar.gz", [*entries(without="model.onnx"), lying])
     raw = bytearray(gzip.decompress(path.read_bytes()))

@@ -245,15 +245,15 @@ def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monke
 def parts(tiny_export, tmp_path):
     """The folder of a run of which every part is made, as its actors make them."""
     from qa_extractive.batch import local as tables
-    from qa_extractive.batch import ray as ray_engine
+    from qa_extractive.batch import ray
     from qa_extractive.batch.arrow import AnswerKernel
     from qa_extractive.predictor import Predictor
 
     predictor = Predictor(tiny_export, n_threads=1)
     job = BatchJob.open(table(tmp_path / "t.parquet", 1000), tmp_path / "o.parquet", existing="resume")
-    now = tables.made_of(predictor, job.reader.path, job.destination, job.names, False, "ray")
-    folder = ray_engine._PartFolder(job.destination, now)
-    work = ray_engine._PartWork(job, folder.path, AnswerKernel(predictor), False)
+    now = tables.run_fingerprint(predictor, job.reader.path, job.destination, job.names, False, "ray")
+    folder = ray._PartFolder(job.destination, now)
+    work = ray._PartWork(job, folder.path, AnswerKernel(predictor), False)
     return predictor, job, folder, work
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import qa_extractive.batch.local
-from qa_extractive._utils import files as durable
+from qa_extractive._utils import files
 from qa_extractive.batch import BatchJob, answer_table
 from qa_extractive.batch.destination import Destination
 from qa_extractive.batch.state import read_state
@@ -146,7 +146,7 @@ def kill_at(place):
     GrowingTable._put = half_put
     for name in ("fsync", "replace", "link", "unlink", "truncate"):
         setattr(os, name, before(getattr(os, name)))
-    durable._rename_new = before(durable._rename_new)
+    files._rename_new = before(files._rename_new)
 
 
 @needs_fork
@@ -158,7 +158,7 @@ def kill_at(place):
 def test_killed_at_every_step_that_touches_the_disk(tmp_path, monkeypatch, uninterrupted, suffix, renames):
     needs(suffix)
     if not renames:  # as on systems that cannot rename without replacing
-        monkeypatch.setattr(durable, "_rename_new", lambda *_: False)
+        monkeypatch.setattr(files, "_rename_new", lambda *_: False)
     path = table(tmp_path / "t.csv", n=2 * PART + 3)
     expected = uninterrupted(path, suffix)
     place, n_resumed = 0, set()

@@ -18,7 +18,7 @@ import torch
 
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import ExportError, ModelError
-from qa_extractive.export import exporter as exporting
+from qa_extractive.export import exporter
 from qa_extractive.export.dequantize import ARCHITECTURE_FILE, load_rebuilt, rebuild
 from qa_extractive.export.exporter import calibrate_folder, export
 from qa_extractive.export.graph import quantization_of, write_fp32, write_model
@@ -102,8 +102,8 @@ def test_bert_is_fused_and_quantized(tiny_fp32: Path, tiny_export: Path) -> None
 
 def test_quick_kernels_give_what_the_fused_graph_gives(tiny_checkpoint: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(str(tiny_checkpoint))
-    exporting._write_serving_files(checkpoint, tmp_path)
-    fp32 = write_fp32(checkpoint, tmp_path, exporting.OPSET)
+    exporter._write_serving_files(checkpoint, tmp_path)
+    fp32 = write_fp32(checkpoint, tmp_path, exporter.OPSET)
     windows = windows_of(tiny_checkpoint)
     fused = OnnxBackend(fp32).run(windows)
     largest = {}
@@ -349,8 +349,8 @@ def test_outliers_are_smoothed_and_the_product_stays(tiny_checkpoint: Path, tmp_
     with torch.no_grad():
         layer.intermediate.dense.bias[3] = 30
         layer.output.dense.weight[:, 3] /= 100
-    exporting._write_serving_files(checkpoint, tmp_path)
-    fp32 = write_fp32(checkpoint, tmp_path, exporting.OPSET)
+    exporter._write_serving_files(checkpoint, tmp_path)
+    fp32 = write_fp32(checkpoint, tmp_path, exporter.OPSET)
     windows = windows_of(tiny_checkpoint)
     inputs = [{name: values.numpy() for name, values in pad_windows([w]).items()} for w in windows]
     peaks = activation_peaks(fp32 / "model.onnx", inputs)

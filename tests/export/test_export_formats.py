@@ -18,8 +18,7 @@ import onnx
 import torch
 
 from qa_extractive.errors import ExportError
-from qa_extractive.export import exporter as exporting
-from qa_extractive.export import formats, parity
+from qa_extractive.export import exporter, formats, parity
 from qa_extractive.export.dequantize import load_rebuilt, rebuild
 from qa_extractive.export.exporter import export
 from qa_extractive.export.formats import Trial, choose_format, formats_of
@@ -173,8 +172,8 @@ def tuned(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_fine_tuning_is_not_rounded_away(tuned: Path, tiny_export: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(str(tuned))
-    exporting._write_serving_files(checkpoint, tmp_path)
-    yardstick = Yardstick(write_fp32(checkpoint, tmp_path, exporting.OPSET), (), 1)
+    exporter._write_serving_files(checkpoint, tmp_path)
+    yardstick = Yardstick(write_fp32(checkpoint, tmp_path, exporter.OPSET), (), 1)
     before = yardstick.logit_error(tiny_export)
     errors, graphs = {}, {}
     for dithered in (False, True):
@@ -227,8 +226,8 @@ def test_int8_weights_are_small_and_near_torch(tiny_checkpoint: Path, tmp_path: 
 
     sizes, errors = {}, {}
     checkpoint = load_checkpoint(str(tiny_checkpoint))
-    exporting._write_serving_files(checkpoint, tmp_path)
-    yardstick = Yardstick(write_fp32(checkpoint, tmp_path, exporting.OPSET), (), 1)
+    exporter._write_serving_files(checkpoint, tmp_path)
+    yardstick = Yardstick(write_fp32(checkpoint, tmp_path, exporter.OPSET), (), 1)
     for quantize in ("int8", "int8-weights", "fp16"):
         report = export(
             tiny_checkpoint, tmp_path / quantize, quantize=quantize, embedding_bits=8, n_threads=1

@@ -17,7 +17,7 @@ from qa_extractive.alignment.align import align_examples
 from qa_extractive.data.contexts import Context, load_contexts
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.evaluation.chat_protocol import Reply
-from qa_extractive.finetune import pseudo_labels as labelling
+from qa_extractive.finetune import pseudo_labels
 from qa_extractive.finetune.chat_teacher import ChatTeacher, parse_pairs
 from qa_extractive.finetune.made_questions import MadeQuestion, make_questions
 from qa_extractive.finetune.phrases import phrases
@@ -177,11 +177,11 @@ def test_texts_are_chosen_by_a_hash_and_not_by_their_place() -> None:
         Context(str(i), f"The village of Num{i} Town lies in the valley of Lake Mira.") for i in range(30)
     ]
     settings = LabellingSettings(n_contexts=5, n_questions=2)
-    chosen = labelling.choose_contexts(contexts, settings)
-    backwards = labelling.choose_contexts(contexts[::-1], settings)
+    chosen = pseudo_labels.choose_contexts(contexts, settings)
+    backwards = pseudo_labels.choose_contexts(contexts[::-1], settings)
     assert len(chosen) == 5
     assert chosen == backwards[::-1]
-    assert len(labelling.choose_contexts(contexts, LabellingSettings(n_contexts=0))) == 30
+    assert len(pseudo_labels.choose_contexts(contexts, LabellingSettings(n_contexts=0))) == 30
     rehearsed = rehearsal_questions(contexts, settings, 100)
     assert len(rehearsed) == 10
     assert rehearsed == rehearsal_questions(contexts, settings, 100)

@@ -28,7 +28,7 @@ from qa_extractive.finetune.plan import JobClock, works
 from qa_extractive.finetune.students import MANY_ROWS, HeldOut, settings_for, taught_settings
 from qa_extractive.finetune.teachers import SpanTeacher
 from qa_extractive.inference.calibration import Calibration
-from qa_extractive.inference.decoding import Candidate, Reading
+from qa_extractive.inference.decoding import Candidate, RawPrediction
 from qa_extractive.training.progress import N_MEASURED, RunState
 from qa_extractive.types import Answer, Example, Question
 
@@ -360,7 +360,7 @@ def test_a_fit_that_is_better_across_folds_is_the_student_s(tiny_export: Path, t
         )
         for i, yes in enumerate(answerable)
     ]
-    readings = [Reading((Candidate(float(rng.normal(9 * yes)), 0, 5),), 0.0, 0.0) for yes in answerable]
+    readings = [RawPrediction((Candidate(float(rng.normal(9 * yes)), 0, 5),), 0.0, 0.0) for yes in answerable]
     student, folder = tmp_path / "student", tmp_path / "folder"
     for each in (student, folder):
         shutil.copytree(tiny_export, each)

@@ -19,9 +19,11 @@ from qa_extractive.inference.calibration import (
     RiskPoint,
     uncalibrated,
 )
-from qa_extractive.inference.decoding import EMPTY_READING, Candidate, Reading
+from qa_extractive.inference.decoding import EMPTY_PREDICTION, Candidate, RawPrediction
 
-READING = Reading((Candidate(3.0, 0, 4), Candidate(1.0, 5, 9)), null_logit=2.5, answerability_logit=-0.4)
+READING = RawPrediction(
+    (Candidate(3.0, 0, 4), Candidate(1.0, 5, 9)), null_logit=2.5, answerability_logit=-0.4
+)
 
 
 def _with_table(*points: tuple[float, int, float], n_examples: int = 1000) -> Calibration:
@@ -37,7 +39,7 @@ def test_probabilities_by_hand() -> None:
     answerable, right = calibration.probs(READING)  # features: -0.4, margin 0.5, gap 2
     assert answerable == pytest.approx(1 / (1 + math.exp(-(-0.4 + 1.0 + 6.0 - 4.0))))
     assert right == pytest.approx(1 / (1 + math.exp(-1.0)))
-    assert calibration.probs(EMPTY_READING) == (0.0, 0.0)
+    assert calibration.probs(EMPTY_PREDICTION) == (0.0, 0.0)
     by_length = replace(calibration, right=Logistic((0.0, 0.0, 0.0, 2.0), -3.0))
     assert by_length.probs(READING)[1] == pytest.approx(1 / (1 + math.exp(3.0 - 2.0 * math.log(5))))
 

@@ -19,15 +19,15 @@ from qa_extractive.inference.calibration import (
     uncalibrated,
 )
 from qa_extractive.inference.calibration_fit import best_threshold, fit, risk_table
-from qa_extractive.inference.decoding import EMPTY_READING, Candidate, Reading
+from qa_extractive.inference.decoding import EMPTY_PREDICTION, Candidate, RawPrediction
 from qa_extractive.types import Example, Question
 
 CONTEXT = "alpha beta gamma delta"
 
 
-def _reading(head: float, margin: float, gap: float = 1.0) -> Reading:
+def _reading(head: float, margin: float, gap: float = 1.0) -> RawPrediction:
     """The best span is "alpha"."""
-    return Reading((Candidate(margin, 0, 5), Candidate(margin - gap, 6, 10)), 0.0, head)
+    return RawPrediction((Candidate(margin, 0, 5), Candidate(margin - gap, 6, 10)), 0.0, head)
 
 
 def _example(answerable: bool | None, reference: str = "alpha") -> Example:
@@ -66,7 +66,7 @@ def test_the_length_of_the_span_counts() -> None:
     rng = np.random.default_rng(6)
     is_long = rng.random(2000) < 0.5
     answerable = rng.random(2000) < np.where(is_long, 0.9, 0.2)
-    readings = [Reading((Candidate(1.0, 0, 29 if long else 5),), 0.0, 0.0) for long in is_long]
+    readings = [RawPrediction((Candidate(1.0, 0, 29 if long else 5),), 0.0, 0.0) for long in is_long]
     calibration = fit(readings, [_example(bool(a)) for a in answerable], fitted_on="made-up logits")
     long, short = calibration.probs(readings[is_long.argmax()]), calibration.probs(readings[is_long.argmin()])
     assert long[0] == pytest.approx(answerable[is_long].mean(), abs=0.01)
@@ -178,7 +178,7 @@ def test_too_few_or_of_one_kind_stay_the_plain_logistic_and_say_so(
 def test_readings_without_a_span_are_left_out() -> None:
     readings = [_reading(i % 5 - 2.0, i % 3 - 1.0) for i in range(30)]
     examples = [_example(i % 2 == 0) for i in range(30)]
-    calibration = fit([*readings, EMPTY_READING], [*examples, _example(False)], fitted_on="logits")
+    calibration = fit([*readings, EMPTY_PREDICTION], [*examples, _example(False)], fitted_on="logits")
     assert calibration == fit(readings, examples, fitted_on="logits")
     assert calibration.n_examples == 30
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from qa_extractive.config import DecodeConfig
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.decoding import (
-    EMPTY_READING,
+    EMPTY_PREDICTION,
     Candidate,
-    Reading,
+    RawPrediction,
     _non_overlapping,
     decode,
     whole_words,
@@ -62,7 +62,7 @@ def _random(n: int, rng: np.random.Generator) -> WindowLogits:
 
 def _read(
     context: str, windows: list[Window], logits: list[WindowLogits], top_k: int = 5, **config: int
-) -> Reading:
+) -> RawPrediction:
     (reading,) = decode([Question("what", context)], windows, logits, DecodeConfig(**config), top_k=top_k)
     return reading
 
@@ -151,7 +151,9 @@ def test_windows_merge_by_the_weakest_null_and_the_strongest_head() -> None:
 
 def test_the_gap_is_that_of_the_two_best_and_bounded() -> None:
     def gap(*logits: float) -> float:
-        return Reading(tuple(Candidate(x, 2 * i, 2 * i + 1) for i, x in enumerate(logits)), 0.0, None).gap
+        return RawPrediction(
+            tuple(Candidate(x, 2 * i, 2 * i + 1) for i, x in enumerate(logits)), 0.0, None
+        ).gap
 
     assert gap(3.0, 1.0, 0.5) == 2.0
     assert gap(90.0, 1.0) == gap(90.0) == 20.0
@@ -190,7 +192,7 @@ def test_readings_keep_the_order_of_questions_and_are_empty_without_tokens() -> 
     windows = [_window(offsets[:1], 3), _window([], 2), _window(offsets[2:], 0)]
     logits = [_logits([1], [1]), _logits([], []), _logits([2], [2])]
     first, blank, tokenless, last = decode(questions, windows, logits, DecodeConfig())
-    assert blank == tokenless == EMPTY_READING
+    assert blank == tokenless == EMPTY_PREDICTION
     assert (first.candidates, last.candidates) == ((Candidate(4.0, 4, 5),), (Candidate(2.0, 0, 1),))
 
 

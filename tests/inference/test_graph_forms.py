@@ -16,8 +16,7 @@ import pytest
 from qa_extractive import Predictor, Question
 from qa_extractive._utils import onnx_fields, protobuf
 from qa_extractive.errors import ModelError
-from qa_extractive.inference import onnx_backend
-from qa_extractive.inference import onnx_forms as forms
+from qa_extractive.inference import onnx_backend, onnx_forms
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.onnx_backend import INT8_VARIABLE, MODEL_FILE, OnnxBackend
 from qa_extractive.inference.onnx_inputs import GraphInputs
@@ -126,7 +125,7 @@ def test_numbers_of_the_wire_format(n: int) -> None:
 )
 def test_what_is_no_model_is_refused(broken: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever part is missing
-        forms.unsigned_weights(broken)
+        onnx_forms.unsigned_weights(broken)
 
 
 def test_graphs_nested_without_end_are_refused() -> None:
@@ -136,7 +135,7 @@ def test_graphs_nested_without_end_are_refused() -> None:
         node = protobuf.message(1, [protobuf.text(4, "If"), protobuf.message(5, [attribute])])
         graph = protobuf.serialize([node])
     with pytest.raises(ValueError, match="too deeply"):
-        forms.float_products(protobuf.serialize([protobuf.message(7, protobuf.parse(graph))]))
+        onnx_forms.float_products(protobuf.serialize([protobuf.message(7, protobuf.parse(graph))]))
 
 
 def test_a_broken_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +183,8 @@ def test_signed_weights_would_saturate_on_real_activations_and_unsigned_ones_are
     assert not np.array_equal(pair_sums_saturated(activations, weights), exact)
 
     changed = {
-        tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in _tensors(forms.unsigned_weights(stored))
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in _tensors(onnx_forms.unsigned_weights(stored))
     }
     unsigned = changed[f"{product.input[1]}_unsigned"]
     zero_points = changed[f"{product.input[3]}_unsigned"].astype(np.int64)
@@ -203,7 +203,7 @@ def test_no_product_is_left_with_signed_weights_also_inside_branches(
 ) -> None:
     onnx = pytest.importorskip("onnx")
     for model in (stored, *((folder / MODEL_FILE).read_bytes() for folder in (skim_export, tiny_export))):
-        before, after = list(products(model)), list(products(forms.unsigned_weights(model)))
+        before, after = list(products(model)), list(products(onnx_forms.unsigned_weights(model)))
         assert len(before) == len(after) > 3
         kinds = {(weights.data_type, zeros.data_type) for _, weights, zeros in before}
         assert kinds == {(onnx.TensorProto.INT8, onnx.TensorProto.INT8)}
@@ -234,7 +234,7 @@ def test_seven_bits_cannot_saturate(tiny_checkpoint: Path, tmp_path: Path) -> No
 def test_both_kinds_of_weights_give_the_same_bits(
     questions: list[Question], monkeypatch: pytest.MonkeyPatch, effort: str
 ) -> None:
-    if forms.sums_saturate():
+    if onnx_forms.sums_saturate():
         pytest.skip("signed weights saturate on this CPU")
     answers = {}
     for kind in ("signed", "unsigned", ""):
@@ -264,10 +264,10 @@ def test_a_cpu_that_saturates_gets_unsigned_weights(
 
 
 def test_the_probe_adds_what_it_says() -> None:
-    assert forms.sums_saturate() in (False, True)
-    session = ort.InferenceSession(forms._probe(), providers=["CPUExecutionProvider"])
-    ones = np.ones((forms._PROBE_ROWS, forms._PROBE_DEPTH), dtype=np.uint8)
-    assert (session.run(None, {"a": ones})[0] == 127 * forms._PROBE_DEPTH).all()
+    assert onnx_forms.sums_saturate() in (False, True)
+    session = ort.InferenceSession(onnx_forms._probe(), providers=["CPUExecutionProvider"])
+    ones = np.ones((onnx_forms._PROBE_ROWS, onnx_forms._PROBE_DEPTH), dtype=np.uint8)
+    assert (session.run(None, {"a": ones})[0] == 127 * onnx_forms._PROBE_DEPTH).all()
     with pytest.raises(Exception, match="Got: 3"):
         session.run(None, {"a": ones[:3]})
 
@@ -295,7 +295,7 @@ def test_exact_answers_are_near_the_native_ones_and_repeat(questions: list[Quest
 
 def test_exact_spans_do_not_depend_on_kernels(stored: bytes, windows: list[Window]) -> None:
     """Without any fusion onnxruntime takes other kernels, as another CPU or version would."""
-    graph = forms.float_products(stored)
+    graph = onnx_forms.float_products(stored)
     plain = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     found = logits_of(graph, windows), logits_of(graph, windows, graph_optimization_level=plain)
     assert any(not np.array_equal(a, b) for a, b in zip(found[0][0], found[1][0], strict=True))

@@ -20,7 +20,7 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto  # noqa: E402
 
-from qa_extractive._utils.lru import Kept  # noqa: E402
+from qa_extractive._utils.lru import LruCache  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import ReaderConfig, WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
@@ -277,7 +277,7 @@ def test_windows_of_kept_contexts_are_those_of_new_ones(
 
 
 def test_the_oldest_values_make_room() -> None:
-    kept: Kept[str, str] = Kept(5, len)
+    kept: LruCache[str, str] = LruCache(5, len)
     made: list[str] = []
 
     def get(key: str, value: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from qa_extractive import Predictor, Question
 from qa_extractive.inference import pipeline as reading
-from qa_extractive.inference import scheduler as scheduling
+from qa_extractive.inference import scheduler
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.windows import Window
@@ -75,7 +75,7 @@ def test_one_thread_is_the_one_that_calls(predictor: Predictor, monkeypatch: pyt
         raise AssertionError("a thread was started")
 
     expected = predictor.answer_batch(questions(70))
-    monkeypatch.setattr(scheduling, "ThreadPoolExecutor", refuse)
+    monkeypatch.setattr(scheduler, "ThreadPoolExecutor", refuse)
     assert predictor.answer_batch(questions(70)) == expected
     with pytest.raises(AssertionError, match="a thread was started"):
         Predictor(predictor.folder, n_threads=2).answer_batch(questions(70))

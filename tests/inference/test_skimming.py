@@ -25,7 +25,7 @@ from qa_extractive.config import ReaderConfig, SkimConfig, TrainConfig, WindowCo
 from qa_extractive.data.loading import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
-from qa_extractive.export import pruning_limit as skim_limit  # noqa: E402
+from qa_extractive.export import pruning_limit  # noqa: E402
 from qa_extractive.export.dequantize import load_rebuilt, rebuild  # noqa: E402
 from qa_extractive.export.exporter import calibrate_folder, export  # noqa: E402
 from qa_extractive.export.passes.sentence_pruning import skim_output  # noqa: E402
@@ -204,8 +204,8 @@ def test_the_limit_leaves_out_what_it_can_within_the_loss_allowed(
 ) -> None:
     predictor = Predictor(skim_export)
     limits, lost, read = [], [], []
-    for most in (0.0, skim_limit.MOST_LOST, 0.3):
-        monkeypatch.setattr(skim_limit, "MOST_LOST", most)
+    for most in (0.0, pruning_limit.MOST_LOST, 0.3):
+        monkeypatch.setattr(pruning_limit, "MOST_LOST", most)
         skim = choose_limit(predictor, skim_examples)
         assert skim is not None
         folder = skim_export.parent / f"lost-{most}"

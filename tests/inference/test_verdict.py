@@ -18,7 +18,7 @@ from qa_extractive.errors import DataError, ModelError
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.calibration import Calibration, VerdictCalibration, uncalibrated
 from qa_extractive.inference.calibration_fit import fit_verdict
-from qa_extractive.inference.decoding import EMPTY_READING, Candidate, Reading, decode
+from qa_extractive.inference.decoding import EMPTY_PREDICTION, Candidate, RawPrediction, decode
 from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.model.losses import IGNORE, verdict_loss
 from qa_extractive.predictor import Predictor, to_answer
@@ -30,15 +30,17 @@ QUESTION = Question("Does alpha hold?", CONTEXT)
 SURE = VerdictCalibration(1.0, (0.0, 0.0, 0.0, 0.0))
 
 
-def _reading(*logits: float) -> Reading:
-    return Reading((Candidate(9.0, 0, 5),), 0.0, 9.0, logits or None)
+def _reading(*logits: float) -> RawPrediction:
+    return RawPrediction((Candidate(9.0, 0, 5),), 0.0, 9.0, logits or None)
 
 
 def _calibration(verdict: VerdictCalibration | None = SURE) -> Calibration:
     return dataclasses.replace(uncalibrated(), verdict=verdict)
 
 
-def _answer(reading: Reading, threshold: float = 0.0, verdict: VerdictCalibration | None = SURE) -> Answer:
+def _answer(
+    reading: RawPrediction, threshold: float = 0.0, verdict: VerdictCalibration | None = SURE
+) -> Answer:
     return to_answer(QUESTION, reading, _calibration(verdict), AnswerSettings(threshold))
 
 
@@ -60,11 +62,11 @@ def test_a_yes_no_question_has_a_verdict_with_three_probabilities() -> None:
         (_reading(0.0, 2.0, 0.0, -3.0), 1.0, SURE),  # abstained: no verdict without a quote
         (_reading(), 0.0, SURE),  # the model has no such head
         (_reading(0.0, 2.0, 0.0, -3.0), 0.0, None),  # nor a calibration of it
-        (EMPTY_READING, 0.0, SURE),
+        (EMPTY_PREDICTION, 0.0, SURE),
     ],
 )
 def test_where_there_is_no_verdict(
-    reading: Reading, threshold: float, verdict: VerdictCalibration | None
+    reading: RawPrediction, threshold: float, verdict: VerdictCalibration | None
 ) -> None:
     answer = _answer(reading, threshold, verdict)
     assert (answer.verdict, answer.verdict_probs, answer.verdict_score) == (None, None, None)

@@ -17,7 +17,7 @@ from qa_extractive._utils.atomic_folder import atomic_folder  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
-from qa_extractive.export import exporter as exporting  # noqa: E402
+from qa_extractive.export import exporter  # noqa: E402
 from qa_extractive.model.checkpoint import load_checkpoint  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training.run import load_base  # noqa: E402
@@ -131,7 +131,7 @@ def test_the_option_of_export(
         asked.append(allow_pickle)
         raise ModelError("asked")
 
-    monkeypatch.setattr(exporting, "load_checkpoint", loading)
+    monkeypatch.setattr(exporter, "load_checkpoint", loading)
     assert main(["export", "--model", str(pickled), "--output", str(tmp_path / "out"), *given]) == 2
     assert capsys.readouterr().err == "error: asked\n"
     assert asked == [bool(given)]

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from qa_extractive._utils.prefetch import ahead
+from qa_extractive._utils.prefetch import prefetch
 from qa_extractive.batch import BatchJob, answer_table
 from qa_extractive.data import load_examples
 from qa_extractive.data.columns import TableColumns
@@ -57,7 +57,7 @@ def test_items_come_in_order_and_no_further_than_asked_for():
             made.append(i)
             yield i
 
-    stream = ahead(items(), 2)
+    stream = prefetch(items(), 2)
     assert [next(stream) for _ in range(10)] == list(range(10))
     time.sleep(0.05)
     assert len(made) <= 10 + 2 + 1
@@ -69,7 +69,7 @@ def test_an_error_comes_in_its_place():
         yield 1
         raise KeyError("here")
 
-    stream = ahead(items(), 5)
+    stream = prefetch(items(), 5)
     assert next(stream) == 1
     with pytest.raises(KeyError, match="here"):
         next(stream)
@@ -86,7 +86,7 @@ def test_closing_ends_the_thread_and_what_it_reads():
             closed.set()
 
     n_threads = threading.active_count()
-    stream = ahead(ahead(endless(), 1), 1)
+    stream = prefetch(prefetch(endless(), 1), 1)
     next(stream)
     stream.close()
     assert closed.is_set()

@@ -16,8 +16,7 @@ from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.windows import Windower  # noqa: E402
 from qa_extractive.model.span_reader import ENCODER_TYPES, SpanReader, TorchBackend  # noqa: E402
-from qa_extractive.training import run  # noqa: E402
-from qa_extractive.training import trainer as span_trainer  # noqa: E402
+from qa_extractive.training import run, trainer  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.distillation import Distillation  # noqa: E402
 from qa_extractive.training.lora import add_adapters, merge_adapters  # noqa: E402
@@ -166,7 +165,7 @@ def test_a_killed_run_of_adapters_resumes_and_ends_as_a_plain_checkpoint(
     teacher = Distillation(TorchBackend(model), weight=0.5)
     report = train(_examples(), base=base, output=whole, config=config, distillation=teacher)
 
-    original = span_trainer.Clock.on_step_end
+    original = trainer.Clock.on_step_end
 
     def stop_at_three(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 3:
@@ -174,7 +173,7 @@ def test_a_killed_run_of_adapters_resumes_and_ends_as_a_plain_checkpoint(
         original(self, args, state, control, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(span_trainer.Clock, "on_step_end", stop_at_three)
+        patched.setattr(trainer.Clock, "on_step_end", stop_at_three)
         with pytest.raises(KeyboardInterrupt):
             train(_examples(), base=base, output=killed, config=config, distillation=teacher)
     other = dataclasses.replace(config, lora_rank=4)

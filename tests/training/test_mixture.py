@@ -13,7 +13,7 @@ pytest.importorskip("sklearn")
 
 from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import TrainConfig
-from qa_extractive.training.splits import CALIBRATES, Mixture, mix, with_negatives
+from qa_extractive.training.splits import CALIBRATES, Splits, build_splits, with_negatives
 from qa_extractive.types import Example, Question, Span
 
 TOPICS = ("blood pressure", "bone density", "gene expression", "lung function", "sleep quality")
@@ -44,7 +44,7 @@ def _example(document: int, question: int = 0, source: str = "made-up", answerab
 EXAMPLES = [_example(d, q) for d in range(60) for q in range(2)]
 
 
-def _parts(mixture: Mixture) -> tuple[tuple[Example, ...], ...]:
+def _parts(mixture: Splits) -> tuple[tuple[Example, ...], ...]:
     return mixture.train, mixture.dev, mixture.calibration, mixture.fresh
 
 
@@ -53,32 +53,32 @@ def _negative(examples: tuple[Example, ...] | list[Example], kind: str) -> list[
 
 
 def test_no_document_is_on_two_sides() -> None:
-    parts = [{e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG))]
+    parts = [{e.document for e in part} for part in _parts(build_splits(EXAMPLES, CONFIG))]
     assert all(parts)
     for one, other in combinations(parts, 2):
         assert one.isdisjoint(other)
     # Nor is a context, which is what a leak would be made of.
-    texts = [{e.question.context for e in p} for p in _parts(mix(EXAMPLES, CONFIG))]
+    texts = [{e.question.context for e in p} for p in _parts(build_splits(EXAMPLES, CONFIG))]
     for one, other in combinations(texts, 2):
         assert one.isdisjoint(other)
 
 
 def test_every_example_lands_on_one_side() -> None:
-    parts = _parts(mix(EXAMPLES, CONFIG))
+    parts = _parts(build_splits(EXAMPLES, CONFIG))
     given = [e.id for part in parts for e in part if "negative" not in e.fields]
     assert sorted(given) == sorted(e.id for e in EXAMPLES)
 
 
 def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_file() -> None:
     def split(examples: list[Example], seed: int) -> list[set[str]]:
-        parts = _parts(mix(examples, dataclasses.replace(CONFIG, seed=seed)))
+        parts = _parts(build_splits(examples, dataclasses.replace(CONFIG, seed=seed)))
         return [{e.id for e in part if "negative" not in e.fields} for part in parts]
 
     shuffled = random.Random(1).sample(EXAMPLES, len(EXAMPLES))
     assert split(EXAMPLES, 17) == split(shuffled, 17)
-    apart = mix(EXAMPLES, dataclasses.replace(CONFIG, seed=18, split_seed=17))
+    apart = build_splits(EXAMPLES, dataclasses.replace(CONFIG, seed=18, split_seed=17))
     assert [{e.document for e in part} for part in _parts(apart)] == [
-        {e.document for e in part} for part in _parts(mix(EXAMPLES, CONFIG))
+        {e.document for e in part} for part in _parts(build_splits(EXAMPLES, CONFIG))
     ]
     assert split(EXAMPLES, 17) != split(EXAMPLES, 18)
 
@@ -86,7 +86,7 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_file() -> Non
 def test_examples_that_are_there_to_calibrate_do_so_and_spare_the_others() -> None:
     meant = [dataclasses.replace(e, fields={CALIBRATES: True}) for e in EXAMPLES[:30]]
     config = dataclasses.replace(CONFIG, n_dev=0, n_fresh=0)
-    mixture = mix([*meant, *EXAMPLES[30:]], config)
+    mixture = build_splits([*meant, *EXAMPLES[30:]], config)
     given = {e.id for e in mixture.calibration if "negative" not in e.fields}
     assert given == {e.id for e in meant}
     assert any("negative" in e.fields for e in mixture.calibration)
@@ -94,24 +94,24 @@ def test_examples_that_are_there_to_calibrate_do_so_and_spare_the_others() -> No
 
 
 def test_the_same_seed_gives_the_same_mixture() -> None:
-    first, again = mix(EXAMPLES, CONFIG), mix(list(EXAMPLES), CONFIG)
+    first, again = build_splits(EXAMPLES, CONFIG), build_splits(list(EXAMPLES), CONFIG)
     assert first == again
     assert [e.id for e in first.train] == [e.id for e in again.train]
-    assert first != mix(EXAMPLES, dataclasses.replace(CONFIG, seed=18))
+    assert first != build_splits(EXAMPLES, dataclasses.replace(CONFIG, seed=18))
 
 
 def test_about_fifteen_percent_at_most_are_held_out_on_each_side() -> None:
     examples = [_example(d) for d in range(400)]
-    mixture = mix(examples, dataclasses.replace(CONFIG, mismatch_share=0, removal_share=0))
+    mixture = build_splits(examples, dataclasses.replace(CONFIG, mismatch_share=0, removal_share=0))
     assert 35 <= len(mixture.dev) <= 85
     assert 35 <= len(mixture.calibration) <= 85
-    asked = mix(examples, TrainConfig(n_dev=10, n_calibration=0, mismatch_share=0, removal_share=0))
+    asked = build_splits(examples, TrainConfig(n_dev=10, n_calibration=0, mismatch_share=0, removal_share=0))
     assert (len(asked.dev), len(asked.calibration)) == (10, 0)
     assert len(asked.train) > 360, "a small development set is cut from a small held-out share"
 
 
 def test_negatives_are_unanswerable_and_hold_no_label() -> None:
-    negatives = [e for part in _parts(mix(EXAMPLES, CONFIG)) for e in part if "negative" in e.fields]
+    negatives = [e for part in _parts(build_splits(EXAMPLES, CONFIG)) for e in part if "negative" in e.fields]
     assert {e.fields["negative"] for e in negatives} == {"mismatched", "removed"}
     for e in negatives:
         assert (e.answerable, e.spans, e.references) == (False, (), ())
@@ -121,7 +121,7 @@ def test_negatives_are_unanswerable_and_hold_no_label() -> None:
 
 def test_a_negatives_context_never_holds_the_reference() -> None:
     by_id = {e.id: e for e in EXAMPLES}
-    negatives = [e for part in _parts(mix(EXAMPLES, CONFIG)) for e in part if "negative" in e.fields]
+    negatives = [e for part in _parts(build_splits(EXAMPLES, CONFIG)) for e in part if "negative" in e.fields]
     assert len(_negative(negatives, "mismatched")) >= 30
     shares_answers = 0
     for e in negatives:
@@ -184,7 +184,9 @@ def test_half_the_mismatches_are_on_the_same_topic() -> None:
 
 def test_a_removed_context_lacks_the_answers_sentences_and_nothing_else() -> None:
     by_id = {e.id: e for e in EXAMPLES}
-    removed = [e for part in _parts(mix(EXAMPLES, CONFIG)) for e in part if e.id.endswith("+removed")]
+    removed = [
+        e for part in _parts(build_splits(EXAMPLES, CONFIG)) for e in part if e.id.endswith("+removed")
+    ]
     assert len(removed) >= 20
     for e in removed:
         origin = by_id[e.id.split("+")[0]]
@@ -209,7 +211,7 @@ def test_removal_is_given_up_where_little_is_left_or_the_rest_holds_the_answer()
 @pytest.mark.parametrize("n", [4, 10, 60])
 def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
     examples = [_example(d, answerable=d % 4 != 3) for d in range(400)]
-    mixture = mix(examples, dataclasses.replace(CONFIG, n_dev=n, n_calibration=n))
+    mixture = build_splits(examples, dataclasses.replace(CONFIG, n_dev=n, n_calibration=n))
     for part in (mixture.dev, mixture.calibration):
         assert len(part) == n
         assert abs(sum(bool(e.answerable) for e in part) - n / 2) <= (1 if n <= 10 else 12)
@@ -219,7 +221,7 @@ def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
 def test_what_one_kind_lacks_the_other_fills(scarce: bool) -> None:
     examples = [_example(d, answerable=(d % 8 == 3) == scarce) for d in range(400)]
     config = TrainConfig(n_dev=20, n_calibration=20, n_fresh=20, mismatch_share=0, removal_share=0)
-    for part in _parts(mix(examples, config))[1:]:
+    for part in _parts(build_splits(examples, config))[1:]:
         assert len(part) == 20
         assert 0 < sum(e.answerable is scarce for e in part) < 10
 
@@ -228,7 +230,7 @@ def test_sources_stand_together_in_the_training_part_and_what_is_unknown_is_left
     examples = [_example(d, source=s) for d in range(10) for s in ("b", "a")]
     unknown = dataclasses.replace(_example(99), spans=(), answerable=None)
     config = TrainConfig(n_dev=0, n_calibration=0, mismatch_share=0, removal_share=0)
-    mixture = mix([*examples, unknown], config)
+    mixture = build_splits([*examples, unknown], config)
     assert [e.source for e in mixture.train] == ["a"] * 10 + ["b"] * 10
     assert (mixture.dev, mixture.calibration, mixture.fresh) == ((), (), ())
 
@@ -236,7 +238,9 @@ def test_sources_stand_together_in_the_training_part_and_what_is_unknown_is_left
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_tiny_data_sets_are_mixed_too(n: int) -> None:
     for seed in range(10):
-        mixture = mix(EXAMPLES[: 2 * n : 2], dataclasses.replace(CONFIG, seed=seed, mismatch_share=1.0))
+        mixture = build_splits(
+            EXAMPLES[: 2 * n : 2], dataclasses.replace(CONFIG, seed=seed, mismatch_share=1.0)
+        )
         given = [e for part in _parts(mixture) for e in part if "negative" not in e.fields]
         assert len(given) == n
 
@@ -256,7 +260,7 @@ def test_a_document_of_two_sources_lies_on_one_side() -> None:
     many = [dataclasses.replace(_example(d, source="many"), document=f"d{d % 80}") for d in range(600)]
     few = [dataclasses.replace(_example(d, source="few"), document=f"d{d}") for d in range(80)]
     config = TrainConfig(n_dev=30, n_calibration=30, n_fresh=30, mismatch_share=0, removal_share=0)
-    parts = [{e.document for e in part} for part in _parts(mix([*many, *few], config))]
+    parts = [{e.document for e in part} for part in _parts(build_splits([*many, *few], config))]
     assert all(parts)
     for one, other in combinations(parts, 2):
         assert one.isdisjoint(other)
@@ -266,22 +270,22 @@ def test_a_small_source_is_held_out_beside_a_large_one() -> None:
     examples = [_example(d, source="large") for d in range(2000)]
     examples += [_example(d, source="small") for d in range(100)]
     config = TrainConfig(n_dev=0, n_calibration=40, n_fresh=0, mismatch_share=0, removal_share=0)
-    mixture = mix(examples, config)
+    mixture = build_splits(examples, config)
     assert sum(e.source == "small" for e in mixture.calibration) >= 5
-    capped = mix(examples, dataclasses.replace(config, held_out_share=0.01))
+    capped = build_splits(examples, dataclasses.replace(config, held_out_share=0.01))
     assert sum(e.source == "small" for e in capped.calibration) <= 4
 
 
 def test_copies_train_and_are_not_held_out() -> None:
     copies = [dataclasses.replace(e, id=f"{e.id}~1", fields={"copy": 1}) for e in EXAMPLES]
-    train, *held_out = _parts(mix([*EXAMPLES, *copies], CONFIG))
+    train, *held_out = _parts(build_splits([*EXAMPLES, *copies], CONFIG))
     assert sum("copy" in e.fields for e in train) >= len(train) / 3
     assert not any("copy" in e.fields for part in held_out for e in part)
 
 
 def test_examples_without_a_document_are_kept_together_by_their_context() -> None:
     nameless = [dataclasses.replace(e, document="") for e in EXAMPLES]
-    parts = [{e.question.context for e in part} for part in _parts(mix(nameless, CONFIG))]
+    parts = [{e.question.context for e in part} for part in _parts(build_splits(nameless, CONFIG))]
     assert all(parts)
     for one, other in combinations(parts, 2):
         assert one.isdisjoint(other)
@@ -289,7 +293,7 @@ def test_examples_without_a_document_are_kept_together_by_their_context() -> Non
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_single_document_is_trained_on(seed: int) -> None:
-    assert mix([_example(1)], TrainConfig(seed=seed)).train
+    assert build_splits([_example(1)], TrainConfig(seed=seed)).train
 
 
 def test_shares_of_negatives_can_differ_by_source() -> None:

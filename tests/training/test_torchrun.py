@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
-from qa_extractive.training import trainer as span_trainer  # noqa: E402
+from qa_extractive.training import trainer  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).parents[1].joinpath("torchrun_run.py")
@@ -109,13 +109,13 @@ def test_two_processes_share_the_batches_of_one_run(
 
     # One process with twice the batch reads the same windows in each step.
     alone: list[list[int]] = []
-    original = span_trainer.SpanTrainer.training_step
+    original = trainer.SpanTrainer.training_step
 
     def step(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         alone.append(_rows(inputs))
         return original(self, model, inputs, *args, **kwargs)
 
-    monkeypatch.setattr(span_trainer.SpanTrainer, "training_step", step)
+    monkeypatch.setattr(trainer.SpanTrainer, "training_step", step)
     options = ["--epochs", "1", "--batch-size", "8", "--n-dev", "0", "--n-calibration", "0"]
     command = [
         "train",

@@ -25,7 +25,7 @@ from qa_extractive.data.loading import load_examples  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.inference.calibration import Calibration  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
-from qa_extractive.training import trainer as span_trainer  # noqa: E402
+from qa_extractive.training import trainer  # noqa: E402
 from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, FRESH_EXAMPLES_FILE, load_base, train  # noqa: E402
 from qa_extractive.types import Example, Question, Span  # noqa: E402
@@ -101,7 +101,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(examples, base=str(tiny_encoder), output=whole, config=SMALL)
 
-    original = span_trainer.Clock.on_step_end
+    original = trainer.Clock.on_step_end
 
     def stop_at_four(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 4:
@@ -109,7 +109,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
         original(self, args, state, control, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(span_trainer.Clock, "on_step_end", stop_at_four)
+        patched.setattr(trainer.Clock, "on_step_end", stop_at_four)
         with pytest.raises(KeyboardInterrupt):
             train(examples, base=str(tiny_encoder), output=killed, config=SMALL)
     assert not (killed / "model.safetensors").exists()
@@ -154,13 +154,13 @@ def test_the_clock_ends_a_run_with_its_schedule_and_its_calibration(
     tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float] = []
-    original = span_trainer.SpanTrainer._rate
+    original = trainer.SpanTrainer._rate
 
     def noted(self: Any, step: int) -> float:
         rates.append(original(self, step))
         return rates[-1]
 
-    monkeypatch.setattr(span_trainer.SpanTrainer, "_rate", noted)
+    monkeypatch.setattr(trainer.SpanTrainer, "_rate", noted)
     config = dataclasses.replace(SMALL, max_steps=100_000, max_minutes=0.03, save_minutes=60.0)
     report = train(examples, base=str(tiny_encoder), output=tmp_path / "run", config=config)
     assert 0 < report.n_steps < 100_000
@@ -181,7 +181,7 @@ def test_a_batch_in_parts_is_the_same_step(
         return forward(self, *args, **kwargs)
 
     monkeypatch.setattr(SpanReader, "forward", counted)
-    monkeypatch.setattr(span_trainer, "_TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr(trainer, "_TOKENS_AT_ONCE", 1)
     train(examples, base=str(tiny_encoder), output=tmp_path / "parts", config=config)
     assert len(n_passes) >= 6 * 4, "window by window"
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
@@ -227,7 +227,7 @@ def test_evaluating_between_steps_keeps_the_best_and_stops_early(
     tiny_encoder: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.9, 0.1, 0.1, 0.1, 0.1, 0.1])
-    monkeypatch.setattr(span_trainer, "development_f1", lambda *_: next(scores))
+    monkeypatch.setattr(trainer, "development_f1", lambda *_: next(scores))
     config = dataclasses.replace(SMALL, max_steps=12, eval_steps=2, patience=2, learning_rate=1e-3, n_dev=20)
     report = train(examples, base=str(tiny_encoder), output=tmp_path / "run", config=config)
     assert report.n_steps == 6  # best at 2, two evaluations without gain after it
@@ -245,7 +245,7 @@ def test_the_end_of_a_run_can_be_chosen(
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    monkeypatch.setattr(span_trainer.SpanTrainer, "evaluate", rising)
+    monkeypatch.setattr(trainer.SpanTrainer, "evaluate", rising)
     config = dataclasses.replace(SMALL, max_steps=7, dropout=0.0)
     train(
         examples,
