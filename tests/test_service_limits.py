@@ -31,6 +31,7 @@ requests = pytest.importorskip("requests")
 pytest.importorskip("fastapi")
 
 from qa_extractive.service.connections import ConnectionLimits  # noqa: E402
+from qa_extractive.service.server import bound_socket  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE = {"question": "What fell?", "context": "Pressure fell by 5 mmHg."}
@@ -336,9 +337,9 @@ def _up(port: int) -> bool:
 
 _LIMITED = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
 from qa_extractive.cli import main
-sys.exit(main(["serve", "--port", "0", "--threads", "1", "--read-timeout-s", "20"]))
+sys.exit(main(["serve", "--port", "0", "--threads", "1", "--read-timeout-s", "6"]))
 """
 
 
@@ -352,7 +353,7 @@ def test_more_connections_than_descriptors_get_a_plain_503(tmp_path: Path) -> No
         stack.callback(command.wait)
         stack.callback(command.terminate)
         port = _port_of(log)
-        for _ in range(420):  # more than there are descriptors; none says a word
+        for _ in range(320):  # more than there are descriptors; none says a word
             idle = socket.create_connection(("127.0.0.1", port), timeout=20)
             stack.enter_context(closing(idle))
         for _ in range(20):
@@ -382,6 +383,14 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 # ---------------------------------------------------------------- the command
+
+
+def test_connections_send_at_once() -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(closing(bound_socket("127.0.0.1", 0)))
+        stack.enter_context(closing(socket.create_connection(listening.getsockname(), timeout=TIMEOUT)))
+        accepted = stack.enter_context(closing(listening.accept()[0]))
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 @pytest.mark.parametrize(
