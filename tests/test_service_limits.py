@@ -24,6 +24,7 @@ import pytest
 
 from qa_extractive import Predictor
 from qa_extractive.backend import WindowLogits
+from qa_extractive.cli import main
 from qa_extractive.errors import DataError
 from qa_extractive.windows import Window
 
@@ -403,19 +404,13 @@ def test_connections_send_at_once() -> None:
         (["--host", "\udcff"], "no host name"),
     ],
 )
-def test_an_address_that_cannot_be_is_one_line(arguments: list[str], message: str) -> None:
-    done = _run_command(arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert message in done.stderr
-
-
-def _run_command(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from qa_extractive.cli import main; sys.exit(main(['serve', *sys.argv[1:]]))"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(os.fsencode, arguments)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT,
-    )  # fmt: skip
+def test_an_address_that_cannot_be_is_one_line(
+    arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", *arguments]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1, error
+    assert message in error
 
 
 @pytest.mark.parametrize("redirection", ["<&-", "2>/dev/full", "<&- >&- 2>&-"])
