@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from qa_extractive.dataset.question_forms import is_yes_no
 from qa_extractive.evaluation.evaluating import N_CALIBRATION_BINS
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.metrics.columns import Floats
@@ -14,7 +15,6 @@ from qa_extractive.metrics.scores import answerability_auroc, calibration_error
 from qa_extractive.metrics.text import best_exact_match, best_numbers_match
 from qa_extractive.records import NO_VERDICT, VERDICTS, Example
 from qa_extractive.training.labelled_rows import asked_as_given
-from qa_extractive.training.swaps import is_yes_no
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
 from quality_parts.reliability import calibration_of
 
