@@ -26,7 +26,7 @@ def truth(cell: object, name: str) -> bool | None:
 
 
 def verdict_of(cell: object) -> str | None:
-    """What a cell says of a yes/no question: of ``VERDICTS`` or ``NO_VERDICT``; None if it is none of these."""
+    """What a cell says of a yes/no question, of ``VERDICTS`` or ``NO_VERDICT``; None if it says neither."""
     text = "" if cell is None else str(cell).strip().lower()
     return text if text in (*VERDICTS, NO_VERDICT) else None
 
