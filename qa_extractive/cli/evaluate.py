@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from qa_extractive import __version__
 from qa_extractive.cli.efforts import add_precision
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
-from qa_extractive.cli.evaluate_table import comparison_text, table_text
+from qa_extractive.cli.evaluate_table import comparison_text, floor_text, table_text
 from qa_extractive.cli.steady import steady_stdout
 from qa_extractive.errors import DataError
 from qa_extractive.records import Example
@@ -180,7 +180,7 @@ def _print_tables(report: Report) -> None:
     width = shutil.get_terminal_size(_TERMINAL).columns
     for each in [*report.data, *([report.together] if len(report.data) > 1 else [])]:
         print(table_text(_title(each), each.evaluations, width=width))
-        if text := comparison_text(each.comparisons):
+        for text in filter(None, (floor_text(each.verdict_floor), comparison_text(each.comparisons))):
             print(text)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qa_extractive.evaluation.verdicts import Verdicts
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.scores import SquadScores
 from qa_extractive.metrics.speed import cost_per_million
@@ -88,6 +89,29 @@ class Answering:
     auroc_interval: Interval | None
     average_precision: float | None
     f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How well ``answerable`` ranks the rows of one form of question; None where one kind only is present.
+
+    Attributes:
+        n: Rows of this form.
+        auroc: As of ``Answering``.
+        auroc_interval: 95 % bootstrap interval of it.
+    """
+
+    n: int = 0
+    auroc: float | None = None
+    auroc_interval: Interval | None = None
+
+    def to_dict(self, form: str) -> dict[str, Any]:
+        """The figures by names that tell the form of question."""
+        return {
+            f"n_{form}": self.n,
+            f"auroc_{form}": self.auroc,
+            f"auroc_{form}_interval": self.auroc_interval,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +250,9 @@ class Evaluation:
             without a price.
         footprint: What its model needs of a machine; None for a system without a model here.
         usage: What it used of an endpoint, as the system itself counts; None for one that uses none.
+        yes_no: How it ranks the yes/no questions, by their words.
+        wh: How it ranks the others.
+        verdicts: What it says to yes/no questions; None where no right verdict is known.
         problems: What is wrong with its answers, a line each: rows it failed on, offsets that lie.
     """
 
@@ -247,6 +274,9 @@ class Evaluation:
     cost_per_million: float | None = None
     footprint: Footprint | None = None
     usage: Mapping[str, Any] | None = None
+    yes_no: Ranking = Ranking()
+    wh: Ranking = Ranking()
+    verdicts: Verdicts | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -283,6 +313,8 @@ class Evaluation:
             "best_f1_threshold": self.best_f1.threshold,
             "auroc": self.auroc,
             "auroc_interval": self.auroc_interval,
+            **self.yes_no.to_dict("yes_no"),
+            **self.wh.to_dict("wh"),
             "average_precision": self.answering.average_precision,
             "answering_f1": self.answering.f1,
             "abstained_share": self.abstained_share,
@@ -297,6 +329,7 @@ class Evaluation:
             "augrc": self.selective.augrc,
             **{f"coverage_at_{p}": share for p, share in self.selective.coverage_at.items()},
             "risk_coverage": self.selective.curve(),
+            "verdicts": None if self.verdicts is None else self.verdicts.to_dict(),
             "verbatim_share": self.verbatim_share,
             "latency": dataclasses.asdict(self.latency),
             "cost_per_million": self.cost_per_million,

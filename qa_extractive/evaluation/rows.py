@@ -78,6 +78,16 @@ class ScoredRow:
         return 0.0 if self.answer is None else self.answer.answerable
 
     @property
+    def verdict(self) -> str | None:
+        """What the system said to a yes/no question; None where it said neither yes, no nor mixed."""
+        return None if self.answer is None else self.answer.verdict
+
+    @property
+    def verdict_score(self) -> float | None:
+        """Its probability; None where there is no verdict."""
+        return None if self.answer is None else self.answer.verdict_score
+
+    @property
     def references(self) -> tuple[str, ...]:
         """The right answers; none where there is no answer, or none is known."""
         return references_of(self.example)

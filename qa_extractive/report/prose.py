@@ -42,7 +42,14 @@ COMPARISON = _joined("""
 ANSWERING = _joined("""
     AUROC is how often an answerable row gets a higher probability than an unanswerable one: chance is 0.5,
     whatever the share of answerable rows. The chance level of average precision is that share. F1 of
-    answering takes the decisions as given, at each system's own threshold.
+    answering takes the decisions as given, at each system's own threshold. Yes/no questions are told by
+    their words; the others count as wh-questions.
+""")
+
+VERDICTS = _joined("""
+    A verdict is right where it is the known one, and one that is not given is wrong: given is the share of
+    the questions that get one. The last rows read no text: one verdict for all, and what a classifier makes
+    of the words of a question, taught on the rows of other documents.
 """)
 
 STATUSES = _joined("""
