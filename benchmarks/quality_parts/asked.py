@@ -12,7 +12,7 @@ from qa_extractive.metrics.classes import macro_f1
 from qa_extractive.metrics.columns import Floats
 from qa_extractive.metrics.question_words import words_model
 from qa_extractive.metrics.scores import answerability_auroc, calibration_error
-from qa_extractive.metrics.text import best_exact_match, best_numbers_match
+from qa_extractive.metrics.text import best_exact_match
 from qa_extractive.records import NO_VERDICT, VERDICTS, Example
 from qa_extractive.training.labelled_rows import asked_as_given
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
@@ -65,9 +65,8 @@ def _spans(bench: Bench, rows: list[ScoredRow]) -> list[Figure]:
     for kind in TYPES:
         own = [row for row in has if row.example.fields["type"] == kind]
         figures.append(bench.mean(f"F1 without abstaining, {kind}", _f1(own), own))
-    matches = [best_numbers_match(row.text, row.references) for row in has]
-    numbered = [row for row, match in zip(has, matches, strict=True) if match is not None]
-    values = floats(match for match in matches if match is not None)
+    numbered = [row for row in has if row.numbers_match is not None]
+    values = floats(row.numbers_match for row in numbered)
     return [*figures, bench.mean("numbers exact, of answers with numbers", values, numbered)]
 
 

@@ -9,7 +9,7 @@ from qa_extractive.report.cells import decimal, megabytes, number, percent, poin
 
 if TYPE_CHECKING:
     from qa_extractive.evaluation.comparing import Comparison
-    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency
+    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency, SpanScores
     from qa_extractive.evaluation.verdicts import VerdictFloor
     from qa_extractive.metrics.bootstrap import Interval
 
@@ -104,6 +104,10 @@ def _both(f1: float | None, em: float | None) -> str | None:
     return None if f1 is None or em is None else f"{percent(f1)} / {percent(em)}"
 
 
+def _numbers(scores: SpanScores) -> str | None:
+    return _percent(scores.numbers_exact, scores.numbers_exact_interval)
+
+
 def _at_threshold(best: BestThreshold) -> str | None:
     place = "abstaining always" if best.threshold is None else f"at {best.threshold:.3f}"
     return None if best.score is None else f"{percent(best.score)} {place}"
@@ -154,12 +158,14 @@ _FIGURES: tuple[tuple[str, Callable[[Evaluation], str | None]], ...] = (
     ("EM", lambda e: _percent(e.shipped.squad.em, e.shipped.em_interval)),
     ("  answerable rows: F1 / EM", lambda e: _both(e.shipped.squad.has_ans_f1, e.shipped.squad.has_ans_em)),
     ("  unanswerable rows: F1 / EM", lambda e: _both(e.shipped.squad.no_ans_f1, e.shipped.squad.no_ans_em)),
+    ("  numbers exact", lambda e: _numbers(e.shipped)),
     ("abstained", lambda e: _percent(e.abstained_share)),
     ("never abstaining: F1", lambda e: _percent(e.forced.squad.f1, e.forced.f1_interval)),
     ("never abstaining: EM", lambda e: _percent(e.forced.squad.em, e.forced.em_interval)),
     ("  answerable rows: F1 / EM", lambda e: _both(e.forced.squad.has_ans_f1, e.forced.squad.has_ans_em)),
     ("  ROUGE-L", lambda e: _percent(e.forced.rouge_l)),
     ("  evidence sentence hit", lambda e: _percent(e.forced.evidence_hit_rate)),
+    ("  numbers exact", lambda e: _numbers(e.forced)),
     ("best threshold: F1", lambda e: _at_threshold(e.best_f1)),
     ("best threshold: EM", lambda e: _at_threshold(e.best_em)),
     ("answerability AUROC", lambda e: _plain(e.auroc, e.auroc_interval)),

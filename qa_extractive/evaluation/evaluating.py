@@ -194,6 +194,10 @@ def _span_scores(
     resampling: Resampling,
 ) -> SpanScores:
     has_ans, has_spans = _bools(row.answerable for row in rows), _bools(bool(r.example.spans) for r in rows)
+    numbered = [
+        (row, given) for row, given in zip(rows, answered, strict=True) if row.numbers_match is not None
+    ]
+    exact = _floats((row.numbers_match or 0.0) * given for row, given in numbered)
     rouge, hits = _floats(row.rouge_l for row in rows) * answered, _floats(r.is_hit for r in rows) * answered
     return SpanScores(
         version=version,
@@ -202,6 +206,9 @@ def _span_scores(
         f1_interval=resampling.interval(resampling.mean(f1, rows)),
         rouge_l=mean_or_none(rouge[has_ans]),
         evidence_hit_rate=mean_or_none(hits[has_spans]),
+        n_with_numbers=len(numbered),
+        numbers_exact=mean_or_none(exact),
+        numbers_exact_interval=resampling.interval(resampling.mean(exact, [row for row, _ in numbered])),
     )
 
 

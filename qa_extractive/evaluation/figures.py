@@ -26,6 +26,10 @@ class SpanScores:
         rouge_l: Mean ROUGE-L of the rows with references.
         evidence_hit_rate: Share of the rows with labelled spans whose answer stands in the right
             sentence (``ScoredRow.is_hit``).
+        n_with_numbers: Rows of which a reference holds a number.
+        numbers_exact: Share of these whose answer has the very numbers of a reference, signs, bounds and
+            units included; an abstention has none.
+        numbers_exact_interval: 95 % bootstrap interval of it.
     """
 
     version: SquadVersion
@@ -34,6 +38,9 @@ class SpanScores:
     f1_interval: Interval | None
     rouge_l: float | None
     evidence_hit_rate: float | None
+    n_with_numbers: int
+    numbers_exact: float | None
+    numbers_exact_interval: Interval | None
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values that ``json`` can write, shares in [0, 1]."""
@@ -53,6 +60,9 @@ class SpanScores:
             "no_ans_f1": squad.no_ans_f1,
             "rouge_l": self.rouge_l,
             "evidence_hit_rate": self.evidence_hit_rate,
+            "n_with_numbers": self.n_with_numbers,
+            "numbers_exact": self.numbers_exact,
+            "numbers_exact_interval": self.numbers_exact_interval,
         }
 
 

@@ -25,7 +25,9 @@ PROBLEMS = "Problems. A row that a system failed on counts as an empty answer:"
 
 SHIPPED = _joined("""
     The first table is what a user gets: a system is rewarded for right answers and for saying that there is
-    none. Verbatim is the share of answers that stand in the text at their offsets: all but 100.0 is a bug.
+    none. Numbers exact is the share of the rows with a number in the reference whose answer has that number
+    with its sign, bound and unit, and no other. Verbatim is the share of answers that stand in the text at
+    their offsets: all but 100.0 is a bug.
 """)
 FORCED = _joined("""
     The second table takes the decision to abstain away and shows how well spans are found. Evidence sentence
