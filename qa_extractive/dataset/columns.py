@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from qa_extractive.errors import DataError
 from qa_extractive.records import Question
@@ -22,6 +22,7 @@ _USUAL = {
 # Those that no option names.
 _IMPOSSIBLE = ("is_impossible", "impossible", "unanswerable")
 _START, _END = ("answer_start",), ("answer_end",)
+_VERDICT = ("verdict",)
 # The columns of SQuAD as the Hugging Face hub has it, where ``title`` names a document.
 _SQUAD_TABLE = {"id", "title", "context", "question", "answers"}
 _N_NAMES_SHOWN = 30
@@ -67,6 +68,8 @@ class TableColumns:
         start: Of where the answer starts.
         end: Of where it ends.
         is_annotated: Whether an annotation tool wrote it: a row without an answer is not labelled yet.
+        verdict: Of what the context says to a yes/no question; it stays among the further fields, since
+            other tables have other things there.
     """
 
     question: str
@@ -80,6 +83,7 @@ class TableColumns:
     start: str | None = None
     end: str | None = None
     is_annotated: bool = False
+    verdict: str | None = None
 
     @property
     def asked(self) -> frozenset[str]:
@@ -89,7 +93,8 @@ class TableColumns:
     @property
     def used(self) -> frozenset[str]:
         """The columns that play a part; what is left are further fields."""
-        return frozenset(name for name in astuple(self) if isinstance(name, str))
+        names = astuple(replace(self, verdict=None))
+        return frozenset(name for name in names if isinstance(name, str))
 
     @property
     def if_silent(self) -> bool | None:
@@ -139,6 +144,7 @@ def resolve_columns(
         impossible=_first(columns, _IMPOSSIBLE),
         start=_first(columns, _START),
         end=_first(columns, _END),
+        verdict=_first(columns, _VERDICT),
     )
 
 
