@@ -2,6 +2,7 @@
 
     QAError
     ├── DataError      the data given: a file, a row, a text, a column
+    │   └── LongContextError   a text longer than the limit that the user set
     ├── ModelError     the model given: a folder, its files, its settings
     └── ExportError    an export to ONNX that failed or missed its parity check
 
@@ -19,6 +20,10 @@ class QAError(Exception):
 
 class DataError(QAError):
     """The data given cannot be used: a file, a row, a text or a column."""
+
+
+class LongContextError(DataError):
+    """A context is longer than ``max_context_characters`` allows."""
 
 
 class ModelError(QAError):

@@ -17,7 +17,7 @@ from qa_extractive._utils.sentences import sentence_at
 from qa_extractive.archive.cache import FolderState, cache_folder
 from qa_extractive.archive.unpack import OpenedModel, open_model
 from qa_extractive.config import ReaderConfig
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.errors import DataError, LongContextError, ModelError
 from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.inference.decoding import Candidate, RawPrediction
@@ -48,6 +48,7 @@ class Predictor:
         effort: str = "full",
         kept_mb: int = KEPT_MB,
         precision: str = NATIVE,
+        max_context_characters: int | None = None,
         n_threads: int | None = None,
     ) -> None:
         """Load a model.
@@ -70,6 +71,8 @@ class Predictor:
                 while roundings between them differ from one kind of CPU to another; or "exact": float
                 products of the same stored weights, whose best spans are the same on every CPU, for about
                 twice the time.
+            max_context_characters: A longer context is a DataError, or the error of its row, instead of
+                minutes of work; None for no limit.
             n_threads: Windows run at once; None for the CPUs this process may use. More than 16 and more than
                 four for each CPU are taken as that many, with a warning.
 
@@ -84,7 +87,7 @@ class Predictor:
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         least = _threshold(self.calibration, threshold, max_risk)
-        self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision)
+        self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision, max_context_characters)
         n_kept = self.settings.kept_bytes
         self._windower = Windower.load(
             self.folder,
@@ -283,7 +286,13 @@ class Predictor:
         return self._read(self._checked(questions))
 
     def check(self, question: Question) -> None:
-        """Raise DataError if a question is too long to be read."""
+        """Raise DataError if a question is too long to be read, or its context longer than is allowed."""
+        most = self.settings.max_context_characters
+        if most is not None and len(question.context) > most:
+            raise LongContextError(
+                f"context of {len(question.context):,} characters exceeds {most:,}: split it, or raise "
+                "max_context_characters"
+            )
         self._windower.check(question)
 
     def _read(self, questions: Sequence[Question]) -> list[RawPrediction]:

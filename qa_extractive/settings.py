@@ -14,6 +14,9 @@ KEPT_MB = 500  # of papers, unless told otherwise
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
 
+LONG_CONTEXT_CHARACTERS = 1_000_000
+"""A longer text takes minutes to read, and is hardly a paper: users are told which one it is."""
+
 _ANSWER_NEUTRAL = {"decides_answers": False}
 
 
@@ -31,6 +34,7 @@ class AnswerSettings:
         effort: "full", "fast" or "cached".
         kept_mb: Megabytes of memory for papers that are kept, at least 1; no answer depends on it.
         precision: "native", the products that the file was made for; or "exact", float products.
+        max_context_characters: A longer context is an error and not read, at least 1; None for no limit.
     """
 
     threshold: float
@@ -38,6 +42,7 @@ class AnswerSettings:
     effort: str = FULL
     kept_mb: int = field(default=KEPT_MB, metadata=_ANSWER_NEUTRAL)
     precision: str = NATIVE
+    max_context_characters: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ModelError for a value outside its range."""
@@ -45,6 +50,8 @@ class AnswerSettings:
             raise ModelError(f"threshold must lie in [0, 1], got {self.threshold}")
         checked_count(self.top_k, "top_k")
         checked_count(self.kept_mb, "kept_mb")
+        if self.max_context_characters is not None:
+            checked_count(self.max_context_characters, "max_context_characters")
         check_effort(self.effort)
         if self.precision not in PRODUCTS:
             raise ModelError(
@@ -70,9 +77,9 @@ class AnswerSettings:
         )
 
     def identity(self) -> dict[str, str | int | float]:
-        """What decides an answer, by name."""
-        fields = dataclasses.fields(self)
-        return {each.name: getattr(self, each.name) for each in fields if each.metadata != _ANSWER_NEUTRAL}
+        """What decides an answer, by name; a limit that is not set is left out."""
+        deciding = [each.name for each in dataclasses.fields(self) if each.metadata != _ANSWER_NEUTRAL]
+        return {name: getattr(self, name) for name in deciding if getattr(self, name) is not None}
 
 
 def check_effort(effort: object) -> None:

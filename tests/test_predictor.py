@@ -365,6 +365,8 @@ def test_one_model_serves_calls_of_different_thresholds_at_once(predictor: Predi
         ({"kept_mb": 0}, "kept_mb"),
         ({"kept_mb": 1.5}, "kept_mb"),
         ({"n_threads": 0}, "n_threads"),
+        ({"max_context_characters": 0}, "max_context_characters"),
+        ({"max_context_characters": 5.5}, "max_context_characters"),
     ],
 )
 def test_arguments_out_of_range(tiny_export: Path, arguments: dict[str, Any], message: str) -> None:

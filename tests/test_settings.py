@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "effort": "cached",
     "kept_mb": 7,
     "precision": "exact",
+    "max_context_characters": 5000,
 }
 NEUTRAL = {"kept_mb"}  # no answer depends on it, so a run may go on with another
 QUESTIONS = [Question("What was the effect?", "The drug reduced mortality. The risk was not increased.")]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
+from qa_extractive.data.question_forms import is_yes_no
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.score import N_CALIBRATION_BINS
+from qa_extractive.metrics.classes import macro_f1
 from qa_extractive.metrics.columns import Floats
+from qa_extractive.metrics.question_words import words_model
 from qa_extractive.metrics.scores import answerability_auroc, calibration_error
-from qa_extractive.metrics.text import best_exact_match, best_numbers_match
+from qa_extractive.metrics.text import best_exact_match
 from qa_extractive.training.labelled_rows import asked_as_given
-from qa_extractive.training.swaps import is_yes_no
 from qa_extractive.types import NO_VERDICT, VERDICTS, Example
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
 from quality_parts.reliability import calibration_of
@@ -65,9 +65,8 @@ def _spans(bench: Bench, rows: list[ScoredRow]) -> list[Figure]:
     for kind in TYPES:
         own = [row for row in has if row.example.fields["type"] == kind]
         figures.append(bench.mean(f"F1 without abstaining, {kind}", _f1(own), own))
-    matches = [best_numbers_match(row.text, row.references) for row in has]
-    numbered = [row for row, match in zip(has, matches, strict=True) if match is not None]
-    values = floats(match for match in matches if match is not None)
+    numbered = [row for row in has if row.numbers_match is not None]
+    values = floats(row.numbers_match for row in numbered)
     return [*figures, bench.mean("numbers exact, of answers with numbers", values, numbered)]
 
 
@@ -111,40 +110,34 @@ def _verdicts(bench: Bench, rows: list[ScoredRow], train: Sequence[Example]) -> 
     if not own:
         return []
     said = bench.unabstained(own)
-    true = [VERDICTS.index(str(row.example.verdict)) for row in own]
-    given = [-1 if answer.verdict is None else VERDICTS.index(answer.verdict) for answer in said]
+    true = [str(row.example.verdict) for row in own]
+    given = [answer.verdict for answer in said]
     right = floats(a == b for a, b in zip(true, given, strict=True))
     scores = floats(answer.verdict_score or 0.0 for answer in said)
     taught = [e for e in train if e.verdict in VERDICTS]
     words = _by_words(taught, [VERDICTS.index(str(e.verdict)) for e in taught], [row.example for row in own])
-    majority = max(np.bincount(true)) / len(true)
+    told = [VERDICTS[i] for i in words.argmax(1)]
+    majority = max(map(true.count, VERDICTS)) / len(true)
     others = [row for row in rows if row.example.verdict == NO_VERDICT]
     mistaken = floats(answer.verdict is not None for answer in bench.unabstained(others))
     error = calibration_error(scores, right.astype(bool), n_bins=N_CALIBRATION_BINS)
     return [
         bench.mean("verdict accuracy", right, own, Goal("at least", 0.80, 0.93)),
-        Figure("verdict macro F1", _macro_f1(true, given), len(own)),
-        Figure("verdict accuracy of the majority", float(majority), len(own)),
-        bench.mean("verdict accuracy of question words alone", floats(words.argmax(1) == true), own),
+        Figure("verdict macro F1", macro_f1(true, given), len(own)),
+        Figure("verdict accuracy of the majority", majority, len(own)),
+        bench.mean(
+            "verdict accuracy of question words alone",
+            floats(a == b for a, b in zip(true, told, strict=True)),
+            own,
+        ),
         Figure("calibration error of `verdict_score`", error, len(own), goal=Goal("at most", 0.05, 0.02)),
         bench.mean("verdicts given to questions that are not yes/no", mistaken, others),
     ]
 
 
-def _macro_f1(true: Sequence[int], given: Sequence[int]) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(true, given, labels=range(len(VERDICTS)), average="macro", zero_division=0))
-
-
 def _by_words(train: Sequence[Example], labels: Sequence[int], asked_of: Sequence[Example]) -> Floats:
     """Probabilities of the labels by the words of the questions, shape (n_asked, n_labels)."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"\w+")
-    model = make_pipeline(words, LogisticRegression(max_iter=1000))
+    model = words_model()
     model.fit([e.question.question.lower() for e in train], labels)
     probs: Floats = model.predict_proba([e.question.question.lower() for e in asked_of])
     return probs

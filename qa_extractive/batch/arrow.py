@@ -5,7 +5,7 @@ It is pickled with the files of its model, so that a worker needs this package a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -116,10 +116,10 @@ class AnswerKernel:
         fields = [field.with_name(kept[field.name]) for field in schema]
         return arrow.schema([*fields, *answer_types(arrow, self._with_candidates).items()])
 
-    def results(self, batch: Any, n_before: int = 0) -> list[RowResult]:
-        """What becomes of each row of a record batch, numbered on after ``n_before`` rows."""
-        asked = resolve_columns(batch.schema.names, self._names)
-        rows = _rows(batch, asked, n_before)
+    def results(self, batch: Any, numbers: Sequence[int] | None = None) -> list[RowResult]:
+        """What becomes of each row of a record batch; without the numbers of its rows they count from 1."""
+        asked = resolve_columns(batch.schema.names, self._names, remedy="ColumnNames({part}='NAME')")
+        rows = _rows(batch, asked, numbers)
         return [
             result
             for each in answer_rows(self._predictor_here(), rows, asked, self._recent)
@@ -139,9 +139,10 @@ class AnswerKernel:
         self._predictor, self._recent = None, RecentQuestions()
 
 
-def _rows(batch: Any, asked: TableColumns, n_before: int) -> Iterator[Row]:
+def _rows(batch: Any, asked: TableColumns, numbers: Sequence[int] | None) -> Iterator[Row]:
     parts = [name for name in (asked.question, asked.context, asked.title) if name is not None]
     columns = [python_cells(batch.column(name)) for name in parts]
-    for number, cells in enumerate(zip(*columns, strict=True), start=n_before + 1):
+    numbers = range(1, batch.num_rows + 1) if numbers is None else numbers
+    for number, *cells in zip(numbers, *columns, strict=True):
         wrong = (f"column {name!r}: {why}" for name, (_, why) in zip(parts, cells, strict=True) if why)
         yield Row(number, {n: value for n, (value, _) in zip(parts, cells, strict=True)}, next(wrong, None))

@@ -66,6 +66,11 @@ class BatchJob:
         """What is answered: the rows of the table, or each of them with each of the questions."""
         return AskedRows(self.reader, self.questions) if self.questions else self.reader
 
+    def check_questions(self, predictor: Predictor) -> None:
+        """Raise DataError if a question that is asked of every row is too long."""
+        for question in self.questions:
+            predictor.check(Question(question, ""))
+
     @classmethod
     def open(
         cls,
@@ -188,8 +193,7 @@ def answer_table(
             or too many rows failed.
         ModelError: The model failed.
     """
-    for question in job.questions:
-        predictor.check(Question(question, ""))
+    job.check_questions(predictor)
     with job.destination.locked():
         now = run_fingerprint(
             predictor, job.reader.path, job.destination, job.names, with_candidates, questions=job.questions
@@ -303,18 +307,18 @@ class _Sink:
             columns = [*self._kept.values(), *added_columns(self._with_candidates)]
             return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept[name]: kind for name, kind in _row_types(job).items()}
+        types = {self._kept[name]: kind for name, kind in row_types(job).items()}
         return ParquetContent(types | answer_types(arrow, self._with_candidates))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":
             return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS], job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept_in_errors[name]: kind for name, kind in _row_types(job).items()}
+        types = {self._kept_in_errors[name]: kind for name, kind in row_types(job).items()}
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})
 
 
-def _row_types(job: BatchJob) -> dict[str, Any]:
+def row_types(job: BatchJob) -> dict[str, Any]:
     """The Arrow type of each column of the rows that are answered."""
     types, rows = table_types(job.reader), job.rows
     if isinstance(rows, RowReader):

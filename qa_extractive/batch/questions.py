@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from qa_extractive.data.columns import ColumnNames, TableColumns, context_columns, resolve_columns
 from qa_extractive.errors import DataError
 from qa_extractive.rows.cells import kept_names
+from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.headers import Repeats
+from qa_extractive.tables.parquet import ParquetSlices
 from qa_extractive.tables.reading import Row, RowReader
 
 QUESTION_COLUMN = "question"
@@ -79,6 +82,30 @@ class AskedRows:
             values = {kept[name]: cell for name, cell in row.values.items()}
             for question in self.questions:
                 yield replace(row, values=values | {QUESTION_COLUMN: question})
+
+
+def asked_batch(slices: ParquetSlices, rows: range, questions: Sequence[str]) -> tuple[Any, list[int]]:
+    """Some of the rows that are answered of a Parquet file, as ``AskedRows`` has them.
+
+    Args:
+        slices: The papers.
+        rows: Which rows, counted from 0; at least one.
+        questions: What is asked of each paper; nothing where the table holds the questions.
+
+    Returns:
+        A record batch whose last column is that of the question, where there are questions, and the number
+        of each row's paper, from 1.
+    """
+    arrow, _ = require_pyarrow()
+    n_each = max(1, len(questions))
+    papers = [row // n_each for row in rows]
+    batch = slices.read(papers[0], papers[-1] + 1 - papers[0])
+    if questions:
+        taken = batch.take(arrow.array([paper - papers[0] for paper in papers]))
+        asked = arrow.array([questions[row % n_each] for row in rows], arrow.string())
+        names = [*batch.schema.names, QUESTION_COLUMN]
+        batch = arrow.RecordBatch.from_arrays([*taken.columns, asked], names=names)
+    return batch, [paper + 1 for paper in papers]
 
 
 def checked_questions(questions: Sequence[str], names: ColumnNames) -> tuple[str, ...]:

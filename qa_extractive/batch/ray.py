@@ -24,15 +24,17 @@ from qa_extractive._utils.files import name_new_file, replace_file, sync
 from qa_extractive.batch.arrow import AnswerKernel
 from qa_extractive.batch.destination import Destination, remove_ray_folder
 from qa_extractive.batch.fingerprint import Fingerprint
-from qa_extractive.batch.local import BatchJob, finished_before, run_fingerprint
+from qa_extractive.batch.local import BatchJob, finished_before, row_types, run_fingerprint
 from qa_extractive.batch.parts import PART_ROWS
+from qa_extractive.batch.questions import asked_batch
 from qa_extractive.batch.state import RunState
 from qa_extractive.batch.summary import Counts, Summary, Tally
+from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.cells import added_columns, answer_types, answer_values, kept_names
 from qa_extractive.tables.arrow_import import require_pyarrow
-from qa_extractive.tables.arrow_types import arrow_array, as_types, table_types
+from qa_extractive.tables.arrow_types import arrow_array, as_types
 from qa_extractive.tables.growing import partial_path, write_parquet_groups
 from qa_extractive.tables.parquet import ParquetSlices
 from qa_extractive.tables.writing import writing
@@ -82,9 +84,13 @@ def answer_table_on_ray(
         ModelError: The model failed.
     """
     _check(job)
-    kernel = AnswerKernel(predictor, job.names, with_candidates=with_candidates, n_threads=cluster.n_threads)
+    job.check_questions(predictor)
+    names = ColumnNames(job.columns.question, job.columns.context, job.columns.title)
+    kernel = AnswerKernel(predictor, names, with_candidates=with_candidates, n_threads=cluster.n_threads)
     with job.destination.locked():
-        now = run_fingerprint(predictor, job.reader.path, job.destination, job.names, with_candidates, "ray")
+        now = run_fingerprint(
+            predictor, job.reader.path, job.destination, job.names, with_candidates, "ray", job.questions
+        )
         done = finished_before(job.destination, now)
         if done is not None:
             return done
@@ -99,8 +105,6 @@ def _check(job: BatchJob) -> None:
             raise DataError(
                 f"{path}: --engine ray reads and writes Parquet: convert it, or leave --engine out"
             )
-    if job.questions:
-        raise DataError("--question does not go with --engine ray: give the table a column of questions")
     if job.destination.errors is not None:
         raise DataError("--errors does not go with --engine ray: select the rows with an error afterwards")
     _require_ray()
@@ -136,17 +140,18 @@ class _RayRun:
         tally = Tally(earlier.counts())
         self.folder.save(tally.counts())  # before there are parts: without it they would be nobody's
         on_part(tally.counts())
-        firsts = [first for first in range(0, self.job.reader.n_rows, PART_ROWS) if first not in found]
+        n_rows = self.job.rows.n_rows
+        firsts = [first for first in range(0, n_rows, PART_ROWS) if first not in found]
         for counts in self._parts(firsts) if firsts else ():
             self._check_source()
             tally.add_counts(counts)
             self.folder.save(tally.counts())
             on_part(tally.counts())
             _check_errors(tally.counts(), max_errors)
-            if should_stop() and tally.counts().n_rows < self.job.reader.n_rows:
+            if should_stop() and tally.counts().n_rows < n_rows:
                 return tally.summary(tally.counts(), is_complete=False)
         self._check_source()
-        self.folder.join(range(0, self.job.reader.n_rows, PART_ROWS), tally.counts())
+        self.folder.join(range(0, n_rows, PART_ROWS), tally.counts())
         return tally.summary(tally.counts(), is_complete=True)
 
     def _check_source(self) -> None:
@@ -337,13 +342,15 @@ class _PartWork:
 
     def __init__(self, job: BatchJob, folder: Path, kernel: AnswerKernel, with_candidates: bool) -> None:
         arrow, _ = require_pyarrow()
-        kept = kept_names(job.reader.columns, added_columns(with_candidates))
+        kept = kept_names(job.rows.columns, added_columns(with_candidates))
         self._path = job.reader.path.resolve()
-        self._columns = job.reader.columns
+        self._columns = job.rows.columns
+        self._questions = job.questions
+        self._n_rows = job.rows.n_rows
         self._folder = folder
         self._kernel = kernel
         self._with_candidates = with_candidates
-        self._types = {kept[name]: kind for name, kind in table_types(job.reader).items()}
+        self._types = {kept[name]: kind for name, kind in row_types(job).items()}
         self._answer_types = answer_types(arrow, with_candidates)
         self._slices: ParquetSlices | None = None
 
@@ -351,9 +358,11 @@ class _PartWork:
         """Make the part that begins with a row; its counts."""
         if self._slices is None:
             self._slices = ParquetSlices(self._path)
-        batch = self._slices.read(first, PART_ROWS).rename_columns(self._columns)
+        rows = range(first, min(first + PART_ROWS, self._n_rows))
+        batch, numbers = asked_batch(self._slices, rows, self._questions)
+        batch = batch.rename_columns(self._columns)
         tally = Tally(Counts())
-        results = self._kernel.results(batch, n_before=first)
+        results = self._kernel.results(batch, numbers)
         for result in results:
             tally.add(result)
         values = answer_values([result.outcome for result in results], self._with_candidates)

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pack", type=Path, metavar="F", help="also, or only, write it as one file, F.tar.gz"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that exists")
     parser.add_argument(
         "--made-negatives",
         type=float,
@@ -92,6 +93,9 @@ def _check(options: argparse.Namespace) -> None:
         raise DataError("there is nowhere to write to: give --output D, --pack F.tar.gz, or both")
     if options.pack is not None:
         check_target(options.pack)
+    for path in () if options.overwrite else filter(None, (options.output, options.pack)):
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise DataError(f"{path} exists: replace it with --overwrite")
     if options.folds < 2:
         raise DataError(f"--folds {options.folds}: give at least 2")
     if not 0.0 <= options.made_negatives <= 1.0:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from qa_extractive import __version__
 from qa_extractive.cli.efforts import add_precision
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
-from qa_extractive.cli.evaluate_table import comparison_text, table_text
+from qa_extractive.cli.evaluate_table import comparison_text, floor_text, table_text
 from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.errors import DataError
 from qa_extractive.types import Example
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         metavar="F",
-        help="a table of id, answerable, reference for data without answers, joined on the id; ' || ' parts "
-        "references of which any is right",
+        help="a table of id, answerable, reference (and verdict) for data without answers, joined on the id; "
+        "' || ' parts references of which any is right",
     )
     parser.add_argument(
         "--model",
@@ -180,7 +180,7 @@ def _print_tables(report: Report) -> None:
     width = shutil.get_terminal_size(_TERMINAL).columns
     for each in [*report.data, *([report.together] if len(report.data) > 1 else [])]:
         print(table_text(_title(each), each.evaluations, width=width))
-        if text := comparison_text(each.comparisons):
+        for text in filter(None, (floor_text(each.verdict_floor), comparison_text(each.comparisons))):
             print(text)
 
 
@@ -282,11 +282,22 @@ def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.N
         _warn(f"skipped {len(loaded.problems) - _N_PROBLEMS_SHOWN:,} more rows of {path}")
     if not loaded.examples:
         raise DataError(f"{path} holds no row that can be used: give a file with questions and contexts")
+    _warn_of_verdicts(path, loaded.examples)
     examples = loaded.examples if labels is None else labels.join(loaded.examples, path)
     if all(e.answerable is None and not e.references and not e.spans for e in examples):
         _warn(f"{path} holds no answers, so little can be measured: give a file of them with --labels")
     sample = _sample(examples, options.limit, options.seed)
     return _Data(name, sample, count_tokens(sample), len(loaded.problems))
+
+
+def _warn_of_verdicts(path: Path, examples: Sequence[Example]) -> None:
+    """Say so where a column ``verdict`` holds other things: they are no right verdicts."""
+    from qa_extractive.data.answerable import unknown_verdicts
+    from qa_extractive.tables.headers import fold
+
+    cells = [cell for e in examples for name, cell in e.fields.items() if fold(name) == "verdict"]
+    if problem := unknown_verdicts(cells):
+        _warn(f"{path}: {problem}")
 
 
 def _sample(examples: tuple[Example, ...], limit: int | None, seed: int) -> tuple[Example, ...]:

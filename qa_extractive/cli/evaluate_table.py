@@ -9,7 +9,8 @@ from qa_extractive.report.cells import decimal, megabytes, number, percent, poin
 
 if TYPE_CHECKING:
     from qa_extractive.evaluation.compare import Comparison
-    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency
+    from qa_extractive.evaluation.figures import BestThreshold, Evaluation, Footprint, Latency, SpanScores
+    from qa_extractive.evaluation.verdicts import VerdictFloor
     from qa_extractive.metrics.bootstrap import Interval
 
 
@@ -74,6 +75,19 @@ def comparison_text(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(["", *lines]) if lines else ""
 
 
+def floor_text(floor: VerdictFloor | None) -> str:
+    """What verdicts are worth without reading, a line; empty where no right verdict is known."""
+    if floor is None:
+        return ""
+    always = percent(floor.by_majority.accuracy, floor.by_majority.accuracy_interval)
+    line = f'{floor.n:,} verdicts are known: always "{floor.majority}" has an accuracy of {always}'
+    if floor.by_words is None:
+        return f"\n{line}"
+    return (
+        f"\n{line}, question words alone {percent(floor.by_words.accuracy, floor.by_words.accuracy_interval)}"
+    )
+
+
 def _percent(value: float | None, interval: Interval | None = None) -> str | None:
     return None if value is None else percent(value, interval)
 
@@ -88,6 +102,10 @@ def _number(value: float | None) -> str | None:
 
 def _both(f1: float | None, em: float | None) -> str | None:
     return None if f1 is None or em is None else f"{percent(f1)} / {percent(em)}"
+
+
+def _numbers(scores: SpanScores) -> str | None:
+    return _percent(scores.numbers_exact, scores.numbers_exact_interval)
 
 
 def _at_threshold(best: BestThreshold) -> str | None:
@@ -109,6 +127,18 @@ def _coverage(evaluation: Evaluation) -> str | None:
     return None if None in shares else " / ".join(map(percent, shares))
 
 
+def _of_verdicts(evaluation: Evaluation, figure: str) -> str | None:
+    if evaluation.verdicts is None:
+        return None
+    scores = evaluation.verdicts.scores
+    return _percent(getattr(scores, figure), getattr(scores, f"{figure}_interval"))
+
+
+def _verdict_error(evaluation: Evaluation) -> str | None:
+    found = evaluation.verdicts
+    return None if found is None else _plain(found.calibration_error, found.calibration_interval)
+
+
 def _footprint(footprint: Footprint | None) -> str | None:
     if footprint is None:
         return None
@@ -128,21 +158,29 @@ _FIGURES: tuple[tuple[str, Callable[[Evaluation], str | None]], ...] = (
     ("EM", lambda e: _percent(e.shipped.squad.em, e.shipped.em_interval)),
     ("  answerable rows: F1 / EM", lambda e: _both(e.shipped.squad.has_ans_f1, e.shipped.squad.has_ans_em)),
     ("  unanswerable rows: F1 / EM", lambda e: _both(e.shipped.squad.no_ans_f1, e.shipped.squad.no_ans_em)),
+    ("  numbers exact", lambda e: _numbers(e.shipped)),
     ("abstained", lambda e: _percent(e.abstained_share)),
     ("never abstaining: F1", lambda e: _percent(e.forced.squad.f1, e.forced.f1_interval)),
     ("never abstaining: EM", lambda e: _percent(e.forced.squad.em, e.forced.em_interval)),
     ("  answerable rows: F1 / EM", lambda e: _both(e.forced.squad.has_ans_f1, e.forced.squad.has_ans_em)),
     ("  ROUGE-L", lambda e: _percent(e.forced.rouge_l)),
     ("  evidence sentence hit", lambda e: _percent(e.forced.evidence_hit_rate)),
+    ("  numbers exact", lambda e: _numbers(e.forced)),
     ("best threshold: F1", lambda e: _at_threshold(e.best_f1)),
     ("best threshold: EM", lambda e: _at_threshold(e.best_em)),
     ("answerability AUROC", lambda e: _plain(e.auroc, e.auroc_interval)),
+    ("  yes/no questions", lambda e: _plain(e.yes_no.auroc, e.yes_no.auroc_interval)),
+    ("  wh-questions", lambda e: _plain(e.wh.auroc, e.wh.auroc_interval)),
     ("answerability average precision", lambda e: _plain(e.answering.average_precision)),
     ("answering F1", lambda e: _plain(e.answering.f1)),
     ("calibration error: answerable", lambda e: _plain(e.answerable_calibration_error)),
     ("calibration error: score", lambda e: _plain(e.score_calibration_error)),
     ("Brier: answerable", lambda e: _plain(e.answerable_reliability.brier)),
     ("Brier: score", lambda e: _plain(e.score_reliability.brier)),
+    ("verdict accuracy", lambda e: _of_verdicts(e, "accuracy")),
+    ("  macro F1", lambda e: _of_verdicts(e, "macro_f1")),
+    ("  given", lambda e: None if e.verdicts is None else percent(e.verdicts.coverage)),
+    ("  calibration error: verdict_score", _verdict_error),
     ("AURC", lambda e: _plain(e.selective.aurc, e.selective.aurc_interval)),
     ("AUGRC", lambda e: _plain(e.selective.augrc)),
     ("coverage at 80 / 90 / 95 % precision", _coverage),

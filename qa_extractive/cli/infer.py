@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from qa_extractive.cli.efforts import add_efforts
 from qa_extractive.cli.terminal import ignore_broken_pipe, note, one_line
 from qa_extractive.errors import DataError
+from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
 from qa_extractive.types import ANSWERED, NOT_REPORTED, UNSURE, Answer, Question, Span
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
     model.add_argument("--top-k", type=int, metavar="K", help="also give the K best candidates")
     add_efforts(model)
+    model.add_argument(
+        "--max-context-characters", type=int, metavar="N", help="refuse longer texts (default: no limit)"
+    )
     model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     batch = parser.add_argument_group("with --batch")
     batch.add_argument("--output", type=Path, metavar="F", help="default: <stem>.answers.<suffix>")
@@ -136,6 +140,7 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
         "effort": options.effort,
         "kept_mb": options.kept_mb,
         "precision": options.precision,
+        "max_context_characters": options.max_context_characters,
         "n_threads": options.threads,
     }
     if options.top_k is not None:
@@ -156,6 +161,8 @@ def _answer_text(options: argparse.Namespace) -> int:
     predictor = predictor_of(options)
     for question in questions:
         predictor.check(question)
+    if len(context) > LONG_CONTEXT_CHARACTERS:
+        note(f"note: a context of {len(context):,} characters takes minutes")
     answers = predictor.answer_batch(questions)
     if sys.stdout is None:
         raise DataError("standard output is closed: give the answer somewhere to go")

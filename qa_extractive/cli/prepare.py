@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, replace_line
+from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
 
 if TYPE_CHECKING:
     from qa_extractive.papers.prepare import Preparation, SkippedKind
@@ -42,11 +43,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show_progress(done: Preparation) -> None:
-    replace_line(f"{done.n_files:,} files, {done.n_papers:,} papers")
+    replace_line(f"{done.n_papers:,} papers from {done.n_files:,} files")
 
 
 def _print(done: Preparation, options: argparse.Namespace) -> None:
-    print(f"papers   {done.n_papers:,} of {done.n_files:,} files")
+    print(f"papers   {done.n_papers:,} from {done.n_files:,} files")
     print(f"skipped  {sum(kind.n for kind in done.skipped.values()):,}")
     for name, kind in done.skipped.items():
         print(f"  {kind.n:,} {name}")
@@ -54,6 +55,10 @@ def _print(done: Preparation, options: argparse.Namespace) -> None:
     if done.foreign.n:
         print(f"foreign  {done.foreign.n:,} taken, but not in English, which is all that the models read")
         _print_first(done.foreign, "see the table")
+    if done.long.n:
+        size = f"more than {LONG_CONTEXT_CHARACTERS:,} characters"
+        print(f"long     {done.long.n:,} taken, but of {size}: each takes minutes to answer from")
+        _print_first(done.long, "see the table")
     print(f"table    {options.output}")
 
 

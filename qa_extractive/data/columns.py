@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from qa_extractive.errors import DataError
 from qa_extractive.tables.headers import NO_REPEATS, Repeats, fold
@@ -22,9 +22,13 @@ _USUAL = {
 # Those that no option names.
 _IMPOSSIBLE = ("is_impossible", "impossible", "unanswerable")
 _START, _END = ("answer_start",), ("answer_end",)
+_VERDICT = ("verdict",)
 # The columns of SQuAD as the Hugging Face hub has it, where ``title`` names a document.
 _SQUAD_TABLE = {"id", "title", "context", "question", "answers"}
 _N_NAMES_SHOWN = 30
+
+COMMAND_REMEDY = "--{part}-column NAME"
+"""How a column is named on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class TableColumns:
         start: Of where the answer starts.
         end: Of where it ends.
         is_annotated: Whether an annotation tool wrote it: a row without an answer is not labelled yet.
+        verdict: Of what the context says to a yes/no question; it stays among the further fields, since
+            other tables have other things there.
     """
 
     question: str
@@ -77,6 +83,7 @@ class TableColumns:
     start: str | None = None
     end: str | None = None
     is_annotated: bool = False
+    verdict: str | None = None
 
     @property
     def asked(self) -> frozenset[str]:
@@ -86,7 +93,8 @@ class TableColumns:
     @property
     def used(self) -> frozenset[str]:
         """The columns that play a part; what is left are further fields."""
-        return frozenset(name for name in astuple(self) if isinstance(name, str))
+        names = astuple(replace(self, verdict=None))
+        return frozenset(name for name in names if isinstance(name, str))
 
     @property
     def if_silent(self) -> bool | None:
@@ -95,7 +103,12 @@ class TableColumns:
 
 
 def resolve_columns(
-    columns: Sequence[str], names: ColumnNames, *, need_answer: bool = False, repeats: Repeats = NO_REPEATS
+    columns: Sequence[str],
+    names: ColumnNames,
+    *,
+    need_answer: bool = False,
+    repeats: Repeats = NO_REPEATS,
+    remedy: str = COMMAND_REMEDY,
 ) -> TableColumns:
     """Find the columns, whatever the case of their names and the white space around them.
 
@@ -107,15 +120,16 @@ def resolve_columns(
         names: Those the user named.
         need_answer: Whether a table without answers is an error.
         repeats: Which columns share a name.
+        remedy: How the caller's user names a column, with ``{part}`` for what it holds.
 
     Raises:
-        DataError: A named or needed column is missing; it lists the columns and gives the option. Or several
+        DataError: A named or needed column is missing; it lists the columns and gives the remedy. Or several
             columns of one name hold different things, and none was named by the user.
     """
-    found = {part: _find(columns, part, getattr(names, part), repeats) for part in _USUAL}
+    found = {part: _find(columns, part, getattr(names, part), repeats, remedy) for part in _USUAL}
     for part in ("question", "context", "answer") if need_answer else ("question", "context"):
         if found[part] is None:
-            raise _missing(columns, part, "no column for it by a usual name")
+            raise _missing(columns, part, "no column for it by a usual name", remedy)
     title, document = found["title"], None
     if names.title is None and {fold(name) for name in columns} == _SQUAD_TABLE:
         title, document = None, title
@@ -130,6 +144,7 @@ def resolve_columns(
         impossible=_first(columns, _IMPOSSIBLE),
         start=_first(columns, _START),
         end=_first(columns, _END),
+        verdict=_first(columns, _VERDICT),
     )
 
 
@@ -174,22 +189,23 @@ def question_from_row(row: Row, columns: TableColumns) -> Question:
     return Question(question=question, context=context, title=title)
 
 
-def _find(columns: Sequence[str], part: str, named: str | None, repeats: Repeats) -> str | None:
+def _find(
+    columns: Sequence[str], part: str, named: str | None, repeats: Repeats, remedy: str = COMMAND_REMEDY
+) -> str | None:
     if named is not None:
         if named in columns:
             return named
         match = _by_name(columns, named)
         if match is None:
-            raise _missing(columns, part, f"no column is named {named!r}")
+            raise _missing(columns, part, f"no column is named {named!r}", remedy)
         return match
     open_to_choice = [name for name in columns if name not in repeats.shadowed]
     found = _first(open_to_choice, _USUAL[part])
     if found in repeats.contested:
         same = [name for name in columns if name in repeats.contested and fold(name).startswith(fold(found))]
         shown = ", ".join(map(repr, same[:_N_NAMES_SHOWN]))
-        raise DataError(
-            f"{part}: several columns are named {found!r} and differ (here {shown}): use --{part}-column NAME"
-        )
+        use = remedy.format(part=part)
+        raise DataError(f"{part}: several columns are named {found!r} and differ (here {shown}): use {use}")
     return found
 
 
@@ -203,10 +219,10 @@ def _by_name(columns: Sequence[str], wanted: str) -> str | None:
     return wanted if wanted in same else next(iter(same), None)
 
 
-def _missing(columns: Sequence[str], part: str, what: str) -> DataError:
+def _missing(columns: Sequence[str], part: str, what: str, remedy: str = COMMAND_REMEDY) -> DataError:
     shown = ", ".join(repr(name) for name in columns[:_N_NAMES_SHOWN])
     more = ", ..." if len(columns) > _N_NAMES_SHOWN else ""
     hint = ""
     if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
         hint = " (its cells are not parted by what its name says: save it anew as CSV or TSV)"
-    return DataError(f"{part}: {what}; the columns are {shown}{more}: use --{part}-column NAME{hint}")
+    return DataError(f"{part}: {what}; the columns are {shown}{more}: use {remedy.format(part=part)}{hint}")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.data.answerable import answerability, truth
+from qa_extractive.data.answerable import answerability, truth, unknown_verdicts, verdict_of
 from qa_extractive.data.given_answers import given_answers
 from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import read_rows
-from qa_extractive.types import Example
+from qa_extractive.types import VERDICTS, Example
 
 _ALTERNATIVES = " || "
 _REFERENCE_COLUMNS = ("reference", "references", "answer", "answers")
@@ -26,6 +26,7 @@ class _Columns:
     answerable: str | None
     impossible: str | None
     reference: str | None
+    verdict: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,12 @@ class Label:
     Attributes:
         answerable: Whether the context answers the question; None if not known.
         references: The right answers; none where there is no answer, or none is known.
+        verdict: As of ``Example``.
     """
 
     answerable: bool | None = None
     references: tuple[str, ...] = ()
+    verdict: str | None = None
 
 
 class Labels:
@@ -49,12 +52,12 @@ class Labels:
     """
 
     def __init__(self, path: Path, id_column: str | None, *, warn: Callable[[str], None]) -> None:
-        """Read a table of id, answerable and references.
+        """Read a table of id, answerable, references and verdict.
 
         Args:
             path: The table.
             id_column: The column of ids, in any case; None for ``id``, which is also what else is tried.
-            warn: Told of rows without a label and of labels without a row.
+            warn: Told of rows without a label, labels without a row and verdicts that are none.
 
         Raises:
             DataError: A column is missing, or a row has a bad cell or no id of its own.
@@ -65,6 +68,7 @@ class Labels:
         columns = _label_columns(path, reader.columns, id_column)
         self._by_id: dict[str, Label] = {}
         self._used: set[str] = set()
+        verdicts: list[Any] = []
         for row in reader:
             where = f"{path}, row {row.number}"
             name = _cell_text(row.values.get(columns.id))
@@ -72,6 +76,9 @@ class Labels:
             if problem is not None or not name or name in self._by_id:
                 raise DataError(f"{where}: {problem or f'id {name!r} is empty or met before: correct it'}")
             self._by_id[name] = _label(row.values, columns, where)
+            verdicts.append(row.values.get(columns.verdict or ""))
+        if problem := unknown_verdicts(verdicts):
+            warn(f"{path}: {problem}")
 
     def join(self, examples: Sequence[Example], path: Path) -> tuple[Example, ...]:
         """The examples with these labels instead of their own; those without one lose theirs.
@@ -102,7 +109,11 @@ class Labels:
     def _labelled(self, example: Example) -> Example:
         label = self._by_id.get(example.id, Label())
         return dataclasses.replace(
-            example, answerable=label.answerable, references=label.references, spans=()
+            example,
+            answerable=label.answerable,
+            references=label.references,
+            spans=(),
+            verdict=label.verdict,
         )
 
 
@@ -112,10 +123,11 @@ def _label_columns(path: Path, columns: Sequence[str], id_column: str | None) ->
     ids = next((names[name] for name in wanted if name in names), None)
     reference = next((names[name] for name in _REFERENCE_COLUMNS if name in names), None)
     answerable, impossible = names.get("answerable"), names.get("is_impossible")
-    if ids is None or not (reference or answerable or impossible):
+    verdict = names.get("verdict")
+    if ids is None or not (reference or answerable or impossible or verdict):
         found = ", ".join(map(repr, columns[:30]))
         raise DataError(f"{path}: labels need columns id, and answerable or reference, but have {found}")
-    return _Columns(ids, answerable, impossible, reference)
+    return _Columns(ids, answerable, impossible, reference, verdict)
 
 
 def _label(values: Mapping[str, Any], columns: _Columns, where: str) -> Label:
@@ -135,8 +147,10 @@ def _label(values: Mapping[str, Any], columns: _Columns, where: str) -> Label:
         raise DataError(f"{where}: {error}") from None
     # as in a data file: an empty answer says that there is none
     if_silent = False if columns.reference and not columns.impossible else None
-    known = answerability(said, impossible, has_answers=bool(references), if_silent=if_silent)
-    return Label(known, () if known is False else references)
+    verdict = verdict_of(cell(columns.verdict))
+    has_answers = bool(references) or verdict in VERDICTS
+    known = answerability(said, impossible, has_answers=has_answers, if_silent=if_silent)
+    return Label(known) if known is False else Label(known, references, verdict)
 
 
 def _cell_text(cell: object) -> str:

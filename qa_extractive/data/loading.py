@@ -18,7 +18,7 @@ from qa_extractive.data.annotated import (
     labelled_spans,
     rows_of_tasks,
 )
-from qa_extractive.data.answerable import answerability, truth
+from qa_extractive.data.answerable import answerability, truth, verdict_of
 from qa_extractive.data.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
 from qa_extractive.data.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
 from qa_extractive.data.given_answers import GivenAnswer, given_answers, spans_of, with_places
@@ -34,7 +34,7 @@ from qa_extractive.data.squad_json import (
 from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import Row
 from qa_extractive.tables.text_files import data_stem, read_json
-from qa_extractive.types import Example
+from qa_extractive.types import VERDICTS, Example
 
 __all__ = [
     "ColumnNames",
@@ -96,6 +96,8 @@ def load_examples(
       it marks unanswerable keeps neither references nor spans; in ``is_impossible`` true says the same,
       and false without an answer that nobody has labelled the row yet. So does an empty answer in what an
       annotation tool wrote (Label Studio, doccano, Prodigy);
+    - a column ``verdict`` may say yes, no or mixed of a yes/no question (none: it is no such question), which
+      without a word on it means that there is an answer; whatever else stands there is a further field;
     - ``answers`` may be a list or SQuAD's ``{"text": [...], "answer_start": [...]}``, or have ``start`` and
       ``end``; ``answer_start`` may also be a column. Offsets are checked against the context, in code
       points, else in UTF-16 units or bytes; answers without them give references only;
@@ -186,10 +188,11 @@ def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
     if row.short is not None and any(row.values[name] is None for name in columns.used):
         raise DataError(row.short)
     answers = _answers(row, columns, question.context)
+    verdict = verdict_of(_cell(row, columns.verdict))
     answerable = answerability(
         truth(_cell(row, columns.answerable), columns.answerable or ""),
         truth(_cell(row, columns.impossible), columns.impossible or ""),
-        has_answers=bool(answers),
+        has_answers=bool(answers) or verdict in VERDICTS,
         if_silent=columns.if_silent,
     )
     if answerable is False:
@@ -204,6 +207,7 @@ def _table_example(row: Row, columns: TableColumns, stem: str) -> Example:
         document=document_hash(question.context) if document in (None, "") else str(document),
         source=stem,
         fields=_further(row, columns.used),
+        verdict=None if answerable is False else verdict,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qa_extractive.evaluation.verdicts import Verdicts
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.scores import SquadScores
 from qa_extractive.metrics.speed import cost_per_million
@@ -25,6 +26,10 @@ class SpanScores:
         rouge_l: Mean ROUGE-L of the rows with references.
         evidence_hit_rate: Share of the rows with labelled spans whose answer stands in the right
             sentence (``ScoredRow.is_hit``).
+        n_with_numbers: Rows of which a reference holds a number.
+        numbers_exact: Share of these whose answer has the very numbers of a reference, signs, bounds and
+            units included; an abstention has none.
+        numbers_exact_interval: 95 % bootstrap interval of it.
     """
 
     version: SquadVersion
@@ -33,6 +38,9 @@ class SpanScores:
     f1_interval: Interval | None
     rouge_l: float | None
     evidence_hit_rate: float | None
+    n_with_numbers: int
+    numbers_exact: float | None
+    numbers_exact_interval: Interval | None
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values that ``json`` can write, shares in [0, 1]."""
@@ -52,6 +60,9 @@ class SpanScores:
             "no_ans_f1": squad.no_ans_f1,
             "rouge_l": self.rouge_l,
             "evidence_hit_rate": self.evidence_hit_rate,
+            "n_with_numbers": self.n_with_numbers,
+            "numbers_exact": self.numbers_exact,
+            "numbers_exact_interval": self.numbers_exact_interval,
         }
 
 
@@ -88,6 +99,29 @@ class Answering:
     auroc_interval: Interval | None
     average_precision: float | None
     f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How well ``answerable`` ranks the rows of one form of question; None where one kind only is present.
+
+    Attributes:
+        n: Rows of this form.
+        auroc: As of ``Answering``.
+        auroc_interval: 95 % bootstrap interval of it.
+    """
+
+    n: int = 0
+    auroc: float | None = None
+    auroc_interval: Interval | None = None
+
+    def to_dict(self, form: str) -> dict[str, Any]:
+        """The figures by names that tell the form of question."""
+        return {
+            f"n_{form}": self.n,
+            f"auroc_{form}": self.auroc,
+            f"auroc_{form}_interval": self.auroc_interval,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +260,9 @@ class Evaluation:
             without a price.
         footprint: What its model needs of a machine; None for a system without a model here.
         usage: What it used of an endpoint, as the system itself counts; None for one that uses none.
+        yes_no: How it ranks the yes/no questions, by their words.
+        wh: How it ranks the others.
+        verdicts: What it says to yes/no questions; None where no right verdict is known.
         problems: What is wrong with its answers, a line each: rows it failed on, offsets that lie.
     """
 
@@ -247,6 +284,9 @@ class Evaluation:
     cost_per_million: float | None = None
     footprint: Footprint | None = None
     usage: Mapping[str, Any] | None = None
+    yes_no: Ranking = Ranking()
+    wh: Ranking = Ranking()
+    verdicts: Verdicts | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -283,6 +323,8 @@ class Evaluation:
             "best_f1_threshold": self.best_f1.threshold,
             "auroc": self.auroc,
             "auroc_interval": self.auroc_interval,
+            **self.yes_no.to_dict("yes_no"),
+            **self.wh.to_dict("wh"),
             "average_precision": self.answering.average_precision,
             "answering_f1": self.answering.f1,
             "abstained_share": self.abstained_share,
@@ -297,6 +339,7 @@ class Evaluation:
             "augrc": self.selective.augrc,
             **{f"coverage_at_{p}": share for p, share in self.selective.coverage_at.items()},
             "risk_coverage": self.selective.curve(),
+            "verdicts": None if self.verdicts is None else self.verdicts.to_dict(),
             "verbatim_share": self.verbatim_share,
             "latency": dataclasses.asdict(self.latency),
             "cost_per_million": self.cost_per_million,

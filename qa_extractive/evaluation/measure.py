@@ -14,6 +14,7 @@ from qa_extractive.evaluation.run import Results
 from qa_extractive.evaluation.score import score
 from qa_extractive.evaluation.slices import SliceFigures, slice_figures, slices_of
 from qa_extractive.evaluation.statuses import StatusCount, status_counts
+from qa_extractive.evaluation.verdicts import VerdictFloor, verdict_floor
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Measured:
         systems: The systems, in the order in which they were given.
         comparisons: All but the first of them against the first.
         ceiling: What a perfect extractive system could score.
+        verdict_floor: What verdicts are worth that nobody read a text for; None where no right one is known.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Measured:
     systems: tuple[SystemMeasured, ...]
     comparisons: tuple[Comparison, ...]
     ceiling: Ceiling
+    verdict_floor: VerdictFloor | None = None
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -82,6 +85,7 @@ class Measured:
             "n_rows": self.n_rows,
             "n_skipped": self.n_skipped,
             "oracle": self.ceiling.to_dict(),
+            "verdict_floor": None if self.verdict_floor is None else self.verdict_floor.to_dict(),
             "systems": {
                 each.evaluation.system: {
                     **each.evaluation.to_dict(),
@@ -140,4 +144,5 @@ def measure(
         systems=tuple(systems),
         comparisons=tuple(comparisons),
         ceiling=ceiling_of(examples),
+        verdict_floor=verdict_floor(results[0].rows, n_bootstrap=n_bootstrap, seed=seed),
     )

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.metrics.bootstrap import Interval, Statistic, bootstrap_statistic_interval
+from qa_extractive.metrics.classes import class_counts, macro_f1_of
 from qa_extractive.metrics.columns import Bools, Floats
 from qa_extractive.metrics.risk_coverage import RiskCoverage
+from qa_extractive.metrics.scores import calibration_error
 from qa_extractive.types import Example
 
 
@@ -32,7 +34,7 @@ class Resampling:
     @classmethod
     def of(cls, rows: Iterable[ScoredRow], n_resamples: int, seed: int) -> Resampling:
         """Number the documents of these rows; a row without one is its own."""
-        documents = dict.fromkeys(_unit(row.example) for row in rows)
+        documents = dict.fromkeys(unit_of(row.example) for row in rows)
         return cls({unit: i for i, unit in enumerate(documents)}, n_resamples, seed)
 
     @property
@@ -81,6 +83,29 @@ class Resampling:
 
         return area
 
+    def calibration_error(self, probs: Floats, outcomes: Bools, rows: Sequence[ScoredRow]) -> Statistic:
+        """The calibration error of these rows, in bins of the rows drawn; None where none is drawn.
+
+        Resampling adds chance once more, so that an interval may lie above its value.
+        """
+        units = self._units_of(rows)
+
+        def error(drawn: NDArray[np.intp]) -> float | None:
+            taken = np.repeat(np.arange(units.size), np.bincount(drawn, minlength=self.n_units)[units])
+            return calibration_error(probs[taken], outcomes[taken])
+
+        return error
+
+    def macro_f1(
+        self, true: Sequence[str], given: Sequence[str | None], rows: Sequence[ScoredRow]
+    ) -> Statistic:
+        """The macro F1 of classes of these rows; a document drawn twice weighs twice."""
+        units = self._units_of(rows)
+        counts = class_counts(true, given)
+        by_unit = np.zeros((self.n_units, *counts.shape[1:]), dtype=np.int64)
+        np.add.at(by_unit, units, counts)
+        return lambda drawn: macro_f1_of(by_unit[drawn].sum(axis=0))
+
     def interval(self, statistic: Statistic) -> Interval | None:
         """95 % interval of a statistic; None without resamples or two documents."""
         if not self.n_resamples:
@@ -90,8 +115,9 @@ class Resampling:
         )
 
     def _units_of(self, rows: Sequence[ScoredRow]) -> NDArray[np.intp]:
-        return np.array([self.units[_unit(row.example)] for row in rows], dtype=np.intp)
+        return np.array([self.units[unit_of(row.example)] for row in rows], dtype=np.intp)
 
 
-def _unit(example: Example) -> tuple[str, str]:
+def unit_of(example: Example) -> tuple[str, str]:
+    """What is drawn as a whole: the document of a row or, without one, the row."""
     return ("document", example.document) if example.document else ("row", example.id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qa_extractive._utils.sentences import sentence_at
 from qa_extractive.errors import QAError
+from qa_extractive.metrics.numbers import best_numbers_match
 from qa_extractive.metrics.spans import broken_invariants, is_evidence_hit, stands_in
 from qa_extractive.metrics.text import best_exact_match, best_token_f1, rouge_l
 from qa_extractive.types import Answer, Example, Span
@@ -25,6 +26,8 @@ class ScoredRow:
         em: Exact match of the best span by the rule of SQuAD 2.0.
         f1: Token F1 of it by that rule.
         rouge_l: ROUGE-L of it; 0 without references.
+        numbers_match: Whether its numbers are those of a reference (``metrics.numbers``), 1 or 0; None where
+            no reference holds a number.
         is_hit: Whether its sentence and a labelled span share more than half of the shorter of the two:
             so a short span in the sentence is hit, and a long one by a sentence inside it.
     """
@@ -35,6 +38,7 @@ class ScoredRow:
     f1: float
     rouge_l: float
     is_hit: bool
+    numbers_match: float | None = None
 
     @classmethod
     def of(cls, example: Example, outcome: Answer | QAError) -> ScoredRow:
@@ -49,6 +53,7 @@ class ScoredRow:
             f1=best_token_f1(text, references),
             rouge_l=_best_rouge_l(text, references),
             is_hit=_is_hit(example, outcome, best),
+            numbers_match=best_numbers_match(text, references),
         )
 
     @property
@@ -76,6 +81,16 @@ class ScoredRow:
     def answerable_prob(self) -> float:
         """The probability of an answer; 0 where the system failed."""
         return 0.0 if self.answer is None else self.answer.answerable
+
+    @property
+    def verdict(self) -> str | None:
+        """What the system said to a yes/no question; None where it said neither yes, no nor mixed."""
+        return None if self.answer is None else self.answer.verdict
+
+    @property
+    def verdict_score(self) -> float | None:
+        """Its probability; None where there is no verdict."""
+        return None if self.answer is None else self.answer.verdict_score
 
     @property
     def references(self) -> tuple[str, ...]:

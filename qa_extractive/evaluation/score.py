@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from qa_extractive.data.question_forms import is_yes_no
 from qa_extractive.evaluation.figures import (
     Answering,
     BestThreshold,
     Evaluation,
     Footprint,
     Latency,
+    Ranking,
     Reliability,
     Selective,
     SpanScores,
@@ -26,6 +28,7 @@ from qa_extractive.evaluation.resampling import Resampling
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.evaluation.run import Batch, Progress, Results, run_system
 from qa_extractive.evaluation.systems import System
+from qa_extractive.evaluation.verdicts import verdicts_of
 from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
 from qa_extractive.metrics.risk_coverage import risk_coverage
 from qa_extractive.metrics.scores import (
@@ -108,6 +111,9 @@ def score(
         cost_per_million=None if price_per_hour is None else latency.cost_per_million(price_per_hour),
         footprint=footprint,
         usage=None if results.usage is None else results.usage.to_dict(),
+        yes_no=_ranking([row for row in known if is_yes_no(row.example.question.question)], resampling),
+        wh=_ranking([row for row in known if not is_yes_no(row.example.question.question)], resampling),
+        verdicts=verdicts_of(rows, resampling),
         problems=tuple(_problems(rows)),
     )
 
@@ -188,6 +194,10 @@ def _span_scores(
     resampling: Resampling,
 ) -> SpanScores:
     has_ans, has_spans = _bools(row.answerable for row in rows), _bools(bool(r.example.spans) for r in rows)
+    numbered = [
+        (row, given) for row, given in zip(rows, answered, strict=True) if row.numbers_match is not None
+    ]
+    exact = _floats((row.numbers_match or 0.0) * given for row, given in numbered)
     rouge, hits = _floats(row.rouge_l for row in rows) * answered, _floats(r.is_hit for r in rows) * answered
     return SpanScores(
         version=version,
@@ -196,6 +206,9 @@ def _span_scores(
         f1_interval=resampling.interval(resampling.mean(f1, rows)),
         rouge_l=mean_or_none(rouge[has_ans]),
         evidence_hit_rate=mean_or_none(hits[has_spans]),
+        n_with_numbers=len(numbered),
+        numbers_exact=mean_or_none(exact),
+        numbers_exact_interval=resampling.interval(resampling.mean(exact, [row for row, _ in numbered])),
     )
 
 
@@ -239,6 +252,11 @@ def _answering(rows: Sequence[ScoredRow], resampling: Resampling) -> Answering:
         average_precision=answerability_average_precision(probs, labels),
         f1=answerability_f1(_floats(row.is_answered for row in rows), labels, threshold=1.0),
     )
+
+
+def _ranking(rows: Sequence[ScoredRow], resampling: Resampling) -> Ranking:
+    found = _answering(rows, resampling)
+    return Ranking(len(rows), found.auroc, found.auroc_interval)
 
 
 def _reliability(probs: Floats, outcomes: Bools) -> Reliability:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from qa_extractive.data.question_forms import QUESTION_TYPES, question_type
 from qa_extractive.errors import DataError
 from qa_extractive.evaluation.resampling import Resampling
 from qa_extractive.evaluation.rows import ScoredRow, references_of
@@ -37,25 +37,6 @@ _MAX_VALUES = 12
 _MAX_LABEL_CHARACTERS = 60
 NONE = "(none)"
 OTHER = "(other)"
-
-_AUXILIARY = (
-    "am are be been can could did do does had has have is may might must shall should was were will would"
-).replace(" ", "|")
-_IS_YES_NO = re.compile(rf"^(?:{_AUXILIARY})\b")
-_YES_NO = "does / is / can ..."
-# Of several in one question the one that starts first; "who", "when" and "where" only where they ask.
-_QUESTION_TYPES = {
-    "how many / how much": re.compile(r"\bhow (?:many|much)\b"),
-    "how": re.compile(r"\bhow\b"),
-    "why": re.compile(r"\bwhy\b"),
-    "who": re.compile(rf"^(?:\w+ )?who(?:m|se)?\b|[,;:] who(?:m|se)? (?:{_AUXILIARY})\b|\bwhom?\W*$"),
-    "when": re.compile(
-        rf"^(?:\w+ )?when\b|\bwhen (?:{_AUXILIARY})\b|\bwhen\W*$"
-        r"|\b(?:\w+ )?(?:what|which) (?:year|date|century)\b"
-    ),
-    "where": re.compile(rf"^(?:\w+ )?where\b|\bwhere (?:{_AUXILIARY})\b|\bwhere\W*$"),
-    "what / which": re.compile(r"\b(?:what|which)\b"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +122,6 @@ def slice_figures(
     return [_figures(results, each, n_bootstrap, seed) for each in slices]
 
 
-def question_type(question: str) -> str:
-    """The kind of a question by its words: "what / which", "how many / how much", ... or "other"."""
-    text = " ".join(question.lower().split())
-    if _IS_YES_NO.search(text):
-        return _YES_NO
-    found = [(match.start(), name) for name, p in _QUESTION_TYPES.items() if (match := p.search(text))]
-    if found:
-        return min(found, key=lambda place: place[0])[1]  # of equals, the first of the table
-    return _YES_NO if re.search(rf"[,;:] (?:{_AUXILIARY})\b", text) else "other"
-
-
 def check_columns(examples: Sequence[Example], columns: Sequence[str]) -> None:
     """Raise DataError where no row has a value in one of the columns; it lists those there are."""
     there = dict.fromkeys(
@@ -187,10 +157,8 @@ def _figures(results: Results, part: Slice, n_bootstrap: int, seed: int) -> Slic
 
 
 def _by_question_type(examples: Sequence[Example]) -> Iterator[Slice]:
-    names = [*_QUESTION_TYPES, _YES_NO, "other"]
-    return _parted(
-        _QUESTION_TYPE, [names.index(question_type(example.question.question)) for example in examples], names
-    )
+    types = [QUESTION_TYPES.index(question_type(example.question.question)) for example in examples]
+    return _parted(_QUESTION_TYPE, types, QUESTION_TYPES)
 
 
 def _by_answer_words(examples: Sequence[Example]) -> Iterator[Slice]:

@@ -84,6 +84,7 @@ _RANGE = re.compile(
     rf"|\d\d(?:\.\d)?\s?%\s?(?:CI|CrI|confidence interval)[\s:,=]{{0,2}}[(\[]?{_END}%?\s?"
     rf"(?:[-–—,;]|to)\s?{_END})"
 )
+_DASH_OF_RANGE = re.compile(r"[\d%][-−–—]\d")
 _LONGEST_GROUP = 48
 _NEAR = 16  # characters to the first digit or sign that makes a group worth looking for
 _MAX_STEPS = 8
@@ -250,7 +251,7 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
     currency that change its value: "18" in "<18 years" becomes "<18". A quantity with its unit has both
     ends of its range: "18 months" becomes "12–18 months". What stands apart is not drawn in: the unit
     after a blank, the other end of a range beside a number alone, the equals sign of "p = 0.03", the
-    hyphen of "IL-6".
+    hyphen of "IL-6". No span starts with the dash of a range, since "–18" would be a negative number.
     """
     while start < end and context[start].isspace():
         start += 1
@@ -259,6 +260,8 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
     if start >= end:
         return start, start
     for _ in range(_MAX_STEPS):
+        if _starts_with_dash_of_range(context, start):
+            start -= 1
         left, right = _whole_words(context, start, end)
         left, right = _group_at(context, left)[0], _group_at(context, right)[1]
         left, right = _whole_range(context, left, right)
@@ -316,6 +319,10 @@ def _whole_range(context: str, start: int, end: int) -> tuple[int, int]:
             if match.start() < edge < match.end() and not _LONE_NUMBER.fullmatch(context, start, end):
                 return min(start, match.start()), max(end, match.end())
     return start, end
+
+
+def _starts_with_dash_of_range(context: str, start: int) -> bool:
+    return start > 0 and _DASH_OF_RANGE.match(context, start - 1) is not None
 
 
 def _without_tag(context: str, start: int) -> int:

@@ -10,6 +10,7 @@ from qa_extractive.metrics.bootstrap import (
     paired_bootstrap_statistic,
 )
 from qa_extractive.metrics.extractive_qa import evaluate_module_path
+from qa_extractive.metrics.numbers import best_numbers_match, numbers_of
 from qa_extractive.metrics.risk_coverage import RiskCoverage, risk_coverage
 from qa_extractive.metrics.scores import (
     CalibrationBins,
@@ -49,6 +50,7 @@ __all__ = [
     "answerability_average_precision",
     "answerability_f1",
     "best_exact_match",
+    "best_numbers_match",
     "best_rouge_l",
     "best_token_f1",
     "bootstrap_interval",
@@ -64,6 +66,7 @@ __all__ = [
     "is_evidence_hit",
     "latency_percentiles",
     "normalize_answer",
+    "numbers_of",
     "paired_bootstrap",
     "paired_bootstrap_statistic",
     "rate",

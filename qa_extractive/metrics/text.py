@@ -23,15 +23,6 @@ RIGHT_F1 = 0.5
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _DROP_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_NUMBER = re.compile(
-    r"(?:[<>≤≥~≈±]\s?)*"  # bounds
-    r"(?:(?<![\w.,)\]%])[-−+])?"  # a sign, and not the dash of a range
-    r"(?:\d+(?:,\d{3})+|\d+)?(?:(?<=\d)\.(?=\d)|(?<!\d)\.)?\d+"  # 1,200.5 or .5
-    r"(?:\s?[×x]\s?10\s?\^?[-−]?(?:\d+|[⁻⁰¹²³⁴-⁹]+)|\^[-−]?\d+|[eE][-−+]?\d+)?"  # a power
-    r"(?:\s?[%‰])?"
-)
-_SAME_SIGN = str.maketrans({"−": "-", "\u00a0": None, " ": None, "\u2009": None, "\u202f": None})
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NOT_ROUGE = re.compile(r"[^a-z0-9]+")
 
 
@@ -72,23 +63,6 @@ def token_f1(prediction: str, reference: str, *, version: SquadVersion = "2.0") 
     # Not simplified to 2 n / (p + r): the scripts' rounding, so that thresholds found from it agree too.
     precision, recall = n_shared / predicted.total(), n_shared / expected.total()
     return 2 * precision * recall / (precision + recall)
-
-
-def numbers_of(text: str) -> tuple[str, ...]:
-    """The numbers of a text in order, each with its bound, sign, leading point, power and percent sign.
-
-    Spaces inside a number, separators of thousands and the kind of minus sign do not count.
-    """
-    return tuple(_THOUSANDS.sub("", match[0].translate(_SAME_SIGN)) for match in _NUMBER.finditer(text))
-
-
-def best_numbers_match(prediction: str, references: Sequence[str]) -> float | None:
-    """1.0 where the numbers of the answer are those of some reference, else 0.0; None where none has any.
-
-    ``exact_match`` takes ``.87`` for ``87`` and ``< 18`` for ``18``; this does not.
-    """
-    wanted = {numbers_of(reference) for reference in references} - {()}
-    return float(numbers_of(prediction) in wanted) if wanted else None
 
 
 def rouge_l(prediction: str, reference: str) -> float:

@@ -14,7 +14,8 @@ from typing import Any
 from qa_extractive.errors import DataError
 from qa_extractive.papers.languages import is_foreign
 from qa_extractive.papers.reading import Outcome, Skipped, read_papers
-from qa_extractive.papers.types import COLUMNS
+from qa_extractive.papers.types import COLUMNS, Paper
+from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.growing import Content, GrowingTable, ParquetContent, partial_path, text_content
@@ -57,12 +58,22 @@ class Preparation:
         n_papers: Rows written.
         skipped: What was skipped, by kind.
         foreign: Rows whose abstract, or body where there is none, is not in English.
+        long: Rows of more than ``LONG_CONTEXT_CHARACTERS``, each of which takes minutes to answer from.
     """
 
     n_files: int = 0
     n_papers: int = 0
     skipped: dict[str, SkippedKind] = field(default_factory=dict)
     foreign: SkippedKind = field(default_factory=SkippedKind)
+    long: SkippedKind = field(default_factory=SkippedKind)
+
+    def take(self, where: str, paper: Paper) -> None:
+        """Count a row, and what there is to warn of."""
+        self.n_papers += 1
+        if is_foreign(paper.abstract or " ".join(section.text for section in paper.sections[:3])):
+            self.foreign.count(where, paper.abstract[:100] or paper.title[:100])
+        if paper.n_characters > LONG_CONTEXT_CHARACTERS:
+            self.long.count(where, f"{paper.n_characters:,} characters")
 
     def skip(self, name: str, skipped: Skipped) -> None:
         """Count what was skipped."""
@@ -184,9 +195,7 @@ def _fill(
                     errors.write(dict(zip(_ERROR_COLUMNS, about, strict=True)))
                 continue
             number, paper = outcome
-            done.n_papers += 1
-            if is_foreign(paper.abstract or " ".join(section.text for section in paper.sections[:3])):
-                done.foreign.count(f"{name}, record {number}", paper.abstract[:100] or paper.title[:100])
+            done.take(f"{name}, record {number}", paper)
             part.add(paper.to_row() | {"file": name, "record": number}, paper.n_characters)
         if on_file is not None:
             on_file(done)

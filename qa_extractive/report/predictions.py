@@ -19,6 +19,7 @@ COLUMNS = (
     "question",
     "references",
     "is_answerable",
+    "true_verdict",
     "answer",
     "answer_start",
     "answer_end",
@@ -26,6 +27,8 @@ COLUMNS = (
     "answerable",
     "abstained",
     "status",
+    "verdict",
+    "verdict_score",
     "best_span",
     "em",
     "f1",
@@ -42,11 +45,11 @@ _MAX_NAME = 80
 def write_predictions(path: Path, data: Sequence[tuple[str, Results]]) -> None:
     """Write what a system said of some data sets, a row for each of theirs, in order.
 
-    Columns: ``is_answerable`` and ``references`` are what is known; ``answerable``, ``score`` and
-    ``answer`` (empty where it abstained, null where it failed) what the system said; ``best_span`` is the
-    answer or, where it abstained, its best candidate; ``status`` is what a person is told
-    (``Answer.status``). ``em`` and ``f1`` score the answer as given, null
-    where no right answer is known.
+    Columns: ``is_answerable``, ``true_verdict`` and ``references`` are what is known; ``answerable``,
+    ``score``, ``verdict`` and ``answer`` (empty where it abstained, null where it failed) what the system
+    said; ``best_span`` is the answer or, where it abstained, its best candidate; ``status`` is what a person
+    is told (``Answer.status``). ``em`` and ``f1`` score the answer as given, null where no right answer is
+    known.
 
     Args:
         path: The file; its extension names the format.
@@ -85,6 +88,7 @@ def _rows(rows: Sequence[ScoredRow]) -> Iterator[dict[str, Any]]:
             "question": row.example.question.question,
             "references": list(row.references),
             "is_answerable": row.answerable,
+            "true_verdict": row.example.verdict,
             **_said(row),
             "best_span": row.text,
             **(_scores(row, own_em, own_f1) if row.is_scored else {}),
@@ -103,6 +107,8 @@ def _said(row: ScoredRow) -> dict[str, Any]:
         "answerable": answer.answerable,
         "abstained": answer.abstained,
         "status": answer.status,
+        "verdict": answer.verdict,
+        "verdict_score": answer.verdict_score,
     }
 
 

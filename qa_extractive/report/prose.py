@@ -25,7 +25,9 @@ PROBLEMS = "Problems. A row that a system failed on counts as an empty answer:"
 
 SHIPPED = _joined("""
     The first table is what a user gets: a system is rewarded for right answers and for saying that there is
-    none. Verbatim is the share of answers that stand in the text at their offsets: all but 100.0 is a bug.
+    none. Numbers exact is the share of the rows with a number in the reference whose answer has that number
+    with its sign, bound and unit, and no other. Verbatim is the share of answers that stand in the text at
+    their offsets: all but 100.0 is a bug.
 """)
 FORCED = _joined("""
     The second table takes the decision to abstain away and shows how well spans are found. Evidence sentence
@@ -42,7 +44,14 @@ COMPARISON = _joined("""
 ANSWERING = _joined("""
     AUROC is how often an answerable row gets a higher probability than an unanswerable one: chance is 0.5,
     whatever the share of answerable rows. The chance level of average precision is that share. F1 of
-    answering takes the decisions as given, at each system's own threshold.
+    answering takes the decisions as given, at each system's own threshold. Yes/no questions are told by
+    their words; the others count as wh-questions.
+""")
+
+VERDICTS = _joined("""
+    A verdict is right where it is the known one, and one that is not given is wrong: given is the share of
+    the questions that get one. The last rows read no text: one verdict for all, and what a classifier makes
+    of the words of a question, taught on the rows of other documents.
 """)
 
 STATUSES = _joined("""

@@ -8,6 +8,7 @@ from qa_extractive.evaluation.compare import Comparison
 from qa_extractive.evaluation.figures import BestThreshold
 from qa_extractive.evaluation.measure import Measured
 from qa_extractive.evaluation.statuses import StatusCount
+from qa_extractive.evaluation.verdicts import ClassScores, Verdicts
 from qa_extractive.report import plots, prose
 from qa_extractive.report.blocks import Block, Paragraph, Plot, Section, Table
 from qa_extractive.report.cells import UNDEFINED, count, decimal, percent, points, signed
@@ -16,6 +17,7 @@ from qa_extractive.types import ANSWERED, NOT_REPORTED, STATUSES, UNSURE
 
 _FIGURE_NAMES = {"f1": "F1", "em": "EM", "auroc": "answerability AUROC", "aurc": "AURC"}
 
+_NOT_THEIRS = (percent(1.0), UNDEFINED, UNDEFINED)  # what the floors of verdicts have no figure of
 _STATUS_NAMES = {
     ANSWERED: "the answer",
     UNSURE: "not sure, closest: ...",
@@ -26,11 +28,13 @@ _STATUS_NAMES = {
 def quality_sections(measured: Measured, with_plots: bool) -> list[Section]:
     """Answers, comparison, answerability, probabilities, selective answering: those that are defined."""
     if not measured.evaluations[0].shipped.squad.n:
-        return [_unscored(measured), _answering(measured), *_reliability(measured, with_plots)]
+        sections = (_unscored(measured), _answering(measured), *_verdicts(measured))
+        return [*sections, *_reliability(measured, with_plots)]
     return [
         _answers(measured),
         *_comparison(measured),
         _answering(measured),
+        *_verdicts(measured),
         _statuses(measured),
         _selective(measured, with_plots),
         *_reliability(measured, with_plots),
@@ -59,6 +63,7 @@ def _answers(measured: Measured) -> Section:
             "EM": lambda e: percent(e.shipped.squad.em, e.shipped.em_interval),
             "F1, answerable rows": lambda e: percent(e.shipped.squad.has_ans_f1),
             "F1, unanswerable rows": lambda e: percent(e.shipped.squad.no_ans_f1),
+            "numbers exact": lambda e: percent(e.shipped.numbers_exact, e.shipped.numbers_exact_interval),
             "abstained": lambda e: percent(e.abstained_share),
             "verbatim": lambda e: percent(e.verbatim_share),
             "failed rows": lambda e: count(e.n_failed),
@@ -73,6 +78,7 @@ def _answers(measured: Measured) -> Section:
             "F1, answerable rows": lambda e: percent(e.forced.squad.has_ans_f1),
             "ROUGE-L, answerable rows": lambda e: percent(e.forced.rouge_l),
             "evidence sentence": lambda e: percent(e.forced.evidence_hit_rate),
+            "numbers exact": lambda e: percent(e.forced.numbers_exact, e.forced.numbers_exact_interval),
             "best F1 of any threshold": lambda e: percent(e.best_f1.score),
             "that threshold": lambda e: _threshold(e.best_f1),
         },
@@ -130,12 +136,40 @@ def _answering(measured: Measured) -> Section:
         measured.evaluations,
         {
             "AUROC": lambda e: decimal(e.auroc, e.auroc_interval),
+            "yes/no questions": lambda e: decimal(e.yes_no.auroc, e.yes_no.auroc_interval),
+            "wh-questions": lambda e: decimal(e.wh.auroc, e.wh.auroc_interval),
             "average precision": lambda e: decimal(e.answering.average_precision),
             "F1 of answering": lambda e: decimal(e.answering.f1),
             "abstained, %": lambda e: percent(e.abstained_share),
         },
     )
     return Section(title, (Paragraph(prose.ANSWERING), table))
+
+
+def _verdicts(measured: Measured) -> Iterator[Section]:
+    """What is said to yes/no questions, beside what could be said without reading."""
+    floor = measured.verdict_floor
+    if floor is None:
+        return
+    rows = [(short(e.system), *_verdict_cells(e.verdicts)) for e in measured.evaluations if e.verdicts]
+    rows.append((f'always "{floor.majority}"', *_class_cells(floor.by_majority), *_NOT_THEIRS))
+    if floor.by_words is not None:
+        rows.append(("question words alone", *_class_cells(floor.by_words), *_NOT_THEIRS))
+    header = ("system", "accuracy, %", "macro F1, %", "given, %", "right if given, %", "calibration error")
+    caption = f"Verdicts on the {count(floor.n)} answerable yes/no questions whose right verdict is known"
+    yield Section("Yes or no?", (Paragraph(prose.VERDICTS), Table(caption, header, tuple(rows))))
+
+
+def _class_cells(scores: ClassScores) -> tuple[str, str]:
+    return (
+        percent(scores.accuracy, scores.accuracy_interval),
+        percent(scores.macro_f1, scores.macro_f1_interval),
+    )
+
+
+def _verdict_cells(found: Verdicts) -> tuple[str, ...]:
+    error = decimal(found.calibration_error, found.calibration_interval)
+    return (*_class_cells(found.scores), percent(found.coverage), percent(found.accuracy_given), error)
 
 
 def _statuses(measured: Measured) -> Section:

@@ -40,6 +40,7 @@ def metrics(report: Report) -> dict[str, Any]:
         "systems": together["systems"],
         "comparisons": together["comparisons"],
         "oracle": together["oracle"],
+        "verdict_floor": together["verdict_floor"],
         "data": [each.to_dict() for each in report.data],
     }
 

@@ -1,23 +1,27 @@
 """Rows with their answers or their errors, in order, twenty questions at a time.
 
-A row that cannot be answered (unreadable, no question, a question that is too long) takes no place in a
+A row that cannot be answered (unreadable, no question, a text that is too long) takes no place in a
 batch, nor does one that asks what was asked shortly before. An empty context holds no answer.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from qa_extractive._utils.prefetch import prefetch
 from qa_extractive.data.columns import TableColumns, question_from_row
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, LongContextError
 from qa_extractive.rows.recent_questions import Asked, RecentQuestions
 from qa_extractive.rows.results import Answerer, Batch, RowError, RowResult
+from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
 from qa_extractive.tables.reading import Row
 from qa_extractive.types import Question
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 20
 
@@ -92,14 +96,26 @@ def _prepared(
     answerer: Answerer, rows: Iterable[Row], columns: TableColumns, recent: RecentQuestions | None
 ) -> Iterator[_Pending]:
     """Runs of neighbours that hold ``BATCH_SIZE`` new questions, the last one fewer."""
-    pending = _Pending()
+    pending, warned_of = _Pending(), 0
     for row in rows:
-        pending.add(row, _asked(row, columns, answerer.check), recent)
+        question = _asked(row, columns, answerer.check)
+        if row.number != warned_of and _is_long(question):  # a row comes once for each question to it
+            warned_of = row.number
+            logger.warning(
+                "row %d: a context of %s characters takes minutes; max_context_characters refuses such rows",
+                row.number,
+                f"{len(question.context):,}",
+            )
+        pending.add(row, question, recent)
         if pending.is_full:
             yield _ready(answerer, pending)
             pending = _Pending()
     if pending.rows:
         yield _ready(answerer, pending)
+
+
+def _is_long(question: Question | RowError) -> TypeGuard[Question]:
+    return isinstance(question, Question) and len(question.context) > LONG_CONTEXT_CHARACTERS
 
 
 def _ready(answerer: Answerer, pending: _Pending) -> _Pending:
@@ -144,6 +160,8 @@ def _asked(row: Row, columns: TableColumns, check: Callable[[Question], None]) -
         question = question_from_row(row, columns)
         kind = "question too long"
         check(question)
+    except LongContextError as error:
+        return RowError("context too long", f"{where}{error}")
     except DataError as error:
         return RowError(kind, f"{where}{error}")
     return question

@@ -36,7 +36,7 @@ def answer_frame(answerer: Answerer, frame: Any, names: ColumnNames, *, with_can
         raise DataError(f"answer_frame takes a pandas.DataFrame, not {type(frame).__name__}")
     columns = tuple(map(str, frame.columns))
     check_columns(columns, "the frame")
-    asked = resolve_columns(columns, names)
+    asked = resolve_columns(columns, names, remedy="{part}_column='NAME'")
     batches = answer_rows(answerer, _rows(pd, frame, columns, asked), asked, RecentQuestions())
     outcomes = [result.outcome for batch in batches for result in batch.results]
     kept = kept_names(columns, added_columns(with_candidates))

@@ -28,7 +28,7 @@ class RowError:
     """Why a row was not answered.
 
     Attributes:
-        kind: "unreadable row", "empty question", "not text" or "question too long".
+        kind: "unreadable row", "empty question", "not text", "question too long" or "context too long".
         message: What is wrong, where and what to do, on one line.
     """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from qa_extractive.errors import DataError, QAError
+from qa_extractive.errors import DataError, LongContextError, QAError
 from qa_extractive.inference.decoding import decode
 from qa_extractive.inference.pipeline import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.inference.windows import Window
@@ -237,7 +237,8 @@ class Engine:
             try:
                 self.predictor.check(question)
             except DataError as error:
-                raise QuestionError(str(error), index) from None
+                part = "context" if isinstance(error, LongContextError) else "question"
+                raise QuestionError(str(error), index, part) from None
         return self.predictor.windower.windows(questions)
 
     def _decoded(

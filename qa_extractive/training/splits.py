@@ -175,7 +175,7 @@ def _to_mismatch(
     Where a question is answerable with probability p by its words alone, p - (1 - p) of its kind lack a
     counterpart that is not: of the answerable ones a share (2p - 1) / p.
     """
-    probs = answerable_probs(own, config.seed) if source in config.balanced_sources else None
+    probs = answerable_probs(own) if source in config.balanced_sources else None
     if probs is not None:
         lacking = {id(e): (2 * p - 1) / p for e, p in zip(own, probs, strict=True)}
         return [e for e in yes if rng.random() < lacking[id(e)]]

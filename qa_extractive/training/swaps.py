@@ -10,14 +10,12 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 
+from qa_extractive.data.question_forms import is_yes_no
 from qa_extractive.training.questions import AS_WRITTEN, even_look
 from qa_extractive.types import VERDICTS, Example
 
 _NUMBER = re.compile(r"(?<![\w.,-])\d+(?:\.\d+)?(?![\w-]|[.,]\d)")
 _NAME = re.compile(r"(?<!^)\b(?:[A-Z][\w’'-]*[A-Za-z\d])(?: (?:of |the |and )?[A-Z][\w’'-]*\w)*")
-_YES_NO = re.compile(
-    r"(?:is|are|was|were|do|does|did|can|could|has|have|had|should|will|would|may|might|am)\b", re.IGNORECASE
-)
 _COUNTERPARTS = (
     "men women", "male female", "males females", "boys girls", "children adults", "infants teenagers",
     "mothers fathers", "mice humans", "rats monkeys", "patients volunteers", "smokers non-smokers",
@@ -49,11 +47,6 @@ _OTHERS = _pairs()
 _GROUP = re.compile(
     rf"\b(?:{'|'.join(map(re.escape, sorted(_OTHERS, key=len, reverse=True)))})\b", re.IGNORECASE
 )
-
-
-def is_yes_no(question: str) -> bool:
-    """Whether a question begins as yes/no questions do."""
-    return _YES_NO.match(question.strip()) is not None
 
 
 def names_of(examples: Sequence[Example]) -> list[str]:

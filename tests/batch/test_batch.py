@@ -21,7 +21,7 @@ from qa_extractive.batch import (
     default_output,
 )
 from qa_extractive.data.columns import ColumnNames, TableColumns
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.errors import DataError, LongContextError, ModelError
 from qa_extractive.tables.reading import Row, read_rows, write_rows
 from qa_extractive.types import Answer, Question, Span
 
@@ -154,6 +154,36 @@ def test_a_bad_row_says_why_and_the_others_are_answered(bad, kind, message):
     assert "\n" not in error.message
     assert isinstance(before, Answer)
     assert isinstance(after, Answer)
+
+
+class Limited(FirstWord):
+    def check(self, question):
+        super().check(question)
+        if len(question.context) > 1000:
+            raise LongContextError("context of many characters exceeds 1000")
+
+
+def test_a_context_beyond_the_limit_is_an_error_of_its_own_kind():
+    columns = TableColumns("question", "context", "title")
+    (batch,) = answer_rows(Limited(), [row(0), row(1, context="w " * 600), row(2)], columns)
+    before, error, after = (result.outcome for result in batch.results)
+    assert error == RowError("context too long", "line 2: context of many characters exceeds 1000")
+    assert isinstance(before, Answer)
+    assert isinstance(after, Answer)
+
+
+def test_a_huge_context_is_told_once_with_its_row_and_its_size(monkeypatch, caplog):
+    monkeypatch.setattr("qa_extractive.rows.answer_rows.LONG_CONTEXT_CHARACTERS", 1000)
+    columns = TableColumns("question", "context", "title")
+    huge = "word " * 201
+    each = [row(0), *(row(3, question=q, context=huge) for q in ("Who?", "What?")), row(4, context=huge[:-5])]
+    (batch,) = answer_rows(FirstWord(), each, columns)
+    assert all(isinstance(result.outcome, Answer) for result in batch.results)
+    (told,) = caplog.records
+    assert f"row {each[1].number}: a context of 1,005 characters takes minutes" in told.getMessage()
+    caplog.clear()
+    list(answer_rows(Limited(), each, columns))
+    assert not caplog.records, "what is refused takes no time"
 
 
 @pytest.mark.parametrize("context", ["", " \n", "\u00a0", None])

@@ -77,8 +77,10 @@ def test_frames_that_are_refused(predictor):
     pd = pytest.importorskip("pandas")
     with pytest.raises(DataError, match=r"takes a pandas\.DataFrame, not list"):
         predictor.answer_frame([])
-    with pytest.raises(DataError, match="context: no column for it"):
+    with pytest.raises(DataError, match=r"context: no column for it.* use context_column='NAME'$"):
         predictor.answer_frame(pd.DataFrame({"question": ["a"]}))
+    with pytest.raises(DataError, match=r"title: no column is named 'x'.* use title_column='NAME'$"):
+        predictor.answer_frame(pd.DataFrame({"question": ["a"], "context": ["b"]}), title_column="x")
     with pytest.raises(DataError, match="more than one column is named 'question'"):
         predictor.answer_frame(pd.DataFrame([["a", "b", "c"]], columns=["question", "question", "context"]))
 

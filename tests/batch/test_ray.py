@@ -227,6 +227,36 @@ def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("questions", [("What fell?", "Who took part?", "Why?"), ("What fell?",)])
+def test_the_same_questions_of_every_row_as_the_local_engine_asks_them(
+    tiny_export, tmp_path, fake_ray, questions
+):
+    from qa_extractive.batch import answer_table
+    from qa_extractive.batch.ray import Cluster, answer_table_on_ray
+    from qa_extractive.predictor import Predictor
+
+    path, predictor, seen = table(tmp_path / "t.parquet", 500), Predictor(tiny_export, n_threads=1), []
+
+    def job(name, existing="refuse"):
+        return BatchJob.open(path, tmp_path / name, existing=existing, questions=questions)
+
+    def on_ray(existing, **options):
+        cluster = Cluster(n_threads=2)
+        return answer_table_on_ray(
+            predictor, job("o.parquet", existing), cluster, on_part=seen.append, **options
+        )
+
+    n_rows = 500 * len(questions)
+    first = on_ray("refuse", should_stop=lambda: len(seen) == 2)
+    assert (first.is_complete, fake_ray.asked) == (False, [(n_rows - 1) // 400 * 400])
+    last, local = on_ray("resume"), answer_table(predictor, job("local.parquet"))
+    assert (last.is_complete, last.n_rows, last.n_answered) == (True, n_rows, local.n_answered)
+    assert (tmp_path / "o.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
+    other = BatchJob.open(path, tmp_path / "o.parquet", existing="resume", questions=("Another?",))
+    with pytest.raises(DataError, match="was begun with something else, questions: "):
+        answer_table_on_ray(predictor, other, Cluster(n_threads=2))
+
+
 def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monkeypatch):
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor

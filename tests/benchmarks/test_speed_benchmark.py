@@ -298,7 +298,14 @@ def test_options_that_measure_nothing(arguments: list[str], capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("workers_find_the_benchmarks")
-def test_ours_is_measured_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ours_is_measured_from_end_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On short abstracts and few of them in a row: what is measured is the same."""
+    busy_share = speed.busy_share
+    monkeypatch.setattr(speed, "busy_share", lambda _: busy_share(0.1))
+    monkeypatch.setattr(speed, "N_OVERHEADS", 2)
+    monkeypatch.setitem(texts.INPUTS, "abstracts", texts.Input("20 abstracts", (30,) * 20, 20))
     output = tmp_path / "speed.json"
     options = ["--minutes", "0.01", "--least-rounds", "1", "--inputs", "abstracts", "--threads", "1"]
     own = [rounds.OURS, rounds.ONE_BY_ONE, rounds.OURS_FAST, rounds.OURS_CACHED]

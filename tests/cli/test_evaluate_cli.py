@@ -17,6 +17,8 @@ import pytest
 from qa_extractive import __version__
 from qa_extractive.cli import evaluate as command
 from qa_extractive.cli import main
+from qa_extractive.data.labels import Labels
+from qa_extractive.data.loading import load_examples
 from qa_extractive.evaluation import systems
 from qa_extractive.types import Answer, Question
 
@@ -244,6 +246,18 @@ def test_labels_may_have_one_column_only(
     )
     last = values["systems"]["baseline:last"]
     assert ((last["n_has_ans"], last["n_no_ans"]), last["auroc"]) == (expected, 0.5)
+
+
+def test_labels_bring_their_verdicts_and_say_which_are_none(
+    bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("a", "It fell.", ""), ("b", "", "YES"), ("c", "", ""), ("d", "", "partly")]
+    labels = write_csv(tmp_path / "l.csv", ("id", "reference", "verdict"), rows)
+    read = Labels(labels, None, warn=(said := []).append).join(load_examples(bare).examples, bare)
+    assert [(e.answerable, e.verdict) for e in read] == [
+        (True, None), (True, "yes"), (False, None), (False, None)
+    ]  # fmt: skip
+    assert said == [f"{labels}: verdicts are yes, no, mixed or none, and not counted where they are 'partly'"]
 
 
 def test_labels_that_do_not_fit_are_counted(

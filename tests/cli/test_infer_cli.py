@@ -283,7 +283,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped(infer, tmp_path, monkeypatch)
     monkeypatch.setattr("qa_extractive.cli.progress._SECONDS_BETWEEN", {"line": 0.0})
     _, _, err = infer("--batch", path)
     lines = err.split("\r")
-    assert any(line.startswith("40 of 41 rows, ") for line in lines)
+    assert any(line.startswith("40 of 41 answer_rows, ") for line in lines)
     assert not lines[-2].strip()
     assert lines[-1] == ""
 
@@ -650,3 +650,33 @@ def test_the_script_survives_a_reader_that_leaves(tiny_export, tmp_path):
     os.close(write_end)
     assert (done.returncode, done.stderr) == (1, b"")
     assert len(plain_csv(tmp_path / "t.answers.csv")) == 2
+
+
+def test_a_text_that_is_too_long_is_refused_and_a_huge_one_is_told(
+    tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from qa_extractive.cli import infer
+    from qa_extractive.rows import answer_rows
+
+    for module in (answer_rows, infer):
+        monkeypatch.setattr(module, "LONG_CONTEXT_CHARACTERS", 100)
+    long = "The risk fell. " * 10
+    model = ["--model", str(tiny_export), "--threads", "1"]
+    limit = ["--max-context-characters", "120"]
+    one = ["infer", "--question", "What fell?", "--context", long, *model]
+    assert main(one) == 0
+    assert capsys.readouterr().err == "note: a context of 150 characters takes minutes\n"
+    assert main([*one, *limit]) == 2
+    assert capsys.readouterr().err.startswith("error: context of 150 characters exceeds 120: split it")
+    table = tmp_path / "t.csv"
+    table.write_text(f"question,context\nWhat fell?,The risk fell.\nWhat fell?,{long}\n")
+    batch = ["infer", "--batch", str(table), "--log-json", *model]
+    assert main(batch) == 0
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = [event["message"] for event in events if event["event"] == "warning"]
+    assert [message.split(" takes")[0] for message in told] == ["row 2: a context of 150 characters"]
+    errors = tmp_path / "e.csv"
+    assert main([*batch, *limit, "--overwrite", "--errors", str(errors)]) == 1
+    assert "warning" not in capsys.readouterr().err
+    assert "context too long" in errors.read_text()
+    assert "context of 150 characters exceeds 120" in errors.read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import qa_extractive
+from qa_extractive.cli import main
 from qa_extractive.tables.reading import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,36 +142,38 @@ def test_one_question_and_closed_streams(script):
 @needs_posix
 @pytest.mark.parametrize("loop", ["loop.csv", "folder/t.csv"])
 @pytest.mark.parametrize("option", ["--batch", "--output", "--errors", "--context-file", "--model"])
-def test_loops_of_links(script, papers, tmp_path, loop, option):
+def test_loops_of_links(refuses, papers, tmp_path, loop, option):
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     (tmp_path / "folder").symlink_to("folder")
-    _refuses_name(script, papers, option, loop)
+    refuses(option, loop)
 
 
 @pytest.mark.parametrize("name", [f"{LONG}.csv", f"{LONG}/t.csv", f"{'a' * 245}.csv", "t.csv/t.csv"])
 @pytest.mark.parametrize("option", ["--batch", "--output", "--errors", "--context-file", "--model"])
-def test_names_that_no_file_can_have(script, papers, option, name):
-    _refuses_name(script, papers, option, name)
+def test_names_that_no_file_can_have(refuses, option, name):
+    refuses(option, name)
 
 
-def _refuses_name(script, papers, option, name):
-    arguments = {
-        "--batch": ("--batch", name),
-        "--context-file": ("--question", "q", "--context-file", name),
-        "--model": (*ONE, "--model", name),
-    }.get(option, ("--batch", papers, option, name))
-    before = sorted(papers.parent.iterdir())
-    if option == "--model":
-        words = [sys.executable, ROOT / "infer.py", *arguments]
-        done = subprocess.run(
-            [*map(str, words)], capture_output=True, text=True, timeout=200, check=False, cwd=papers.parent
-        )
-        code, out, err = done.returncode, done.stdout, done.stderr
-    else:
-        code, out, err = script(*arguments)
-    assert (code, out, err.count("\n")) == (2, "", 1), err
-    assert err.startswith("error: ")
-    assert sorted(papers.parent.iterdir()) == before
+@pytest.fixture
+def refuses(tiny_export, papers, tmp_path, monkeypatch, capfd):
+    """Gives ``infer`` a name that it must refuse with one line; in this process, no stream being closed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(option, name):
+        arguments = {
+            "--batch": ("--batch", name),
+            "--context-file": ("--question", "q", "--context-file", name),
+            "--model": (*ONE, "--model", name),
+        }.get(option, ("--batch", papers, option, name))
+        model = () if option == "--model" else ("--model", tiny_export, "--threads", "1")
+        before = sorted(tmp_path.iterdir())
+        code = main(["infer", *map(str, (*arguments, *model))])
+        out, err = capfd.readouterr()
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith("error: ")
+        assert sorted(tmp_path.iterdir()) == before
+
+    return run
 
 
 # ---------------------------------------------------------------- Ctrl-C
@@ -227,8 +230,6 @@ def test_ctrl_c_after_an_import(papers, tiny_export, module):
 
 @pytest.mark.parametrize("command", [[], ["infer"], ["evaluate"], ["prepare"]])
 def test_the_version(capsys, command):
-    from qa_extractive.cli import main
-
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--version"])
     assert (stopped.value.code, capsys.readouterr().out) == (

@@ -399,6 +399,30 @@ def test_a_column_answerable_overrides(answer, cell, answerable, n_references, t
     assert example.spans == ()
 
 
+@pytest.mark.parametrize(
+    ("values", "answerable", "verdict"),
+    [
+        ({"answer": "The risk fell.", "verdict": "Yes "}, True, "yes"),
+        ({"answer": "The risk fell.", "Verdict": "mixed"}, True, "mixed"),
+        ({"answer": "The risk fell.", "verdict": "none"}, True, "none"),
+        ({"answer": "The risk fell.", "verdict": ""}, True, None),
+        ({"answer": "", "verdict": "no"}, True, "no"),
+        ({"answer": "", "verdict": "none"}, False, None),
+        ({"answer": "", "verdict": "include"}, False, None),
+        ({"answer": "The risk fell.", "answerable": "false", "verdict": "no"}, False, None),
+        ({"verdict": "no"}, True, "no"),
+        ({"verdict": "none"}, None, "none"),
+        ({"verdict": True}, None, None),
+    ],
+)
+def test_a_column_verdict_says_yes_no_or_mixed(values, answerable, verdict, tmp_path):
+    row = {"question": "Did the risk fall?", "context": "The risk fell.", **values}
+    (example,) = examples(write_table(tmp_path / "t.jsonl", [row]))
+    assert (example.answerable, example.verdict) == (answerable, verdict)
+    named = "Verdict" if "Verdict" in values else "verdict"
+    assert example.fields == {named: values[named]}, "and it stays a column to slice by"
+
+
 def test_an_answerable_that_is_neither(tmp_path):
     path = write_text(tmp_path / "d.csv", "question,context,answerable\nq?,c,maybe\n")
     assert "answerable is 'maybe'" in load_examples([path]).problems[0].message

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qa_extractive.data.question_forms import YES_NO, is_yes_no, question_type
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.ceiling import ceiling_of, oracle_rouge_l
 from qa_extractive.evaluation.failures import failures_of
@@ -19,7 +20,6 @@ from qa_extractive.evaluation.slices import (
     OTHER,
     Slice,
     check_columns,
-    question_type,
     slice_figures,
     slices_of,
 )
@@ -63,6 +63,8 @@ def parts(found: list[Slice], by: str) -> dict[str, tuple[int, ...]]:
         ("  CAN it be cured", "does / is / can ..."),
         ("In adults who smoke, does it help?", "does / is / can ..."),
         ("Among adults, what helps?", "what / which"),
+        ("Must it be cured?", "does / is / can ..."),
+        ("Being ill, what helps?", "what / which"),
         ("Why did it fail?", "why"),
         ("Who paid?", "who"),
         ("By whom was it paid?", "who"),
@@ -78,6 +80,7 @@ def parts(found: list[Slice], by: str) -> dict[str, tuple[int, ...]]:
 )
 def test_kinds_of_questions(question: str, kind: str) -> None:
     assert question_type(question) == kind
+    assert is_yes_no(question) == (kind == YES_NO)
 
 
 def test_lengths_are_cut_at_fixed_places() -> None:

@@ -260,3 +260,21 @@ def test_export_points_there_at_once(
         assert main(command) == 2
         assert "exported already" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--pack"])
+def test_an_earlier_model_is_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = tmp_path / "mine.tar.gz"
+    if option == "--output":
+        earlier.mkdir()
+        (earlier / "export.json").write_text("{}")
+    else:
+        earlier.write_bytes(b"packed")
+    command = ["calibrate", "--data", _csv(tmp_path, []), option, str(earlier)]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"error: {earlier} exists: replace it with --overwrite\n"
+    monkeypatch.setattr(calibrate, "_examples", lambda _: pytest.exit("gone on"))
+    with pytest.raises(pytest.exit.Exception, match="gone on"):
+        main([*command, "--overwrite"])

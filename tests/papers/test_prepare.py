@@ -238,7 +238,22 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     output = tmp_path / "t.csv"
     assert main(["prepare", str(folder), "--output", str(output)]) == 0
     out = capsys.readouterr().out
-    assert "papers   4 of 9 files" in out
+    assert "papers   4 from 9 files" in out
     assert "  1 broken JSON\n    sub/d.jsonl, record 2: line 1, column 1" in out
     assert main(["prepare", str(folder), "--output", str(output)]) == 2
     assert capsys.readouterr().err == f"error: {output} exists: replace it with --overwrite\n"
+
+
+def test_a_huge_text_is_told_with_its_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "LONG_CONTEXT_CHARACTERS", 1000)
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "a.txt").write_text("A trial.\n\n" + "It fell by a half. " * 10)
+    (folder / "b.txt").write_text("A log.\n\n" + "It fell by a half. " * 100)
+    assert main(["prepare", str(folder), "--output", str(tmp_path / "t.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "long     1 taken, but of more than" in out
+    assert "    b.txt, record 1: 1,905 characters" in out
+    assert "a.txt" not in out

@@ -288,6 +288,33 @@ def test_a_wrong_field_is_named(served: Any, path: str, body: Any, fields: list[
     assert error["request_id"] == response.headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/v1/answer", {"context": "c"}, "question: is missing"),
+        ("/v1/answer", {"question": " ", "context": "c"}, "question: must not be blank"),
+        ("/v1/answer", {"question": "", "context": "c"}, "question: must not be empty"),
+        ("/v1/answer", ONE | {"question": "q" * 10_001}, "question: must have at most 10000 characters"),
+        ("/v1/answer", {"question": 1, "context": "c"}, "question: must be text"),
+        ("/v1/answer", ONE | {"contxt": "d"}, "contxt: is no field that is known here: see /docs"),
+        ("/v1/answer", ONE | {"top_k": 21}, "top_k: must be at most 20"),
+        ("/v1/answer", ONE | {"top_k": 0}, "top_k: must be at least 1"),
+        ("/v1/answer", ONE | {"top_k": "5"}, "top_k: must be a whole number"),
+        ("/v1/answer", ONE | {"top_k": 1.5}, "top_k: must be a whole number"),
+        ("/v1/answer", ONE | {"threshold": "1"}, "threshold: must be a number"),
+        ("/v1/answer", ONE | {"threshold": -0.5}, "threshold: must be at least 0"),
+        ("/v1/answer", [], "body: must be a JSON object"),
+        ("/v1/answers", {"questions": "q"}, "questions: must be a list"),
+        ("/v1/answers", {"questions": []}, "questions: must hold at least 1"),
+        ("/v1/answers", {"questions": ["q"]}, "questions[0]: must be a JSON object"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_told_in_plain_words(served: Any, path: str, body: Any, words: str) -> None:
+    error = post(served, path, body).json()["error"]
+    assert error["message"] == words
+    assert words == f"{error['fields'][0]['path']}: {error['fields'][0]['message']}"
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe{}", b"[" * 200_000, b'{"question": NaN', b"nul"])
 def test_what_is_no_json_is_400(served: Any, body: bytes) -> None:
     response = requests.post(

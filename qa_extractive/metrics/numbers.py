@@ -1,0 +1,137 @@
+"""Whether an answer's numbers are those of a reference, with all that changes their value.
+
+SQuAD's exact match takes ``.87`` for ``87`` and ``< 18`` for ``18``, and its F1 hardly minds a unit that is
+missing. Here a number is its bound, sign, currency, digits, power, scale and unit.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+_SPACE = r"[ \u00a0\u2009\u202f]"
+_BOUND_WORDS = tuple(
+    (re.compile(rf"\b(?:{words}){_SPACE}(?=[-−–+]?[.\d$€£])", re.IGNORECASE), sign)
+    for words, sign in (
+        ("(?:no|not) (?:more|greater|higher|larger|later) than|at most|up to", "≤"),
+        ("(?:no|not) (?:less|fewer|lower|smaller|earlier) than|at least", "≥"),
+        ("(?:less|fewer|lower|smaller) than|under|below", "<"),
+        ("(?:more|greater|higher|larger) than|above", ">"),
+    )
+)
+_BOUND = rf"(?:(?:[<>＜＞]=?|=[<>]|[≤≥⩽⩾≦≧≲≳≪≫~∼≈≃≅±]|\+/[-−–]){_SPACE}?)"
+# No dash of a range; one that stands apart is a sign only where nothing stands before it.
+_SIGN = (
+    r"(?:(?<![\w.,)\]%])(?<!\d\s)[-−–+](?=[.\d$€£])|"
+    rf"(?:^|(?<=[=(\[:])|(?<=[=(\[:,]\s))[-−–]{_SPACE}(?=[.\d]))"
+)
+_CURRENCY = (
+    rf"(?:(?:(?:US|AU|CA|NZ|HK|[ACS])?[$€£¥₹]|(?:USD|EUR|GBP|CHF|JPY|CNY|AUD|CAD)(?=[\s\d])){_SPACE}?)"
+)
+_DIGITS = r"(?:\d{1,3}(?:[\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:[.,·]\d+)*|(?<![.\d])[.·]\d+)"
+_EXPONENT = r"(?:\s?\^\s?\(?[-−–+]?\d{1,3}\)?|\([-−–+]?\d{1,3}\)|[⁻⁺]?[⁰¹²³⁴-⁹]+)"
+_POWER = rf"(?:\s?[×✕x]\s?10(?:{_EXPONENT}|[-−–]?\d{{1,2}}(?!\d))|{_EXPONENT}|[eE][-−–+]?\d{{1,3}}(?!\w))"
+_SCALE = rf"(?:(?:{_SPACE}|-)(?:hundred|thousand|million|billion|trillion)(?!\w))"
+
+_SAME_UNITS = {
+    name: unit
+    for unit, names in {
+        "year": "years yr yrs y",
+        "month": "months mo mos monthly",
+        "week": "weeks wk wks weekly",
+        "day": "days d daily",
+        "hour": "hours hr hrs h hourly",
+        "minute": "minutes min mins",
+        "second": "seconds sec secs s",
+        "point": "points",
+        "g": "gram grams",
+        "kg": "kilogram kilograms kgs",
+        "mg": "milligram milligrams",
+        "µg": "microgram micrograms mcg ug μg",
+        "L": "l liter liters litre litres",
+        "mL": "ml milliliter milliliters millilitre millilitres",
+        "dL": "dl",
+        "µL": "µl μl ul",
+        "m": "meter meters metre metres",
+        "km": "kilometer kilometers kilometre kilometres",
+        "cm": "centimeter centimeters centimetre centimetres",
+        "mm": "millimeter millimeters millimetre millimetres",
+        "dollar": "dollars",
+        "euro": "euros",
+        "fold": "times",
+    }.items()
+    for name in (unit, *names.split())
+}
+_NAMED_UNITS = "|".join(sorted(map(re.escape, _SAME_UNITS), key=len, reverse=True))
+_PLAIN_UNIT = (
+    r"(?:[nµμukmcdMG]?(?:mol|g|L|l|m|M|s|J|Hz|W|V|Pa|IU|U|cal|[eE]q|[oO]sm|Gy|Sv|Bq|eV|T)|[kMGT]B|[nµμm]A|"
+    rf"mm{_SPACE}?Hg|cm{_SPACE}?H2O|k?Da|kat|bpm|rpm|ppm|ppb|dB|ha|°{_SPACE}?[CF]?|{_NAMED_UNITS}|"
+    rf"(?:person|patient)[- ]years?|percentage points?|pounds?|miles?|feet|inch(?:es)?|"
+    r"tons?|tonnes?|hectares?|acres?|degrees?|cells?|copies|[%‰€£¥])"
+)
+_RAISED = r"(?:[²³]|\^?[23](?!\d))"
+_TO_MINUS = r"(?:⁻[¹²³]|\^?\(?[-−–][123]\)?(?!\d))"
+_WORD_END = r"(?![^\W_])"
+_PER = (
+    rf"(?:(?:{_SPACE}?/{_SPACE}?|{_SPACE}(?:per|an?|each|every){_SPACE}){_PLAIN_UNIT}{_RAISED}?{_WORD_END}|"
+    rf"/[^\W\d_]{{1,20}}|{_SPACE}(?:hourly|daily|weekly|monthly)\b|[·⋅∙ ]{_PLAIN_UNIT}{_TO_MINUS})"
+)
+_UNIT = (
+    rf"(?:{_SPACE}|-)?(?:{_PLAIN_UNIT}(?:{_TO_MINUS}|{_RAISED})?{_WORD_END}{_PER}{{0,3}}|[^\W\d_]{{2,20}}{_PER}{{1,3}})|"
+    rf"{_PER}{{1,3}}"
+)
+# What follows a letter belongs to a name: "HbA1c", "IL-6".
+_NUMBER = re.compile(
+    rf"(?P<sign>{_BOUND}{{0,2}}{_SIGN}?{_CURRENCY}?)(?<![^\W_])(?<![^\W\d_][-‐‑–])"
+    rf"(?P<value>{_DIGITS}{_POWER}?\+?{_SCALE}?)(?P<unit>{_UNIT})?"
+)
+_NO_SPACE = " \u00a0\u2009\u202f"
+_SAME_SIGN = str.maketrans("−–‐‑∼≈≃≅⩽≦⩾≧＜＞·✕x", "----~~~~≤≤≥≥<>.××", _NO_SPACE)
+_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", f"{_NO_SPACE}^()")
+_EXPONENTS = re.compile(_EXPONENT)
+_TWO_SIGNS = (("<=", "≤"), ("=<", "≤"), (">=", "≥"), ("=>", "≥"), ("+/-", "±"))
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_PER_CENT = re.compile(r"\bper\s?cent\b", re.IGNORECASE)
+_PER_WORD = re.compile(
+    rf"{_SPACE}(?:per|an?|each|every){_SPACE}|{_SPACE}(?=(?:hourly|daily|weekly|monthly)\b)"
+)
+_MINUS_ONE = re.compile(r"[·⋅∙ ]?([^\W\d_]+)(?:⁻¹|\^?\(?[-−–]1\)?)")
+_UNIT_WORD = re.compile(r"[^\W\d_]+")
+
+
+def numbers_of(text: str) -> tuple[str, ...]:
+    """The numbers of a text in order: "<18 year", "-0.3", "$1000/month", ".87", "3.2×10^7", "95%".
+
+    Each has its bound ("<", "at least"), sign, currency, leading point, power, scale ("million") and unit,
+    in one spelling: spaces inside a number, separators of thousands, kinds of minus sign, plurals and short
+    forms of units do not count. What follows a letter ("HbA1c", "IL-6") is a name and no number.
+    """
+    text = _PER_CENT.sub("%", html.unescape(text))
+    for words, sign in _BOUND_WORDS:
+        text = words.sub(sign, text)
+    return tuple(map(_spelled, _NUMBER.finditer(text)))
+
+
+def best_numbers_match(prediction: str, references: Sequence[str]) -> float | None:
+    """1.0 where the numbers of the answer are those of some reference, in order, else 0.0.
+
+    None where no reference has any. References without a number are left out.
+    """
+    wanted = {numbers_of(reference) for reference in references} - {()}
+    return float(numbers_of(prediction) in wanted) if wanted else None
+
+
+def _spelled(match: re.Match[str]) -> str:
+    raised = _EXPONENTS.sub(lambda power: f"^{power[0].translate(_RAISED_DIGITS)}", match["value"])
+    value = (match["sign"] + raised).translate(_SAME_SIGN)
+    for written, sign in _TWO_SIGNS:
+        value = value.replace(written, sign)
+    unit = _spelled_unit(match["unit"] or "")
+    return _THOUSANDS.sub("", value) + (unit if not unit or unit[0] in "/%" else f" {unit}")
+
+
+def _spelled_unit(unit: str) -> str:
+    parts = _MINUS_ONE.sub(r"/\1", _PER_WORD.sub("/", unit))
+    named = _UNIT_WORD.sub(lambda word: _SAME_UNITS.get(word[0], word[0]), parts)
+    return named.translate(_RAISED_DIGITS).translate(_SAME_SIGN).lstrip("-")
