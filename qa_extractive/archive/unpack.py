@@ -123,7 +123,7 @@ def _refusals(path: Path) -> Iterator[None]:
     except RecursionError:  # tarfile's, which reads them one in the other
         raise ModelError(f"{path} is refused: it has extended headers without end") from None
     except tarfile.TarError as error:
-        raise ModelError(f"{path} is refused: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"{path} is refused: {reason_of(error)}") from None
     except OSError as error:
         where = error.filename or path
         raise ModelError(f"{where} cannot be read or written: {error.strerror or error}") from None

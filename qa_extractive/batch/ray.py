@@ -28,7 +28,7 @@ from qa_extractive.batch.local import BatchJob, finished_before, run_fingerprint
 from qa_extractive.batch.parts import PART_ROWS
 from qa_extractive.batch.state import RunState
 from qa_extractive.batch.summary import Counts, Summary, Tally
-from qa_extractive.errors import DataError, QAError
+from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.cells import added_columns, answer_types, answer_values, kept_names
 from qa_extractive.tables.arrow_import import require_pyarrow
@@ -193,8 +193,7 @@ def _started(address: str | None) -> ModuleType:
             with _own_sigterm():
                 ray.init(**where, log_to_driver=False, logging_level="error")
         except Exception as error:  # Ray raises bare ones where its processes do not start in time
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"no Ray at {address or 'this machine'}: {reason}") from error
+            raise DataError(f"no Ray at {address or 'this machine'}: {reason_of(error)}") from error
     return ray
 
 

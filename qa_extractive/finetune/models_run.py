@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive.archive.unpack import unpacked
-from qa_extractive.errors import DataError, QAError
+from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.evaluation.compare import Comparison, compare
 from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.evaluation.run import BATCH_ROWS, Results, run_system
@@ -153,7 +153,7 @@ def _attempt(
         reason = str(error)
     except Exception as error:  # whatever a library raises: the other models go on
         logger.exception("%s failed", run.name)
-        reason = f"{type(error).__name__}: {_first_line(error)}"
+        reason = f"{type(error).__name__}: {reason_of(error)}"
     return Outcome(run, failure=reason.replace(f"{folder.parent}{os.sep}", ""))
 
 
@@ -209,7 +209,3 @@ def _write(path: Path, values: dict[str, Any]) -> None:
     new = path.with_suffix(".part")
     new.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     new.replace(path)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
