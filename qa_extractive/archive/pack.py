@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import secrets
 import tarfile
 from contextlib import suppress
@@ -11,13 +10,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+from qa_extractive._utils.digests import file_digest
 from qa_extractive._utils.files import replace_file, sync
 from qa_extractive.archive.cache import slug
 from qa_extractive.archive.manifest import MANIFEST_FILE, Manifest, PackedFile, shown
 from qa_extractive.errors import ExportError, ModelError, reason_of
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
-CHUNK_BYTES = 1 << 20
 
 _NAME_CHARACTERS = 40  # of the file's name in that of the one being written
 _LEVEL = 6  # of gzip; quantized weights hardly shrink
@@ -81,21 +80,12 @@ def manifest_of(folder: Path) -> Manifest:
         links = [path for path in packed if path.is_symlink()]
         if links:
             raise ModelError(f"{shown(links[0].name)} is a link: put the file itself there")
-        files = {path.name: PackedFile(path.stat().st_size, sha256_of(path)) for path in packed}
+        files = {path.name: PackedFile(path.stat().st_size, file_digest(path)) for path in packed}
         return Manifest(slug(folder.resolve().name) or "model", files)
     except OSError as error:
         raise ModelError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
     except ModelError as error:
         raise ModelError(f"{folder} is no model to pack: {error}") from None
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _write(manifest: Manifest, folder: Path, file: IO[bytes]) -> None:

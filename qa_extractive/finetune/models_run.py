@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa_extractive._utils.digests import text_digest
 from qa_extractive.archive.unpack import unpacked
 from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.evaluation.compare import Comparison, compare
@@ -120,7 +120,7 @@ def digest_of(examples: Sequence[Example]) -> str:
     """What tells whether rows are the same: a digest of what is asked and known."""
     values = [(e.id, dataclasses.asdict(e.question), e.references, e.answerable) for e in examples]
     text = json.dumps(replace_surrogates(values), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return text_digest(text)[:16]
 
 
 def _settings(run: ModelRun, data: str) -> dict[str, Any]:
