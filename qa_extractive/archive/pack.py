@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import secrets
 import tarfile
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 from qa_extractive._utils.digests import file_digest
-from qa_extractive._utils.files import replace_file, sync
+from qa_extractive._utils.files import atomic_file
 from qa_extractive.archive.cache import slug
 from qa_extractive.archive.manifest import MANIFEST_FILE, Manifest, PackedFile, shown
 from qa_extractive.errors import ExportError, ModelError, reason_of
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
-_NAME_CHARACTERS = 40  # of the file's name in that of the one being written
 _LEVEL = 6  # of gzip; quantized weights hardly shrink
 
 
@@ -42,18 +39,12 @@ def pack(folder: Path, target: Path) -> Path:
     """
     check_target(target)
     manifest = manifest_of(folder)
-    temporary = target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with atomic_file(target) as file:
             _write(manifest, folder, file)
-            sync(file)
-        replace_file(temporary, target)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return target
 
 

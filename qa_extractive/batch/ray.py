@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive._utils.cpus import available_cpus
-from qa_extractive._utils.files import name_new_file, replace_file, sync
+from qa_extractive._utils.files import atomic_file, name_new_file, replace_file, sync
 from qa_extractive.batch.arrow import AnswerKernel
 from qa_extractive.batch.destination import Destination, remove_ray_folder
 from qa_extractive.batch.fingerprint import Fingerprint
@@ -366,12 +366,12 @@ class _PartWork:
         schema = arrow.schema(list((self._types | self._answer_types).items()), metadata)
         batch = arrow.record_batch(columns, schema=schema)
         target = part_path(self._folder, first)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        with writing(target), temporary.open("wb") as file:
-            with arrow.ipc.new_stream(file, schema) as stream:
-                stream.write_batch(batch)
-            sync(file)
-        replace_file(temporary, target)
+        with (
+            writing(target),
+            atomic_file(target, target.with_suffix(f".{os.getpid()}.tmp")) as file,
+            arrow.ipc.new_stream(file, schema) as stream,
+        ):
+            stream.write_batch(batch)
 
 
 class _PartActor:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from qa_extractive._utils.digests import file_digest, text_digest
+from qa_extractive._utils.files import write_whole
 from qa_extractive.archive.cache import locked, make_folder, slug
 from qa_extractive.archive.unpack import open_model
 from qa_extractive.errors import ModelError
@@ -133,11 +133,6 @@ def _load_memo(memo: Path | None) -> _Memo:
 
 def _save_memo(memo: Path, known: _Memo) -> None:
     """Write the memo whole or not at all; it only saves time, so a failure is none."""
-    new = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
-    try:
+    with suppress(OSError):
         memo.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        new.replace(memo)
-    except OSError:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+        write_whole(memo, json.dumps(known, indent=1) + "\n")

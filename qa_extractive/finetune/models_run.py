@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_extractive._utils.digests import text_digest
+from qa_extractive._utils.files import write_whole
 from qa_extractive.archive.unpack import unpacked
 from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.evaluation.compare import Comparison, compare
@@ -206,6 +207,4 @@ def _scored(outcome: Outcome, results: Results | None, n_bootstrap: int) -> Outc
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    new = path.with_suffix(".part")
-    new.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_whole(path, json.dumps(values, indent=1) + "\n")
