@@ -21,6 +21,7 @@ from qa_extractive.metrics.scores import (
     brier_score,
     calibration_bins,
     calibration_error,
+    squad_means,
     squad_rows,
     squad_scores,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "rate",
     "risk_coverage",
     "rouge_l",
+    "squad_means",
     "squad_rows",
     "squad_scores",
     "token_f1",
