@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.columns import column_names
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
+from qa_extractive.cli.labelled_rows import column_names
 from qa_extractive.cli.training_options import (
-    PARTS,
     add_base,
     add_output,
     add_settings,
@@ -121,7 +120,7 @@ def read_folder(options: argparse.Namespace) -> Job:
     if holds_labels(options.folder):
         raise DataError(f"{options.folder} holds labels, yes or no, and no answers: give it to triage")
     return read_task_folder(
-        options.folder, column_names(options, PARTS), unlabelled=options.unlabelled, replay=options.replay
+        options.folder, column_names(options), unlabelled=options.unlabelled, replay=options.replay
     )
 
 

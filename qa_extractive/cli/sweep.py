@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-from qa_extractive.cli.columns import column_names
-from qa_extractive.cli.training_options import PARTS, add_output, run_training, say
+from qa_extractive.cli.labelled_rows import column_names, warn
+from qa_extractive.cli.training_options import add_output, run_training, say
 from qa_extractive.cli.training_progress import TrainingLine
 
 EXIT_FAILED = 1
@@ -39,8 +38,8 @@ def _run(options: argparse.Namespace) -> int:
         test=models.test,
         test_labels=models.test_labels,
         hold_out=models.hold_out,
-        names=column_names(options, PARTS),
-        warn=lambda message: print(f"warning: {message}", file=sys.stderr),
+        names=column_names(options),
+        warn=warn,
     )
     checked = check(job)
     print("\n".join(findings_lines(checked.findings)))

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_extractive.archive.unpack import unpacked
-from qa_extractive.cli.columns import column_names
+from qa_extractive.cli.labelled_rows import column_names
 from qa_extractive.cli.training_options import (
-    PARTS,
     add_base,
     add_output,
     add_settings,
@@ -179,7 +178,7 @@ def _from_files(options: argparse.Namespace) -> list[Example]:
     from qa_extractive.alignment.align import align_examples
     from qa_extractive.data.loading import load_examples
 
-    loaded = load_examples(options.data, names=column_names(options, PARTS), strict=options.strict)
+    loaded = load_examples(options.data, names=column_names(options), strict=options.strict)
     for problem in loaded.problems:
         print(f"skipped {problem}")
     aligned = align_examples(loaded.examples)

@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.cli.columns import add_columns
+from qa_extractive.cli.labelled_rows import TRAINING_PARTS, add_columns
 from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.config import TrainConfig
 from qa_extractive.training.distributed import run_distributed
-
-PARTS = ("question", "context", "title", "answer", "id")
 
 
 def _layers(text: str) -> list[int]:
@@ -50,7 +48,7 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare ``--output`` and the columns."""
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of what comes of it")
-    add_columns(parser, PARTS)
+    add_columns(parser, TRAINING_PARTS)
 
 
 def add_base(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from qa_extractive.cli.columns import column_names
+from qa_extractive.cli.labelled_rows import column_names
 from qa_extractive.cli.training_options import (
-    PARTS,
     add_base,
     add_output,
     add_settings,
@@ -67,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
         options.rows,
         test=options.test,
         hold_out=options.hold_out,
-        names=column_names(options, PARTS),
+        names=column_names(options),
         label=options.label_column,
         seed=seed,
     )

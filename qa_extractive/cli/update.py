@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.columns import column_names
 from qa_extractive.cli.finetune import add_student_arguments, make_student, read_folder
-from qa_extractive.cli.training_options import PARTS, add_test_rows, run_training
+from qa_extractive.cli.labelled_rows import column_names, warn
+from qa_extractive.cli.training_options import add_test_rows, run_training
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,6 +50,6 @@ def _job(options: argparse.Namespace) -> Job:
         test=options.test,
         test_labels=options.test_labels,
         hold_out=options.hold_out,
-        names=column_names(options, PARTS),
-        warn=lambda message: print(f"warning: {message}", file=sys.stderr),
+        names=column_names(options),
+        warn=warn,
     )
