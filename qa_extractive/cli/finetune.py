@@ -79,7 +79,7 @@ def add_student_arguments(parser: argparse.ArgumentParser) -> argparse._Argument
         help="least F1, in [0, 1], of the teacher on the training rows (more than the best baseline)",
     )
     group.add_argument("--distillation-weight", type=float, metavar="W", help="of the teacher's logits (1)")
-    group.add_argument("--temperature", type=float, metavar="T", help="that softens logits (2)")
+    group.add_argument("--temperature", type=float, metavar="T", help="softens the logits (2)")
     group.add_argument(
         "--folds",
         type=int,

@@ -47,7 +47,7 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare ``--output`` and the columns."""
-    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder of what comes of it")
+    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
     add_columns(parser, TRAINING_PARTS)
 
 
