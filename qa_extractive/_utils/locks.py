@@ -16,7 +16,7 @@ def file_lock(path: Path, *, waits: bool) -> Iterator[None]:
     """Keep all others who ask for this lock away during the block; file systems without locks keep nobody.
 
     Args:
-        path: The file that is locked. It is made where it is missing, never written to, and stays.
+        path: The file that is locked. It and its folder are made where they are missing; it stays.
         waits: Whether to wait for the one who has it.
 
     Raises:

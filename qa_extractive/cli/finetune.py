@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
 from qa_extractive.cli.labelled_rows import column_names
-from qa_extractive.cli.training_options import (
-    add_base,
-    add_output,
-    add_settings,
-    given,
-    overrides,
-    run_training,
-    say,
-)
+from qa_extractive.cli.training_options import add_ends, add_settings, given, overrides, say, training
 from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
 from qa_extractive.training.distributed import n_processes
@@ -41,13 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a task folder: train.csv, test.csv, perhaps unstructured.csv; docs/TASKS.md",
     )
-    add_base(parser)
+    add_ends(parser)
     add_student_arguments(parser)
 
 
 def add_student_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Declare what ``update`` takes too; the group of the teacher."""
-    add_output(parser)
     group = parser.add_argument_group("the teacher and the texts that it labels")
     group.add_argument(
         "--unlabelled", nargs="+", type=Path, default=[], metavar="F", help="tables of texts without answers"
@@ -107,9 +98,10 @@ def _add_gate_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tolerance", type=float, default=0.0, metavar="F1", help="by how much it may (0)")
 
 
+@training
 def run(options: argparse.Namespace) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
-    return run_training(lambda: make_student(options, read_folder(options), options.base))
+    return make_student(options, read_folder(options), options.base)
 
 
 def read_folder(options: argparse.Namespace) -> Job:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from qa_extractive.cli.labelled_rows import column_names, warn
-from qa_extractive.cli.training_options import add_output, run_training, say
+from qa_extractive.cli.training_options import add_ends, say, training
 from qa_extractive.cli.training_progress import TrainingLine
 
 EXIT_FAILED = 1
@@ -18,15 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s F --output D [options]"
     parser.add_argument("file", type=Path, metavar="F", help="data and models: a JSON file, docs/TASKS.md")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
-    add_output(parser)
+    add_ends(parser, has_base=False)
 
 
+@training
 def run(options: argparse.Namespace) -> int:
     """Train, export and compare all models of a file; 0, or ``EXIT_FAILED`` if one failed."""
-    return run_training(lambda: _run(options))
-
-
-def _run(options: argparse.Namespace) -> int:
     from qa_extractive.finetune.checks import check
     from qa_extractive.finetune.job import read_files
     from qa_extractive.finetune.models_file import ModelsFile

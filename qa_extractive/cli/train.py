@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qa_extractive.archive.unpack import unpacked
 from qa_extractive.cli.labelled_rows import column_names
-from qa_extractive.cli.training_options import (
-    add_base,
-    add_output,
-    add_settings,
-    overrides,
-    run_training,
-)
+from qa_extractive.cli.training_options import add_ends, add_settings, overrides, training
 from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
@@ -57,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="begin a recipe of several stages with this one, from the model of the one before as --base",
     )
-    add_base(parser)
     parser.add_argument(
         "--allow-pickle",
         action="store_true",
@@ -65,16 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad record")
-    add_output(parser)
+    add_ends(parser)
     add_settings(parser, shows_defaults=True)
 
 
+@training
 def run(options: argparse.Namespace) -> int:
     """Train; 0."""
-    return run_training(lambda: _run(options))
-
-
-def _run(options: argparse.Namespace) -> int:
     if options.recipe is None and options.from_stage != 1:
         raise DataError("--from-stage is a recipe's: give --recipe")
     options.base = unpacked(options.base)

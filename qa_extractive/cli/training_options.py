@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +46,13 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
 }
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--output`` and the columns."""
+def add_ends(parser: argparse.ArgumentParser, *, has_base: bool = True) -> None:
+    """Declare where a training starts from and what it writes, and the columns."""
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
+    if has_base:
+        about = "a folder, a packed model, a hub id, or 'default', the embedded model"
+        parser.add_argument("--base", default="default", metavar="M", help=f"what to start from: {about}")
     add_columns(parser, TRAINING_PARTS)
-
-
-def add_base(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--base``."""
-    parser.add_argument(
-        "--base",
-        default="default",
-        metavar="M",
-        help="what to start from: a folder, a packed model, a hub id, or 'default', the embedded model",
-    )
 
 
 def add_settings(parser: argparse.ArgumentParser, *, shows_defaults: bool = False) -> None:
@@ -87,18 +81,19 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def add_test_rows(parser: argparse._ActionsContainer) -> None:
     """Declare ``--test`` and ``--hold-out``."""
     parser.add_argument("--test", nargs="+", type=Path, default=[], metavar="F", help="test rows")
-    parser.add_argument(
-        "--hold-out",
-        type=int,
-        metavar="N",
-        help="without --test: rows to hold out, whole documents (a fifth)",
-    )
+    about = "without --test: rows to hold out, whole documents (a fifth)"
+    parser.add_argument("--hold-out", type=int, metavar="N", help=about)
 
 
-def run_training(work: Callable[[], int]) -> int:
-    """The code that the work returns, done with the other processes where ``torchrun`` started some."""
-    with steady_stdout():
-        return run_distributed(work)
+def training(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """A command that trains, with the other processes where ``torchrun`` started some."""
+
+    @wraps(work)
+    @steady_stdout()
+    def run(options: argparse.Namespace) -> int:
+        return run_distributed(lambda: work(options))
+
+    return run
 
 
 def say(line: str) -> None:

@@ -7,15 +7,7 @@ import logging
 from pathlib import Path
 
 from qa_extractive.cli.labelled_rows import column_names
-from qa_extractive.cli.training_options import (
-    add_base,
-    add_output,
-    add_settings,
-    add_test_rows,
-    overrides,
-    run_training,
-    say,
-)
+from qa_extractive.cli.training_options import add_ends, add_settings, add_test_rows, overrides, say, training
 from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
 
@@ -30,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows of question, context and a label, yes or no: a table, or a folder with train and test; "
         "docs/TASKS.md",
     )
-    add_base(parser)
     parser.add_argument(
         "--train-encoder",
         action="store_true",
@@ -38,16 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_test_rows(parser)
     parser.add_argument("--label-column", metavar="NAME", help="name of the label column")
-    add_output(parser)
+    add_ends(parser)
     add_settings(parser)
 
 
+@training
 def run(options: argparse.Namespace) -> int:
     """Train, export and measure; 0."""
-    return run_training(lambda: _run(options))
-
-
-def _run(options: argparse.Namespace) -> int:
     from qa_extractive.archive.unpack import unpacked
     from qa_extractive.finetune.triage.report import rows_lines, score_lines, write_triage
     from qa_extractive.finetune.triage.rows import read_triage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qa_extractive.cli.finetune import add_student_arguments, make_student, read_folder
 from qa_extractive.cli.labelled_rows import column_names, warn
-from qa_extractive.cli.training_options import add_test_rows, run_training
+from qa_extractive.cli.training_options import add_ends, add_test_rows, training
 from qa_extractive.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--task", dest="folder", type=Path, metavar="DIR", help="or a task folder, as of finetune"
     )
+    add_ends(parser, has_base=False)
     add_test_rows(parser)
     parser.add_argument("--test-labels", type=Path, metavar="F", help="answers of --test, joined on the id")
     add_student_arguments(parser).add_argument(
@@ -31,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@training
 def run(options: argparse.Namespace) -> int:
     """Make a student; the codes of ``finetune``."""
     if options.folder and (options.test or options.test_labels or options.hold_out is not None):
         raise DataError("--test, --test-labels and --hold-out are of --data: a task has its own test rows")
-    return run_training(lambda: make_student(options, _job(options), options.model, keeps_base=True))
+    return make_student(options, _job(options), options.model, keeps_base=True)
 
 
 def _job(options: argparse.Namespace) -> Job:
