@@ -1,4 +1,8 @@
-"""Train a model: ``python train.py --data F [F ...] --base M --output D``; see ``--help``."""
+"""Train a model: ``python train.py --data F [F ...] --base M --output D``; see ``--help``.
+
+From a task folder ``python train.py finetune DIR``, from new rows ``update M --data F``, from rows of yes or
+no ``triage F``, several at once ``sweep F``.
+"""
 
 import _signal as signal  # the module above it takes 20 ms, in which Ctrl-C would still be a traceback
 import sys

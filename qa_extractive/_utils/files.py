@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ctypes import CDLL, get_errno
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +16,7 @@ NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 """The flag by which opening a link fails; none where there is no such flag (Windows)."""
 
 _READ_BYTES = 1 << 20
+_NAME_CHARACTERS = 40  # of a file's name in that of the one being filled, which may have 255 bytes
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # of Linux
 
 
@@ -83,15 +87,30 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all; a link is replaced, not written through."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
+@contextmanager
+def atomic_file(target: Path, temporary: Path | None = None) -> Iterator[IO[bytes]]:
+    """A file to fill that becomes ``target``, or replaces it, if the block ends well; else it is removed.
+
+    Args:
+        target: A link is replaced, not written through.
+        temporary: Its name until then; what a kill left under it is replaced. By default one that is new.
+    """
+    if temporary is None:
+        temporary = target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}")
+    else:
+        temporary.unlink(missing_ok=True)
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            yield file
             sync(file)
-        replace_file(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+        replace_file(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes | str, temporary: Path | None = None) -> None:
+    """Write a small file whole or not at all, as ``atomic_file``; what UTF-8 does not have becomes "?"."""
+    with atomic_file(path, temporary) as file:
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))

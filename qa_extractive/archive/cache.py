@@ -5,19 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
+from qa_extractive._utils.locks import file_lock
 from qa_extractive.errors import ModelError
-
-try:
-    import fcntl as _fcntl
-
-    _locks: ModuleType | None = _fcntl
-except ImportError:  # Windows: nothing keeps two processes apart there
-    _locks = None
 
 CACHE_VARIABLE = "QA_EXTRACTIVE_CACHE"
 _LOCKS = ".locks"
@@ -52,10 +45,7 @@ def locked(cache: Path, name: str) -> Iterator[None]:
     system without locks keeps nobody waiting.
     """
     make_folder(cache / _LOCKS)
-    with (cache / _LOCKS / f"{name}.lock").open("ab") as file:
-        if _locks is not None:
-            with suppress(OSError):
-                _locks.flock(file, _locks.LOCK_EX)
+    with file_lock(cache / _LOCKS / f"{name}.lock", waits=True):
         yield
 
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import secrets
 import tarfile
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from qa_extractive._utils.files import replace_file, sync
+from qa_extractive._utils.digests import file_digest
+from qa_extractive._utils.files import atomic_file
 from qa_extractive.archive.cache import slug
 from qa_extractive.archive.manifest import MANIFEST_FILE, Manifest, PackedFile, shown
 from qa_extractive.errors import ExportError, ModelError, reason_of
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
-CHUNK_BYTES = 1 << 20
 
-_NAME_CHARACTERS = 40  # of the file's name in that of the one being written
 _LEVEL = 6  # of gzip; quantized weights hardly shrink
 
 
@@ -43,18 +39,12 @@ def pack(folder: Path, target: Path) -> Path:
     """
     check_target(target)
     manifest = manifest_of(folder)
-    temporary = target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with atomic_file(target) as file:
             _write(manifest, folder, file)
-            sync(file)
-        replace_file(temporary, target)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return target
 
 
@@ -81,21 +71,12 @@ def manifest_of(folder: Path) -> Manifest:
         links = [path for path in packed if path.is_symlink()]
         if links:
             raise ModelError(f"{shown(links[0].name)} is a link: put the file itself there")
-        files = {path.name: PackedFile(path.stat().st_size, sha256_of(path)) for path in packed}
+        files = {path.name: PackedFile(path.stat().st_size, file_digest(path)) for path in packed}
         return Manifest(slug(folder.resolve().name) or "model", files)
     except OSError as error:
         raise ModelError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
     except ModelError as error:
         raise ModelError(f"{folder} is no model to pack: {error}") from None
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _write(manifest: Manifest, folder: Path, file: IO[bytes]) -> None:

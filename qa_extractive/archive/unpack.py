@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from qa_extractive._utils.digests import file_digest, stream_digest
 from qa_extractive.archive.cache import cache_folder, locked, make_folder
 from qa_extractive.archive.manifest import MANIFEST_FILE, MAX_FILES, Manifest, check_name, shown
-from qa_extractive.archive.pack import CHUNK_BYTES, sha256_of
 from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.inference.calibration import CALIBRATION_FILE, CALIBRATION_FILES, Calibration
@@ -80,7 +80,7 @@ def open_model(model: str | Path, cache: str | Path | None = None) -> OpenedMode
         )
     with _refusals(path), path.open("rb") as stream:
         place = cache_folder(cache) / "archives"
-        folder = place / _digest(stream)[:_KEY_DIGITS]
+        folder = place / stream_digest(stream)[:_KEY_DIGITS]
         manifest = _unpacked(folder)
         if manifest is None:
             make_folder(place)
@@ -100,13 +100,6 @@ def unpacked(name: str) -> str:
     return str(open_model(name).folder) if is_file else name
 
 
-def _digest(stream: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(CHUNK_BYTES):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     """Name the archive, and say in one line what is wrong with it."""
@@ -123,7 +116,7 @@ def _refusals(path: Path) -> Iterator[None]:
     except RecursionError:  # tarfile's, which reads them one in the other
         raise ModelError(f"{path} is refused: it has extended headers without end") from None
     except tarfile.TarError as error:
-        raise ModelError(f"{path} is refused: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"{path} is refused: {reason_of(error)}") from None
     except OSError as error:
         where = error.filename or path
         raise ModelError(f"{where} cannot be read or written: {error.strerror or error}") from None
@@ -140,7 +133,7 @@ def _unpacked(folder: Path) -> Manifest | None:
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != KEPT_MANIFEST}
         if sizes != {name: file.n_bytes for name, file in manifest.files.items()}:
             return None
-        is_whole = all(sha256_of(folder / name) == file.sha256 for name, file in manifest.files.items())
+        is_whole = all(file_digest(folder / name) == file.sha256 for name, file in manifest.files.items())
     except (OSError, ModelError):
         return None
     return manifest if is_whole else None

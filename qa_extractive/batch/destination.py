@@ -88,6 +88,11 @@ class Destination:
         is_there = self.output.exists() and self.output.stat().st_size == state.output_bytes
         return state if is_there else None
 
+    def finished(self) -> RunState | None:
+        """The run that is to be gone on with and is finished, so that nothing is left to do; else None."""
+        state = self.state() if self.existing == "resume" else None
+        return state if state is not None and state.is_finished else None
+
     def save(self, state: RunState) -> None:
         """Keep how far the run is; DataError where that cannot be written."""
         write_state(self.state_path, state)
@@ -147,8 +152,7 @@ class Destination:
     def _check_partials(self) -> None:
         """Raise DataError where a file or folder has the name of a growing file, but no run left it here."""
         owned = self._owned(self.left())
-        finished = self.state() if self.existing == "resume" else None
-        if finished is not None and finished.is_finished:
+        if self.finished() is not None:
             return  # nothing will be written
         for target in self.targets:
             partial = partial_path(target)

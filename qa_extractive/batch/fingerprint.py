@@ -9,25 +9,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qa_extractive import __version__
+from qa_extractive._utils.digests import stream_digest
 from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError
 from qa_extractive.tables.text_files import os_reason
 
 Fingerprint = dict[str, str | int | float | bool | None]
 
-_READ_BYTES = 1 << 20
-
 
 def file_digest(path: Path) -> str:
     """A digest of the content of a file."""
-    digest = hashlib.blake2b(digest_size=16)
     try:
         with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
+            return stream_digest(file, hashlib.blake2b(digest_size=16))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
-    return digest.hexdigest()
 
 
 def fingerprint(

@@ -136,13 +136,13 @@ def finished_summary(
     engine: str = "local",
     questions: Sequence[str] = (),
 ) -> Summary | None:
-    """The summary of a run whose output is there; None if it is not. No row is read.
+    """The summary of a run whose output is there and is to be gone on with, else None. No row is read.
 
     Raises:
         DataError: The output is that of another table, model or settings, or a run is writing it.
     """
-    state = destination.state()
-    if state is None or not state.is_finished:
+    state = destination.finished()
+    if state is None:
         return None
     now = run_fingerprint(predictor, path, destination, names, with_candidates, engine, questions)
     if state.is_tidy:  # nothing is to be removed, so the folder may be one that cannot be written to
@@ -153,8 +153,8 @@ def finished_summary(
 
 def finished_before(destination: Destination, now: Fingerprint) -> Summary | None:
     """The same where the destination is locked and the fingerprint known."""
-    state = destination.state()
-    if destination.existing != "resume" or state is None or not state.is_finished:
+    state = destination.finished()
+    if state is None:
         return None
     state.require_same(now, destination.output)
     destination.remove_partial()

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from qa_extractive._utils.cpus import available_cpus
-from qa_extractive._utils.files import name_new_file, replace_file, sync
+from qa_extractive._utils.files import atomic_file, name_new_file, replace_file, sync
 from qa_extractive.batch.arrow import AnswerKernel
 from qa_extractive.batch.destination import Destination, remove_ray_folder
 from qa_extractive.batch.fingerprint import Fingerprint
@@ -30,7 +30,7 @@ from qa_extractive.batch.questions import asked_batch
 from qa_extractive.batch.state import RunState
 from qa_extractive.batch.summary import Counts, Summary, Tally
 from qa_extractive.data.columns import ColumnNames
-from qa_extractive.errors import DataError, QAError
+from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.cells import added_columns, answer_types, answer_values, kept_names
 from qa_extractive.tables.arrow_import import require_pyarrow
@@ -198,8 +198,7 @@ def _started(address: str | None) -> ModuleType:
             with _own_sigterm():
                 ray.init(**where, log_to_driver=False, logging_level="error")
         except Exception as error:  # Ray raises bare ones where its processes do not start in time
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"no Ray at {address or 'this machine'}: {reason}") from error
+            raise DataError(f"no Ray at {address or 'this machine'}: {reason_of(error)}") from error
     return ray
 
 
@@ -376,12 +375,12 @@ class _PartWork:
         schema = arrow.schema(list((self._types | self._answer_types).items()), metadata)
         batch = arrow.record_batch(columns, schema=schema)
         target = part_path(self._folder, first)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        with writing(target), temporary.open("wb") as file:
-            with arrow.ipc.new_stream(file, schema) as stream:
-                stream.write_batch(batch)
-            sync(file)
-        replace_file(temporary, target)
+        with (
+            writing(target),
+            atomic_file(target, target.with_suffix(f".{os.getpid()}.tmp")) as file,
+            arrow.ipc.new_stream(file, schema) as stream,
+        ):
+            stream.write_batch(batch)
 
 
 class _PartActor:

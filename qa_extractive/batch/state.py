@@ -102,7 +102,7 @@ def write_state(path: Path, state: RunState) -> None:
     }
     values["check"] = _digest(values)
     with writing(path):
-        write_whole(path, (json.dumps(values, indent=1) + "\n").encode("utf-8"))
+        write_whole(path, json.dumps(values, indent=1) + "\n", path.with_name(f"{path.name}.tmp"))
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -18,6 +18,10 @@ EXIT_BAD_INPUT = 2
 _COMMANDS = {
     "infer": "answer questions from papers",
     "train": "train a model on question-paper pairs",
+    "finetune": "make a model of your own of a task folder",
+    "update": "make a model better with new rows, keeping what it knows",
+    "triage": "make a model that sorts papers, of rows of yes or no",
+    "sweep": "train and compare several models",
     "export": "export a trained model to quantized ONNX",
     "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",
@@ -45,6 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    options = parsed(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
+    return code
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command and its options; SystemExit after ``--help`` or where they are wrong."""
+    if arguments[:1] == ["train"]:
+        from qa_extractive.cli.old_forms import todays_form
+
+        arguments = todays_form(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="qa-extractive", description="Verbatim answers from scientific papers."
     )
@@ -61,9 +77,7 @@ def _run(arguments: list[str]) -> int:
         flush_stdout()
         raise
     options.arguments = arguments
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    code: int = import_module(f"qa_extractive.cli.{options.command}").run(options)
-    return code
+    return options
 
 
 class _Version(argparse.Action):

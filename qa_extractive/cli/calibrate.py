@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.cli.labelled_rows import add_columns, column_names, warn, warn_of_skipped
 from qa_extractive.cli.terminal import replace_line
 from qa_extractive.errors import DataError, QAError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from qa_extractive.types import Example
 
 _DEFAULT = "default"
-_COLUMNS = ("question", "context", "title", "answer", "answerable", "id")
 _FEW_ROWS = 100
 _N_SHOWN = 3
 
@@ -61,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=17, metavar="N", help="of the folds (%(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
-    for option in _COLUMNS:
-        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"name of the {option} column")
+    add_columns(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -103,19 +102,14 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _examples(options: argparse.Namespace) -> list[Example]:
-    from qa_extractive.data.columns import ColumnNames
     from qa_extractive.data.labels import Labels
     from qa_extractive.data.loading import load_examples
 
-    names = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
-    loaded = load_examples(options.data, names=names)
-    for problem in loaded.problems[:_N_SHOWN]:
-        _warn(f"skipped {problem}")
-    if len(loaded.problems) > _N_SHOWN:
-        _warn(f"skipped {len(loaded.problems) - _N_SHOWN:,} more rows")
+    loaded = load_examples(options.data, names=column_names(options))
+    warn_of_skipped(loaded.problems, _N_SHOWN)
     examples = loaded.examples
     if options.labels is not None:
-        labels = Labels(options.labels, options.id_column, warn=_warn)
+        labels = Labels(options.labels, options.id_column, warn=warn)
         examples = labels.join(examples, options.data[0])
         labels.check_use()
     if examples and all(each.answerable is None for each in examples):
@@ -205,7 +199,3 @@ def _table(effort: str, fitted: CrossFit) -> list[str]:
     rows = ((f"effort {effort}", "before", "after"), *held_rows(fitted))
     width = max(len(name) for name, *_ in rows)
     return [f"{name.ljust(width)}  {old:>7}  {new:>7}".rstrip() for name, old, new in rows]
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

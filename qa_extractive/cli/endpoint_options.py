@@ -25,7 +25,7 @@ def add_endpoint_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--openai-rpm", type=_positive, metavar="N", help="at most N requests a minute (default: no limit)"
     )
-    group.add_argument("--openai-concurrency", type=_count, metavar="N", help="requests at once (default: 4)")
+    group.add_argument("--openai-concurrency", type=count, metavar="N", help="requests at once (default: 4)")
     group.add_argument(
         "--openai-retries", type=int, metavar="N", help="times to repeat a request that failed (default: 5)"
     )
@@ -34,15 +34,15 @@ def add_endpoint_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--openai-max-tokens",
-        type=_count,
+        type=count,
         metavar="N",
         help="longest reply, reasoning included (default: 512)",
     )
     group.add_argument(
-        "--openai-prompt-price", type=_price, metavar="P", help="US dollars for a million prompt tokens"
+        "--openai-prompt-price", type=price, metavar="P", help="US dollars for a million prompt tokens"
     )
     group.add_argument(
-        "--openai-completion-price", type=_price, metavar="P", help="the same for completion tokens"
+        "--openai-completion-price", type=price, metavar="P", help="the same for completion tokens"
     )
 
 
@@ -76,14 +76,16 @@ def _positive(text: str) -> float:
     return value
 
 
-def _price(text: str) -> float:
+def price(text: str) -> float:
+    """A number that is not negative."""
     value = float(text)
     if not (math.isfinite(value) and value >= 0.0):
         raise argparse.ArgumentTypeError(f"{text} is no price")
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("give at least 1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import random
 import shutil
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive import __version__
-from qa_extractive.cli.efforts import add_precision
-from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
+from qa_extractive.cli.endpoint_options import add_endpoint_arguments, count, endpoint_settings, price
 from qa_extractive.cli.evaluate_table import comparison_text, floor_text, table_text
+from qa_extractive.cli.labelled_rows import add_columns, column_names, warn, warn_of_skipped
+from qa_extractive.cli.model_options import add_precision
 from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.errors import DataError
 from qa_extractive.types import Example
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from qa_extractive.report.content import Report
 
 _N_PROBLEMS_SHOWN = 5
-_COLUMNS = ("question", "context", "title", "answer", "answerable", "id")
 _TERMINAL = (120, 24)
 
 
@@ -73,8 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_precision(parser)
     _add_figure_arguments(parser)
     add_endpoint_arguments(parser)
-    for option in _COLUMNS:
-        parser.add_argument(f"--{option}-column", metavar="NAME", help=f"name of the {option} column")
+    add_columns(parser)
 
 
 def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,13 +91,13 @@ def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--price-per-hour",
-        type=_price,
+        type=price,
         metavar="P",
         help="of this machine, in any currency: gives the cost of a million questions",
     )
     parser.add_argument(
         "--limit",
-        type=_positive,
+        type=count,
         metavar="N",
         help="at most N rows of each file: a sample drawn with the seed, kept in the order of the file",
     )
@@ -197,8 +195,8 @@ def _write(options: argparse.Namespace, report: Report, runs: Sequence[Sequence[
     if options.no_report:
         return [metrics]
     names = [each.name for each in report.data]
-    predictions = write_all_predictions(options.output, names, runs, warn=_warn)
-    return [*predictions, *write_report(options.output, report, warn=_warn), metrics]
+    predictions = write_all_predictions(options.output, names, runs, warn=warn)
+    return [*predictions, *write_report(options.output, report, warn=warn), metrics]
 
 
 def _report_problems(report: Report) -> int:
@@ -226,20 +224,6 @@ def _not_negative(text: str) -> int:
     return value
 
 
-def _price(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or value < 0.0:
-        raise argparse.ArgumentTypeError(f"{text} is no price")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = _not_negative(text)
-    if not value:
-        raise argparse.ArgumentTypeError("give at least 1")
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class _Data:
     """A data set: the rows of a file that are evaluated.
@@ -260,7 +244,7 @@ class _Data:
 def _load(options: argparse.Namespace) -> list[_Data]:
     from qa_extractive.data.labels import Labels
 
-    labels = None if options.labels is None else Labels(options.labels, options.id_column, warn=_warn)
+    labels = None if options.labels is None else Labels(options.labels, options.id_column, warn=warn)
     paths = list({_real(path): path for path in options.data}.values())
     data = [
         _load_file(path, name, labels, options) for path, name in zip(paths, _short_names(paths), strict=True)
@@ -271,21 +255,17 @@ def _load(options: argparse.Namespace) -> list[_Data]:
 
 
 def _load_file(path: Path, name: str, labels: Labels | None, options: argparse.Namespace) -> _Data:
-    from qa_extractive.data.loading import ColumnNames, load_examples
+    from qa_extractive.data.loading import load_examples
     from qa_extractive.evaluation.lengths import count_tokens
 
-    columns = ColumnNames(**{part: getattr(options, f"{part}_column") for part in _COLUMNS})
-    loaded = load_examples(path, names=columns)
-    for problem in loaded.problems[:_N_PROBLEMS_SHOWN]:
-        _warn(f"skipped {problem}")
-    if len(loaded.problems) > _N_PROBLEMS_SHOWN:
-        _warn(f"skipped {len(loaded.problems) - _N_PROBLEMS_SHOWN:,} more rows of {path}")
+    loaded = load_examples(path, names=column_names(options))
+    warn_of_skipped(loaded.problems, _N_PROBLEMS_SHOWN, f" of {path}")
     if not loaded.examples:
         raise DataError(f"{path} holds no row that can be used: give a file with questions and contexts")
     _warn_of_verdicts(path, loaded.examples)
     examples = loaded.examples if labels is None else labels.join(loaded.examples, path)
     if all(e.answerable is None and not e.references and not e.spans for e in examples):
-        _warn(f"{path} holds no answers, so little can be measured: give a file of them with --labels")
+        warn(f"{path} holds no answers, so little can be measured: give a file of them with --labels")
     sample = _sample(examples, options.limit, options.seed)
     return _Data(name, sample, count_tokens(sample), len(loaded.problems))
 
@@ -297,7 +277,7 @@ def _warn_of_verdicts(path: Path, examples: Sequence[Example]) -> None:
 
     cells = [cell for e in examples for name, cell in e.fields.items() if fold(name) == "verdict"]
     if problem := unknown_verdicts(cells):
-        _warn(f"{path}: {problem}")
+        warn(f"{path}: {problem}")
 
 
 def _sample(examples: tuple[Example, ...], limit: int | None, seed: int) -> tuple[Example, ...]:
@@ -377,7 +357,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--output {folder} cannot be made a folder: {error.strerror}") from None
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

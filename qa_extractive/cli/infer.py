@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.efforts import add_efforts
+from qa_extractive.cli.model_options import add_model_arguments
 from qa_extractive.cli.terminal import ignore_broken_pipe, note, one_line
 from qa_extractive.errors import DataError
 from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
@@ -61,18 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="asked of one text (--context, --context-file) or of every row of --batch; may be repeated",
     )
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
-    )
-    model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
-    model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
+    model = add_model_arguments(parser)
     model.add_argument("--top-k", type=int, metavar="K", help="also give the K best candidates")
-    add_efforts(model)
     model.add_argument(
         "--max-context-characters", type=int, metavar="N", help="refuse longer texts (default: no limit)"
     )
-    model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     batch = parser.add_argument_group("with --batch")
     batch.add_argument("--output", type=Path, metavar="F", help="default: <stem>.answers.<suffix>")
     existing = batch.add_mutually_exclusive_group()

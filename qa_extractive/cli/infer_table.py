@@ -89,8 +89,7 @@ def _finished(options: argparse.Namespace, destination: Destination) -> Summary 
     """The summary of a run whose output is there; None if it is not, or is not to be gone on with."""
     from qa_extractive.batch.local import finished_summary
 
-    state = destination.state()
-    if not options.resume or state is None or not state.is_finished:
+    if destination.finished() is None:
         return None
     return finished_summary(
         predictor_of(options),

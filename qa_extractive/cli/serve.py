@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from qa_extractive.cli.efforts import add_efforts
+from qa_extractive.cli.model_options import add_model_arguments
 from qa_extractive.errors import DataError
 from qa_extractive.service.settings import DEFAULTS, ServiceSettings
 
@@ -24,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cors-origin", action="append", default=[], metavar="URL", help="whose pages may call"
     )
     parser.add_argument("--log-texts", action="store_true", help="write questions and answers to the log")
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
-    )
-    model.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
-    model.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
-    add_efforts(model)
-    model.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
+    add_model_arguments(parser)
     limits = parser.add_argument_group("limits", f"The API key, if any, is read from ${API_KEY_VARIABLE}.")
     for name, kind, about in _LIMITS:
         default = getattr(DEFAULTS, name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
+from qa_extractive._utils.digests import text_digest
 from qa_extractive.types import Example
 
 
@@ -15,7 +15,7 @@ def document_of(example: Example) -> str:
 
 def place_of(text: str, seed: int) -> str:
     """Where a text comes in a random order that is the same on every machine."""
-    return hashlib.sha256(f"{seed}:{text}".encode("utf-8", "replace")).hexdigest()
+    return text_digest(f"{seed}:{text}")
 
 
 def folds_of(examples: Sequence[Example], n_folds: int, seed: int) -> list[set[str]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, reason_of
 from qa_extractive.tables.headers import NO_REPEATS, Repeats
 from qa_extractive.tables.reading import Row, read_rows
 from qa_extractive.tables.text_files import data_stem
@@ -147,9 +147,8 @@ def _reading(name: _Name) -> Iterator[None]:
     except (DataError, ImportError):
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         advice = "check the folder" if name.is_local else _HUB_ADVICE
-        raise DataError(f"{name.written} cannot be read ({reason}): {advice}") from None
+        raise DataError(f"{name.written} cannot be read ({reason_of(error)}): {advice}") from None
     finally:
         hub.setLevel(level)
 

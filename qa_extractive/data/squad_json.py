@@ -5,12 +5,12 @@ Each reader yields an ``Outcome`` for every question of the file.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from qa_extractive._utils.digests import text_digest
 from qa_extractive.data.answerable import answerability, truth
 from qa_extractive.data.given_answers import given_answers, spans_of
 from qa_extractive.data.outcomes import Outcome, attempt
@@ -37,7 +37,7 @@ def is_pubmedqa(value: object) -> bool:
 
 def document_hash(context: str) -> str:
     """A name for a document that has none: 16 hexadecimal digits of its SHA-256."""
-    return hashlib.sha256(context.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_digest(context, "surrogatepass")[:16]
 
 
 def squad_examples(value: Mapping[str, Any], source: str) -> Iterator[Outcome]:

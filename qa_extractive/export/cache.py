@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from qa_extractive._utils.digests import file_digest, text_digest
+from qa_extractive._utils.files import write_whole
 from qa_extractive.archive.cache import locked, make_folder, slug
 from qa_extractive.archive.unpack import open_model
 from qa_extractive.errors import ModelError
@@ -23,7 +24,6 @@ MEMO_FILE = "hashes.json"
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _KEY_DIGITS = 16
-_CHUNK_BYTES = 1 << 20
 # Smaller files are hashed each time, and so are those written this lately: a second change may bear the
 # same time as the first.
 _MEMO_BYTES = 1 << 20
@@ -103,7 +103,7 @@ def _place(name: str, quantize: str, cache: Path) -> Path:
         return next(made, cache / f"{slug(source.resolve().name)}-{key}")
     if not _HUB_ID.fullmatch(name):
         raise ModelError(f"{name} is neither a folder nor a Hugging Face model id such as owner/name")
-    return cache / f"{slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:12]}-{quantize}"
+    return cache / f"{slug(name)}-{text_digest(name)[:12]}-{quantize}"
 
 
 def _file_hash(path: Path, known: _Memo) -> str:
@@ -112,13 +112,10 @@ def _file_hash(path: Path, known: _Memo) -> str:
     state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if place in known and known[place][:3] == state:
         return known[place][3]
-    value = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            value.update(chunk)
+    value = file_digest(path)
     if status.st_size >= _MEMO_BYTES and time.time_ns() - status.st_mtime_ns > _MEMO_AGE_NS:
-        known[place] = (*state, value.hexdigest())
-    return value.hexdigest()
+        known[place] = (*state, value)
+    return value
 
 
 def _load_memo(memo: Path | None) -> _Memo:
@@ -136,11 +133,6 @@ def _load_memo(memo: Path | None) -> _Memo:
 
 def _save_memo(memo: Path, known: _Memo) -> None:
     """Write the memo whole or not at all; it only saves time, so a failure is none."""
-    new = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
-    try:
+    with suppress(OSError):
         memo.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        new.replace(memo)
-    except OSError:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+        write_whole(memo, json.dumps(known, indent=1) + "\n")

@@ -22,7 +22,7 @@ from optimum.exporters.onnx import OnnxConfig
 from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.tasks import TasksManager
 
-from qa_extractive.errors import ExportError
+from qa_extractive.errors import ExportError, reason_of
 from qa_extractive.export.dequantize import save_architecture
 from qa_extractive.export.passes.context_cache import add_paper_cache
 from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quantize_embeddings
@@ -134,16 +134,12 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
             optimum_export(checkpoint.model, config, raw, opset=opset)
             _fuse(raw, fp32 / MODEL_FILE, checkpoint)
     except Exception as error:  # torch, optimum and onnxruntime share no base class
-        raise ExportError(f"{checkpoint.name} cannot be exported: {_first_line(error)}") from error
+        raise ExportError(f"{checkpoint.name} cannot be exported: {reason_of(error)}") from error
     raw.unlink()
     _finish(fp32 / MODEL_FILE, checkpoint.encoder_config.vocab_size)
     if isinstance(checkpoint.model, SpanReader):
         save_architecture(checkpoint.model, onnx.load(str(fp32 / MODEL_FILE)), folder)
     return fp32
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _check_inputs(config: OnnxConfig) -> None:

@@ -95,7 +95,7 @@ def read_task_folder(
         DataError: There is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"--task {folder} is no folder: give one with train.csv and test.csv")
+        raise DataError(f"{folder} is no folder: give one with train.csv and test.csv")
     reading = _Reading(names)
     description = _description(folder / DESCRIPTION_FILE, reading.errors)
     tables = {stem: _table(folder, stem) for stem in ("train", "test", "unstructured")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import os
@@ -13,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qa_extractive._utils.digests import text_digest
+from qa_extractive._utils.files import write_whole
 from qa_extractive.archive.unpack import unpacked
-from qa_extractive.errors import DataError, QAError
+from qa_extractive.errors import DataError, QAError, reason_of
 from qa_extractive.evaluation.compare import Comparison, compare
 from qa_extractive.evaluation.figures import Evaluation
 from qa_extractive.evaluation.run import BATCH_ROWS, Results, run_system
@@ -120,7 +121,7 @@ def digest_of(examples: Sequence[Example]) -> str:
     """What tells whether rows are the same: a digest of what is asked and known."""
     values = [(e.id, dataclasses.asdict(e.question), e.references, e.answerable) for e in examples]
     text = json.dumps(replace_surrogates(values), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return text_digest(text)[:16]
 
 
 def _settings(run: ModelRun, data: str) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _attempt(
         reason = str(error)
     except Exception as error:  # whatever a library raises: the other models go on
         logger.exception("%s failed", run.name)
-        reason = f"{type(error).__name__}: {_first_line(error)}"
+        reason = f"{type(error).__name__}: {reason_of(error)}"
     return Outcome(run, failure=reason.replace(f"{folder.parent}{os.sep}", ""))
 
 
@@ -206,10 +207,4 @@ def _scored(outcome: Outcome, results: Results | None, n_bootstrap: int) -> Outc
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    new = path.with_suffix(".part")
-    new.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    new.replace(path)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
+    write_whole(path, json.dumps(values, indent=1) + "\n")

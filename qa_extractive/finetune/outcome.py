@@ -28,7 +28,7 @@ class TaskSettings:
 
     Attributes:
         base: What it starts from: ``default``, a folder, or a hub id.
-        keeps_base: Whether the base is a model whose abilities are to be kept (``--init``).
+        keeps_base: Whether the base is a model whose abilities are to be kept (``update``).
         teacher: Names for ``open_teacher``; empty for the base.
         overrides: Settings of ``TrainConfig`` that were given.
         labelling: How texts are labelled.

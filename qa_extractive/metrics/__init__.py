@@ -22,6 +22,7 @@ from qa_extractive.metrics.scores import (
     brier_score,
     calibration_bins,
     calibration_error,
+    squad_means,
     squad_rows,
     squad_scores,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "rate",
     "risk_coverage",
     "rouge_l",
+    "squad_means",
     "squad_rows",
     "squad_scores",
     "token_f1",

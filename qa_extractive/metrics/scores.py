@@ -133,8 +133,14 @@ def squad_scores(
     if version == "1.1" and no_answer_probs is not None:
         raise DataError("SQuAD 1.1 has no no-answer threshold: use version 2.0 with no_answer_probs")
     rows = squad_rows(predictions, references, version=version)
+    scores = squad_means(rows)
+    return scores if no_answer_probs is None else _with_best(scores, rows, predictions, no_answer_probs)
+
+
+def squad_means(rows: RowScores) -> SquadScores:
+    """The figures of rows that are scored already."""
     has_ans, no_ans = rows.answerable, ~rows.answerable
-    scores = SquadScores(
+    return SquadScores(
         em=mean_or_none(rows.em),
         f1=mean_or_none(rows.f1),
         n=rows.em.size,
@@ -145,7 +151,6 @@ def squad_scores(
         no_ans_f1=mean_or_none(rows.f1[no_ans]),
         n_no_ans=int(no_ans.sum()),
     )
-    return scores if no_answer_probs is None else _with_best(scores, rows, predictions, no_answer_probs)
 
 
 def _with_best(

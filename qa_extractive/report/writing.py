@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from qa_extractive._utils.files import write_whole
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.evaluation.run import Results
 from qa_extractive.report.content import Report, report_blocks
@@ -100,11 +100,8 @@ def write_all_predictions(
 
 def _write(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        new.write_text(text, encoding="utf-8", errors="replace")
-        new.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error.strerror}") from None
     return path

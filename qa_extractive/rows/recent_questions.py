@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
+from operator import itemgetter
 
+from qa_extractive._utils.lru import LruCache
 from qa_extractive.types import Answer, Question
 
 RECENT_CHARACTERS = 16_000_000
@@ -34,22 +35,16 @@ class RecentQuestions:
 
     def __init__(self, max_characters: int = RECENT_CHARACTERS) -> None:
         """Take how much to remember, in characters of the contexts: no answer holds more text."""
-        self._max_characters = max_characters
-        self._n_characters = 0
-        self._asked: OrderedDict[bytes, tuple[Asked, int]] = OrderedDict()
+        self._asked: LruCache[bytes, tuple[Asked, int]] = LruCache(max_characters, itemgetter(1))
 
     def ask(self, question: Question) -> tuple[Asked, bool]:
         """The question, shared with those who asked it before, and whether anyone did."""
         key = _digest(question)
-        if key in self._asked:
-            self._asked.move_to_end(key)
-            return self._asked[key][0], True
+        found = self._asked.find(key)
+        if found is not None:
+            return found[0], True
         asked = Asked(question)
-        n_characters = len(question.context) + _ENTRY_CHARACTERS
-        self._asked[key] = asked, n_characters
-        self._n_characters += n_characters
-        while self._n_characters > self._max_characters:
-            self._n_characters -= self._asked.popitem(last=False)[1][1]
+        self._asked.keep(key, (asked, len(question.context) + _ENTRY_CHARACTERS))
         return asked, False
 
 

@@ -1,8 +1,9 @@
 """What happens to every request before and after the application, as plain ASGI.
 
-From the outside in: ``ObservationMiddleware`` (ids, log, metrics, security headers), ``AuthorizationMiddleware`` (the API key),
-``bodies.BodyLimitMiddleware`` (the body, within its limits), ``CancellationMiddleware`` (stops the work when the caller leaves),
-``v2.BinaryInputs`` and ``bodies.JsonBodies`` (the body, as JSON of a bounded number of items).
+From the outside in: ``ObservationMiddleware`` (ids, log, metrics, security headers),
+``AuthorizationMiddleware`` (the API key), ``bodies.BodyLimitMiddleware`` (the body, within its limits),
+``CancellationMiddleware`` (stops the work when the caller leaves), ``v2.BinaryInputs`` and
+``bodies.JsonBodies`` (the body, as JSON of a bounded number of items).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from itertools import islice
 from types import ModuleType
 from typing import Any
 
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, reason_of
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_values import ArrowValue, joined
 from qa_extractive.tables.parquet import as_text, parquet_schema
@@ -81,9 +81,9 @@ def _from_python(values: list[Any], kind: Any, name: str) -> Any:
         except UnicodeEncodeError:
             return arrow.array([replace_surrogates(value) for value in values], kind)
     except (arrow.ArrowException, ValueError, TypeError, OverflowError) as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"column {name!r} holds a value that is no {kind} ({reason}): write CSV or JSONL instead"
+            f"column {name!r} holds a value that is no {kind} ({reason_of(error)}): "
+            "write CSV or JSONL instead"
         ) from None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, reason_of
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_values import plain_cells, python_cells, untouched_cells
 from qa_extractive.tables.rows import Row
@@ -162,8 +162,9 @@ def _opened(path: Path) -> Iterator[Any]:
     except MemoryError:
         raise DataError(f"{path} cannot be read: a part of it does not fit into memory: split it") from None
     except (arrow.ArrowException, ValueError) as error:
-        reason = _first_line(error)
-        raise DataError(f"{path} is not a Parquet file, or damaged ({reason}): write it anew") from None
+        raise DataError(
+            f"{path} is not a Parquet file, or damaged ({reason_of(error)}): write it anew"
+        ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
 
@@ -171,10 +172,6 @@ def _opened(path: Path) -> Iterator[Any]:
 def _is_text(path: Path) -> bool:
     """Whether the name of a file is UTF-8, as pyarrow needs it."""
     return not has_surrogates(str(path))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _arrow_column(arrow: ModuleType, values: Sequence[Any]) -> Any:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qa_extractive.errors import QAError
+from qa_extractive.errors import QAError, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +102,9 @@ def run_distributed(command: Callable[[], int]) -> int:
     except Exception as error:
         logger.debug("process %s failed", os.environ["RANK"], exc_info=True)
         time.sleep(_LOST_SECONDS if _is_lost_connection(error) else 0.0)
-        reason = (str(error).splitlines() or [""])[0]
         raise QAError(
             f"process {os.environ['RANK']} of {n_processes()} (from 0) failed, which ends the run: "
-            f"{type(error).__name__}: {reason}"
+            f"{type(error).__name__}: {reason_of(error)}"
         ) from error
     _part()
     return code

@@ -9,13 +9,13 @@ first 12 hexadecimal digits of the context's SHA-256).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from qa_extractive._utils.digests import text_digest
 from qa_extractive.errors import DataError
 from qa_extractive.training.labelled_rows import asked_example, json_lines
 from qa_extractive.types import Example
@@ -41,7 +41,7 @@ def own_questions(questions: Path, texts: Path, rng: random.Random) -> list[Exam
 
 def context_digest(context: str) -> str:
     """What ``context`` of a row holds: the first 12 hexadecimal digits of the text's SHA-256."""
-    return hashlib.sha256(context.encode("utf-8", "replace")).hexdigest()[:12]
+    return text_digest(context)[:12]
 
 
 def _with_text(row: dict[str, Any], number: int, title: str, context: str) -> dict[str, Any]:

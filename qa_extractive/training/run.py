@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from qa_extractive._utils.digests import file_digest
 from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
 from qa_extractive.data.loading import examples_to_jsonl
 from qa_extractive.errors import DataError
@@ -215,7 +215,7 @@ def describe_base(base: str) -> str:
     weights = next((w for w in _WEIGHT_FILES if (Path(base) / w).is_file()), None)
     if weights is None:
         return base
-    digest = hashlib.sha256((Path(base) / weights).read_bytes()).hexdigest()
+    digest = file_digest(Path(base) / weights)
     return f"{Path(base).resolve().name}/{weights} sha256:{digest[:16]}"
 
 

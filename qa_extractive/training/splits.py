@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections import Counter, defaultdict
@@ -15,6 +14,7 @@ import numpy as np
 
 from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import TrainConfig
+from qa_extractive.data.documents import document_of, place_of
 from qa_extractive.training.question_only import answerable_probs
 from qa_extractive.training.swaps import names_of, swapped
 from qa_extractive.types import Example, Question
@@ -78,8 +78,8 @@ def _split(examples: Sequence[Example], config: TrainConfig) -> list[list[Exampl
     seed = config.seed if config.split_seed is None else config.split_seed
     parts: list[list[Example]] = [[] for _ in range(1 + len(_sizes(config)))]
     for example in examples:
-        document = _document(example)
-        part = _part(_place(document, seed), shares[document])
+        document = document_of(example)
+        part = _part(int(place_of(document, seed)[:16], 16) / 2**64, shares[document])
         if example.fields.get(CALIBRATES):
             part = _CALIBRATION_PART
         if part == 0 or not example.fields.get("copy"):
@@ -111,18 +111,9 @@ def _held_out_shares(examples: Sequence[Example], config: TrainConfig) -> dict[s
     for example in examples:
         n = n_of_source[example.source]
         own = [min(config.held_out_share, 2 * size / n) for size in sizes]
-        known = shares.setdefault(_document(example), own)
-        shares[_document(example)] = [max(pair) for pair in zip(known, own, strict=True)]
+        known = shares.setdefault(document_of(example), own)
+        shares[document_of(example)] = [max(pair) for pair in zip(known, own, strict=True)]
     return shares
-
-
-def _document(example: Example) -> str:
-    return example.document or example.question.context
-
-
-def _place(document: str, seed: int) -> float:
-    digest = hashlib.sha256(f"{seed}:{document}".encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _balanced(examples: Sequence[Example], n: int, rng: random.Random) -> list[Example]:

@@ -15,6 +15,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from qa_extractive._utils.files import write_whole
 from qa_extractive.config import DecodeConfig, TrainConfig
 from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
@@ -285,9 +286,7 @@ class Clock(TrainerCallback):
         self._saved = self.progress.elapsed_seconds
         if is_main_process():
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _ELAPSED_FILE
-            unfinished = path.with_suffix(".part")
-            unfinished.write_text(json.dumps({"seconds": self.progress.elapsed_seconds}))
-            unfinished.replace(path)
+            write_whole(path, json.dumps({"seconds": self.progress.elapsed_seconds}))
 
 
 def last_checkpoint(output: Path) -> str | None:

@@ -292,7 +292,8 @@ def test_a_teacher_must_beat_a_reader_without_a_model() -> None:
 
 def test_labelling_loads_no_torch() -> None:
     code = (
-        "import qa_extractive.finetune.pseudo_labels, qa_extractive.finetune.checks, qa_extractive.finetune.report, sys;"
+        "import qa_extractive.finetune.pseudo_labels, qa_extractive.finetune.checks;"
+        "import qa_extractive.finetune.report, sys;"
         "print(*[m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

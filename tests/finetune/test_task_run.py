@@ -17,7 +17,7 @@ pytest.importorskip("optimum")
 
 from qa_extractive import Predictor
 from qa_extractive.cli import main
-from qa_extractive.cli.train_task import EXIT_REFUSED, EXIT_WEAK_TEACHER
+from qa_extractive.cli.finetune import EXIT_REFUSED, EXIT_WEAK_TEACHER
 from qa_extractive.config import TrainConfig
 from qa_extractive.data.documents import folds_of
 from qa_extractive.data.loading import load_examples
@@ -106,7 +106,7 @@ def test_a_task_folder_goes_to_a_packed_model(
         "--no-worse-than",
         "none",
     ]
-    assert main(["train", "--task", str(task), "--output", str(output), *SMALL, *options]) == 0
+    assert main(["finetune", str(task), "--output", str(output), *SMALL, *options]) == 0
     printed = capsys.readouterr().out
     assert "6 training rows: 6 of 6 answers" in printed
     report = _report(output)
@@ -144,7 +144,7 @@ def test_a_task_folder_goes_to_a_packed_model(
     assert not (output / "work").exists()
     assert (output / "checkpoint" / "model.safetensors").is_file()
 
-    assert main(["train", "--task", str(task), "--output", str(output), *SMALL, *options]) == 2
+    assert main(["finetune", str(task), "--output", str(output), *SMALL, *options]) == 2
     assert "is not empty" in capsys.readouterr().err
 
 
@@ -157,7 +157,7 @@ def test_a_teacher_that_cannot_do_the_task_stops_it_before_training(
 
     monkeypatch.setattr(running, "teach", never)
     output = tmp_path / "out"
-    command = ["train", "--task", str(task), "--output", str(output), "--base", str(tiny_checkpoint), *SMALL]
+    command = ["finetune", str(task), "--output", str(output), "--base", str(tiny_checkpoint), *SMALL]
     assert (
         main([*command, "--teacher", str(tiny_checkpoint), "--min-teacher-f1", "0.99"]) == EXIT_WEAK_TEACHER
     )
@@ -171,7 +171,7 @@ def test_retraining_reports_each_row_and_refuses_what_got_worse(trial_rows: Call
 ) -> None:  # fmt: skip
     data = tmp_path / "new.csv"
     data.write_text(trial_rows(range(15)), encoding="utf-8")
-    command = ["train", "--init", str(tiny_checkpoint), "--data", str(data), *SMALL, "--hold-out", "5"]
+    command = ["update", str(tiny_checkpoint), "--data", str(data), *SMALL, "--hold-out", "5"]
     passed = tmp_path / "passed"
     assert main([*command, "--output", str(passed), "--tolerance", "1"]) == 0
     report = _report(passed)
@@ -203,21 +203,15 @@ def test_retraining_reports_each_row_and_refuses_what_got_worse(trial_rows: Call
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--data", "x.csv", "--unlabelled", "y.csv"], "--unlabelled needs --task or --init"),
-        (["--data", "x.csv", "--min-f1", "0.5"], "--min-f1 needs --task or --init"),
-        (["--recipe", "x.json", "--init", "default"], "not --recipe"),
-        (["--init", "default", "--base", "x", "--data", "x.csv"], "not both"),
-        (["--task", "x", "--resume"], "run anew"),
-        (["--task", "x", "--hold-out", "3"], "its own test rows"),
-        ([], "there is nothing to train on"),
-        (["--task", "no_such_folder"], "no_such_folder is no folder"),
-        (["--init", "default"], "no training row"),
+        (["update", "default", "--task", "x", "--hold-out", "3"], "its own test rows"),
+        (["finetune", "no_such_folder"], "no_such_folder is no folder"),
+        (["update", "default", "--data", "no_such_file.csv"], "no_such_file.csv does not exist"),
     ],
 )
-def test_options_that_do_not_go_together_are_one_clear_error(
+def test_what_cannot_be_trained_on_is_one_clear_error(
     options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "--output", str(tmp_path / "out"), *options]) == 2
+    assert main([*options, "--output", str(tmp_path / "out")]) == 2
     assert says in capsys.readouterr().err
 
 
@@ -261,7 +255,7 @@ def test_an_endpoint_teaches_by_hard_labels(
 
     monkeypatch.setattr(ChatEndpoint, "complete", complete)
     output = tmp_path / "out"
-    command = ["train", "--task", str(task), "--output", str(output), "--base", str(tiny_checkpoint), *SMALL]
+    command = ["finetune", str(task), "--output", str(output), "--base", str(tiny_checkpoint), *SMALL]
     endpoint = ["--teacher", "openai:big", "--openai-base-url", "http://127.0.0.1:9/v1", "--folds", "0"]
     endpoint += ["--no-worse-than", "none"]
     assert main([*command, *endpoint]) == 0
@@ -300,7 +294,7 @@ def test_a_task_is_gated_against_its_base_unless_told_otherwise(
     (task / "unstructured.csv").unlink()
     _scripted(monkeypatch, student_knows)
     output = tmp_path / "out"
-    command = ["train", "--task", str(task), "--output", str(output), "--base", str(tiny_export), *SMALL]
+    command = ["finetune", str(task), "--output", str(output), "--base", str(tiny_export), *SMALL]
     assert main([*command, *more]) == code
     captured = capsys.readouterr()
     counts = (
@@ -331,7 +325,7 @@ def test_few_rows_calibrate_their_student_across_folds(
         return original(examples, **settings)
 
     monkeypatch.setattr(students, "train", train)
-    command = ["train", "--init", str(tiny_checkpoint), "--data", str(data), "--hold-out", "6", *SMALL]
+    command = ["update", str(tiny_checkpoint), "--data", str(data), "--hold-out", "6", *SMALL]
     command += ["--tolerance", "1", "--anchor-weight", "0"]
     assert main([*command, "--output", str(tmp_path / "out")]) == 0
     everything, *folds = seen

@@ -80,7 +80,7 @@ def test_what_is_wrong_with_the_file_is_said_on_one_line_before_anything_is_trai
     folder: Path, models: Any, values: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = _file(folder, models, **values)
-    assert main(["train", "--config", str(path), "--output", str(folder / "out")]) == 2
+    assert main(["sweep", str(path), "--output", str(folder / "out")]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert str(path) in error
@@ -100,13 +100,6 @@ def test_a_file_that_is_none(folder: Path, text: str, said: str) -> None:
         ModelsFile.load(folder / "other.json")
 
 
-def test_options_that_the_file_holds_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = _file(folder, [{"name": "a"}])
-    for option in (["--max-steps", "3"], ["--base", "x"], ["--hold-out", "3"]):
-        assert main(["train", "--config", str(path), "--output", str(folder / "out"), *option]) == 2
-        assert f"{option[0]} does not go with --config" in capsys.readouterr().err
-
-
 def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
     trial_rows: Callable[[Sequence[int]], str],
     folder: Path,
@@ -122,7 +115,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
         {"name": "later", "base": str(tiny_checkpoint), "learning_rate": 0.01},
     ]
     output = folder / "out"
-    command = ["train", "--config", str(_file(folder, models)), "--output", str(output)]
+    command = ["sweep", str(_file(folder, models)), "--output", str(output)]
 
     original, trained = models_run.train, []
 

@@ -100,8 +100,6 @@ def test_what_cannot_be_used_is_left_out_and_said(table: Path, tmp_path: Path) -
         (_table(range(0, 40, 2)), [], "16 training rows say yes and 0 no"),
         (_table(range(40)), ["--hold-out", "0"], "there are no test rows"),
         (_table(range(40)), ["--max-steps", "3"], "--max-steps needs --train-encoder"),
-        (_table(range(40)), ["--init", "default"], "--init does not go with --triage"),
-        (_table(range(40)), ["--data", "x.csv"], "--data does not go with --triage"),
         (_table(range(40)), ["--train-encoder", "--epochs", "-1"], "epochs must be positive"),
     ],
 )
@@ -109,17 +107,12 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     tmp_path: Path, text: str, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
-    command = ["train", "--triage", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out"), *options]
+    command = ["triage", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out"), *options]
     assert main(command) == 2
     error = capsys.readouterr().err
     assert said in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_options_of_triage_need_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--data", "x.csv", "--output", str(tmp_path / "out"), "--train-encoder"]) == 2
-    assert "--train-encoder needs --triage" in capsys.readouterr().err
 
 
 def test_a_task_folder_of_labels_is_known_by_its_columns(tmp_path: Path) -> None:
@@ -279,7 +272,7 @@ def test_an_exported_model_learns_to_sort_and_its_spans_stay_to_the_bit(
     tiny_export: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    assert main(["train", "--triage", str(table), "--base", str(tiny_export), "--output", str(output)]) == 0
+    assert main(["triage", str(table), "--base", str(tiny_export), "--output", str(output)]) == 0
     printed = capsys.readouterr().out
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     assert list(report["systems"]) == ["before", "after", "TF-IDF + logistic regression"]
@@ -304,7 +297,7 @@ def test_an_exported_model_learns_to_sort_and_its_spans_stay_to_the_bit(
     packed = Predictor(output / "model.tar.gz").answer(QUESTION, _text(0))
     assert packed.answerable == after.answer(QUESTION, _text(0)).answerable
 
-    assert main(["train", "--triage", str(table), "--base", str(tiny_export), "--output", str(output)]) == 2
+    assert main(["triage", str(table), "--base", str(tiny_export), "--output", str(output)]) == 2
     assert "is not empty" in capsys.readouterr().err
     sorted_rows = tmp_path / "sorted.jsonl"
     batch = ["infer", "--batch", str(table), "--model", str(output / "model"), "--output", str(sorted_rows)]
@@ -316,7 +309,7 @@ def test_an_exported_model_learns_to_sort_and_its_spans_stay_to_the_bit(
 def test_the_encoder_is_trained_only_if_asked_for(tiny_checkpoint: Path, table: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     options = ["--train-encoder", "--max-steps", "2", "--batch-size", "4", "--hold-out", "4"]
-    command = ["train", "--triage", str(table), "--base", str(tiny_checkpoint), "--output", str(output)]
+    command = ["triage", str(table), "--base", str(tiny_checkpoint), "--output", str(output)]
     assert main([*command, *options]) == 0
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     assert report["trained"]["n_steps"] == 2

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from qa_extractive import predictor as predictor_module
+from qa_extractive._utils.digests import file_digest
 from qa_extractive.archive.manifest import MANIFEST_FILE
-from qa_extractive.archive.pack import pack, sha256_of
+from qa_extractive.archive.pack import pack
 from qa_extractive.archive.unpack import open_model
 from qa_extractive.errors import ModelError
 from qa_extractive.inference import onnx_checks as graph_module
@@ -216,7 +217,7 @@ def _packed_as_it_is(folder: Path) -> Path:
     """An archive of a folder, by somebody who keeps to no bounds."""
     target = folder.with_name("hostile.tar.gz")
     paths = sorted(folder.iterdir())
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in paths}
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in paths}
     head = json.dumps({"format": "qa_extractive model", "version": 1, "name": "x", "files": files}).encode()
     with tarfile.open(target, "w:gz", format=tarfile.USTAR_FORMAT, compresslevel=1) as archive:
         about = tarfile.TarInfo(MANIFEST_FILE)

@@ -16,10 +16,7 @@ from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.windows import Windower  # noqa: E402
 from qa_extractive.model.span_reader import ENCODER_TYPES, SpanReader, TorchBackend  # noqa: E402
-from qa_extractive.training import (
-    run,
-    trainer,
-)
+from qa_extractive.training import run, trainer  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.distillation import Distillation  # noqa: E402
 from qa_extractive.training.lora import add_adapters, merge_adapters  # noqa: E402

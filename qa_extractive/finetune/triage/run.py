@@ -44,7 +44,7 @@ _CALIBRATION_SHARE = 0.2
 _MAX_QUESTIONS = 20  # of a table with a row for each
 _CARD = """# A model that sorts papers
 
-Written by `train.py --triage` of qa_extractive: `answerable` is the probability that the answer is yes.
+Written by `train.py triage` of qa_extractive: `answerable` is the probability that the answer is yes.
 Its spans are where the model looks; nothing is known of whether they are right.
 """
 

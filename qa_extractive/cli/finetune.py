@@ -1,21 +1,21 @@
-"""``train --task`` and ``train --init``: options in; a student, its report and an exit code out."""
+"""``finetune``: a task folder in; a student, its report and an exit code out."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qa_extractive.cli.endpoint_options import add_endpoint_arguments, endpoint_settings
+from qa_extractive.cli.labelled_rows import column_names
+from qa_extractive.cli.training_options import add_ends, add_settings, given, overrides, say, training
 from qa_extractive.cli.training_progress import TrainingLine
 from qa_extractive.errors import DataError
+from qa_extractive.training.distributed import n_processes
 
 if TYPE_CHECKING:
-    from qa_extractive.data.columns import ColumnNames
-    from qa_extractive.finetune.checks import CheckedJob
     from qa_extractive.finetune.job import Job
     from qa_extractive.finetune.outcome import Outcome, TaskSettings
 
@@ -24,14 +24,22 @@ EXIT_WEAK_TEACHER = 5
 _NONE = "none"
 
 
-def add_task_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of a task and of retraining, each group by itself."""
-    group = parser.add_argument_group("a task (--task) or retraining (--init), docs/TASKS.md")
-    group.add_argument(
-        "--init",
-        metavar="M",
-        help="continue from this model and keep what it knows: 'default', a folder, an archive",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``finetune``."""
+    parser.usage = "%(prog)s DIR --output D [options]"
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="a task folder: train.csv, test.csv, perhaps unstructured.csv; docs/TASKS.md",
     )
+    add_ends(parser)
+    add_student_arguments(parser)
+
+
+def add_student_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare what ``update`` takes too; the group of the teacher."""
+    group = parser.add_argument_group("the teacher and the texts that it labels")
     group.add_argument(
         "--unlabelled", nargs="+", type=Path, default=[], metavar="F", help="tables of texts without answers"
     )
@@ -49,7 +57,7 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="T",
         help="what labels the texts: 'default', a folder, hf:ID, several of these with one tokenizer, or "
-        "openai:NAME (default: --init, or the embedded model)",
+        "openai:NAME (default: the embedded model; of update, M)",
     )
     group.add_argument("--n-contexts", type=int, metavar="N", help="texts to label; 0 for all (200)")
     group.add_argument("--n-questions", type=int, metavar="N", help="questions for each text (3)")
@@ -62,8 +70,7 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         help="least F1, in [0, 1], of the teacher on the training rows (more than the best baseline)",
     )
     group.add_argument("--distillation-weight", type=float, metavar="W", help="of the teacher's logits (1)")
-    group.add_argument("--anchor-weight", type=float, metavar="W", help="of --init's logits; 0 for none (1)")
-    group.add_argument("--temperature", type=float, metavar="T", help="of both (2)")
+    group.add_argument("--temperature", type=float, metavar="T", help="softens the logits (2)")
     group.add_argument(
         "--folds",
         type=int,
@@ -72,7 +79,9 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         "threshold and probabilities; 0: none (3)",
     )
     _add_gate_arguments(parser)
+    add_settings(parser)
     add_endpoint_arguments(parser)
+    return group
 
 
 def _add_gate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,46 +96,48 @@ def _add_gate_arguments(parser: argparse.ArgumentParser) -> None:
         "such gate",
     )
     group.add_argument("--tolerance", type=float, default=0.0, metavar="F1", help="by how much it may (0)")
-    group.add_argument(
-        "--test", nargs="+", type=Path, default=[], metavar="F", help="test rows of --init --data"
-    )
-    group.add_argument("--test-labels", type=Path, metavar="F", help="their answers, joined on the id")
-    group.add_argument(
-        "--hold-out",
-        type=int,
-        metavar="N",
-        help="without --test: rows of --data to hold out, whole documents (a fifth)",
-    )
 
 
-def is_task(options: argparse.Namespace) -> bool:
-    """Whether the options ask for a task or for retraining; DataError where they contradict each other."""
-    asked = options.task is not None or options.init is not None
-    if options.init is not None and options.recipe is not None:
-        raise DataError("--init takes --data or --task, not --recipe: give the model as --base")
-    if options.init is not None and options.base != "default":
-        raise DataError("--init is what it starts from: give it or --base, not both")
-    if asked and options.resume:
-        raise DataError("--resume is of --data and --recipe: a task is run anew, in another --output")
-    if options.task is not None and (options.test or options.test_labels or options.hold_out is not None):
-        raise DataError("--test, --test-labels and --hold-out are of --data: a task has its own test rows")
-    if not asked:
-        stray = [name for name in ("unlabelled", "teacher", "test", "replay") if getattr(options, name)]
-        stray += [name for name in ("min_f1", "no_worse_than") if getattr(options, name) is not None]
-        if stray:
-            raise DataError(f"--{stray[0].replace('_', '-')} needs --task or --init")
-    return asked
-
-
-def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
+@training
+def run(options: argparse.Namespace) -> int:
     """Make a student; 0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``."""
+    return make_student(options, read_folder(options), options.base)
+
+
+def read_folder(options: argparse.Namespace) -> Job:
+    """The job of a task folder."""
+    from qa_extractive.finetune.job import read_task_folder
+    from qa_extractive.finetune.triage.rows import holds_labels
+
+    if holds_labels(options.folder):
+        raise DataError(f"{options.folder} holds labels, yes or no, and no answers: give it to triage")
+    return read_task_folder(
+        options.folder, column_names(options), unlabelled=options.unlabelled, replay=options.replay
+    )
+
+
+def make_student(options: argparse.Namespace, job: Job, base: str, *, keeps_base: bool = False) -> int:
+    """Make a student of a job.
+
+    Args:
+        options: As parsed.
+        job: What to train on.
+        base: What to start from.
+        keeps_base: Whether the student is to keep what that model knows.
+
+    Returns:
+        0, ``EXIT_REFUSED`` or ``EXIT_WEAK_TEACHER``.
+    """
+    from qa_extractive.finetune.checks import check
     from qa_extractive.finetune.outcome import WeakTeacherError
     from qa_extractive.finetune.report import file_line, findings_lines, score_lines, verdict_lines
-    from qa_extractive.finetune.run import run_job
+    from qa_extractive.finetune.run import accepts, run_job
 
+    if n_processes() > 1:
+        raise DataError("finetune and update are for one process: start them without torchrun")
     logging.getLogger("qa_extractive").setLevel(logging.WARNING)
-    settings = _settings(options, overrides)
-    checked = _checked(options, settings)
+    settings = _settings(options, base, keeps_base)
+    checked = check(job, accepts=accepts(settings.base))
     print("\n".join(findings_lines(checked.findings)))
     checked.require_usable()
     try:
@@ -135,8 +146,8 @@ def run_task(options: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
             settings,
             options.output,
             endpoint=endpoint_settings(options),
-            say=_say,
-            watch=TrainingLine(_say, says_estimate=False),
+            say=say,
+            watch=TrainingLine(say, says_estimate=False),
         )
     except WeakTeacherError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -166,11 +177,7 @@ def _ended(outcome: Outcome, output: Path) -> int:
     return 0
 
 
-def _say(line: str) -> None:
-    print(f"- {line}", flush=True)
-
-
-def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> TaskSettings:
+def _settings(options: argparse.Namespace, started_from: str, keeps_base: bool) -> TaskSettings:
     from qa_extractive.archive.unpack import unpacked
     from qa_extractive.finetune.gate import Gate
     from qa_extractive.finetune.outcome import TaskSettings
@@ -181,68 +188,29 @@ def _settings(options: argparse.Namespace, overrides: Mapping[str, Any]) -> Task
     }
     further = {
         name: getattr(options, name)
-        for name in ("distillation_weight", "anchor_weight", "temperature", "folds", "min_teacher_f1")
+        for name in ("distillation_weight", "temperature", "folds", "min_teacher_f1")
     }
+    further["anchor_weight"] = getattr(options, "anchor_weight", None)  # of update
     if options.seed is not None:
         further["seed"] = labelling["seed"] = options.seed
-    base = unpacked(options.init or options.base)
+    base = unpacked(started_from)
     return TaskSettings(
         base=base,
-        keeps_base=options.init is not None,
+        keeps_base=keeps_base,
         teacher=tuple(map(unpacked, options.teacher)),
-        overrides=overrides,
-        labelling=LabellingSettings(**_given(labelling)),
+        overrides=overrides(options),
+        labelling=LabellingSettings(**given(labelling)),
         gate=Gate(options.min_f1, options.tolerance),
-        no_worse_than=_other(options, base),
-        **_given(further),
+        no_worse_than=_other(options.no_worse_than, started_from, base),
+        **given(further),
     )
 
 
-def _other(options: argparse.Namespace, base: str) -> str | None:
+def _other(named: str | None, started_from: str, base: str) -> str | None:
     """The model that the gate compares with: the one named, or the one that the student starts from."""
     from qa_extractive.archive.unpack import unpacked
 
-    started_from = options.init or options.base
-    name: str = options.no_worse_than or started_from
+    name = named or started_from
     if name == _NONE:
         return None
     return base if name == started_from else unpacked(name)
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _checked(options: argparse.Namespace, settings: TaskSettings) -> CheckedJob:
-    """The job, without the rows that the base cannot read."""
-    from qa_extractive.finetune.checks import check
-    from qa_extractive.finetune.run import accepts
-
-    return check(_job(options), accepts=accepts(settings.base))
-
-
-def _job(options: argparse.Namespace) -> Job:
-    from qa_extractive.finetune.job import read_files, read_task_folder
-
-    if options.task is not None:
-        return read_task_folder(
-            options.task, column_names(options), unlabelled=options.unlabelled, replay=options.replay
-        )
-    return read_files(
-        options.data or (),
-        unlabelled=options.unlabelled,
-        replay=options.replay,
-        test=options.test,
-        test_labels=options.test_labels,
-        hold_out=options.hold_out,
-        names=column_names(options),
-        warn=lambda message: print(f"warning: {message}", file=sys.stderr),
-    )
-
-
-def column_names(options: argparse.Namespace) -> ColumnNames:
-    """The columns that options name."""
-    from qa_extractive.data.columns import ColumnNames
-
-    parts = ("question", "context", "title", "answer", "id")
-    return ColumnNames(**{part: getattr(options, f"{part}_column") for part in parts})

@@ -1,4 +1,4 @@
-"""The options of ``infer.py`` and ``qa-extractive serve`` that say how much is read, and how precisely."""
+"""The options of ``infer.py`` and ``qa-extractive serve`` that say what answers, and how."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import argparse
 from qa_extractive.settings import EFFORTS, FULL, KEPT_MB, NATIVE, PRODUCTS
 
 
-def add_efforts(group: argparse._ArgumentGroup) -> None:
-    """Add ``--effort``, ``--kept-mb`` and ``--precision``."""
+def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add what ``named_predictor`` takes; the group."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
+    )
+    group.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
+    group.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
     about = "fast: only the sentences that matter; cached: also keep papers for other questions to them"
     group.add_argument("--effort", choices=EFFORTS, default=FULL, help=about)
     group.add_argument(
         "--kept-mb", type=int, default=KEPT_MB, metavar="N", help=f"of papers kept, with cached ({KEPT_MB})"
     )
     add_precision(group)
+    group.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
+    return group
 
 
 def add_precision(group: argparse._ActionsContainer) -> None:
