@@ -1,6 +1,6 @@
 """``Predictor.from_pretrained`` beside the pipeline that transformers had: the same answers, but on purpose.
 
-What differs is listed in docs/MIGRATION.md; each difference there has a test here.
+What differs is listed in docs/MIGRATE.md; each difference there has a test here.
 """
 
 from __future__ import annotations

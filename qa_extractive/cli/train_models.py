@@ -23,7 +23,7 @@ def add_models_arguments(parser: argparse.ArgumentParser | argparse._MutuallyExc
         "--config",
         type=Path,
         metavar="F",
-        help="several models in one run, with a comparison: a JSON file, docs/TASKS.md",
+        help="several models in one run, with a comparison: a JSON file, docs/FINE_TUNE.md",
     )
 
 

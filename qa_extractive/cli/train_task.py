@@ -26,7 +26,7 @@ _NONE = "none"
 
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a task and of retraining, each group by itself."""
-    group = parser.add_argument_group("a task (--task) or retraining (--init), docs/TASKS.md")
+    group = parser.add_argument_group("a task (--task) or retraining (--init), docs/FINE_TUNE.md")
     group.add_argument(
         "--init",
         metavar="M",

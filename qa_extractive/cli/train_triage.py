@@ -18,7 +18,7 @@ _NOT_WITH = ("data", "recipe", "config", "init", "unlabelled", "replay", "teache
 
 def add_triage_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of sorting papers."""
-    group = parser.add_argument_group("sorting papers (--triage), docs/TASKS.md")
+    group = parser.add_argument_group("sorting papers (--triage), docs/FINE_TUNE.md")
     group.add_argument(
         "--triage",
         type=Path,
