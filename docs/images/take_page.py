@@ -53,7 +53,7 @@ def wait_until_ready(url: str, timeout_s: float = 120.0) -> None:
 
 
 def take(url: str, output: Path) -> None:
-    """Ask the example, twice so that the browser is warm, and save what the window shows: 1200 x 800 pixels."""
+    """Ask the example, twice so that the browser is warm, and save the window: 1200 x 800 pixels."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as driver:
@@ -69,9 +69,8 @@ def take(url: str, output: Path) -> None:
             page.click("#ask")
             page.wait_for_selector("#results:not([hidden])")
             page.wait_for_selector("#form:not([aria-busy])")
-        page.evaluate(
-            "document.activeElement.blur(); document.querySelector('#question').parentElement.scrollIntoView()"
-        )
+        page.evaluate("document.activeElement.blur()")
+        page.evaluate("document.querySelector('#question').parentElement.scrollIntoView()")
         page.screenshot(path=output)
         browser.close()
 
