@@ -2,7 +2,7 @@
 
     python benchmarks/alignment.py --data-root DATA --output benchmarks/results/alignment.json
 
-DATA is laid out as docs/DATA.md says. A Markdown table is written beside the JSON. ``--sample 50
+DATA is laid out as recipes/DATA.md says. A Markdown table is written beside the JSON. ``--sample 50
 --sample-output FILE`` draws labels to judge by hand; ``benchmarks/results/alignment_handcheck.csv``
 holds the judged ones, and their precision is counted into the results.
 """
@@ -253,7 +253,7 @@ def _handcheck_table(rounds: dict[str, dict[str, dict[str, int]]]) -> str:
     for name, tiers in rounds.items():
         for tier, verdicts in tiers.items():
             rows.append(_row([name, tier, *map(str, (sum(verdicts.values()), *verdicts.values()))]))
-    return "\nLabels judged by hand (docs/ALIGNMENT.md):\n\n" + "\n".join(rows)
+    return "\nLabels judged by hand (NOTES-alignment.md):\n\n" + "\n".join(rows)
 
 
 def _row(cells: list[str]) -> str:

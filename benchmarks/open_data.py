@@ -1,8 +1,8 @@
-"""The embedded model on every open data set: the table of docs/METRICS.md.
+"""The embedded model on every open data set: the table of benchmarks/results/open_data.md.
 
     python benchmarks/open_data.py --data-root DATA [--only NAME ...] [--limit N] [--tables-only]
 
-DATA is laid out as docs/DATA.md says. What is neither SQuAD nor PubMedQA becomes questions first, as in
+DATA is laid out as recipes/DATA.md says. What is neither SQuAD nor PubMedQA becomes questions first, as in
 training. Each data set is one run of ``evaluate.py``, which the table names; the figures go to
 ``results/open_data.json`` and from there, for whole sets, into the page.
 """
@@ -27,7 +27,7 @@ from qa_extractive.training.corpora import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/open_data.json"
-PAGE = ROOT / "docs/METRICS.md"
+PAGE = ROOT / "benchmarks/results/open_data.md"
 WORK = Path("runs/open")
 SYSTEMS = ("default", "baseline:last", "baseline:tfidf")
 SEED = 17

@@ -3,7 +3,7 @@
     python benchmarks/quality.py --data-root DATA [--model FOLDER] [--fresh FILE] [--only NAME ...]
         [--limit N]
 
-DATA is laid out as docs/DATA.md says; FILE is ``fresh_examples.jsonl.gz`` of the training run, held-out
+DATA is laid out as recipes/DATA.md says; FILE is ``fresh_examples.jsonl.gz`` of the training run, held-out
 examples that the model was neither trained, chosen nor calibrated on. Writes ``results/quality.json`` and
 a Markdown table beside it, after every part; parts of the same model and settings that are there already
 and are not measured again are kept.

@@ -2,7 +2,7 @@
 
     python benchmarks/real_input.py --data-root DATA --output benchmarks/results/real_input.json
 
-DATA is laid out as docs/DATA.md says. JSON sets are written as CSV first, since ``infer.py`` reads tables.
+DATA is laid out as recipes/DATA.md says. JSON sets are written as CSV first, since ``infer.py`` reads tables.
 """
 
 from __future__ import annotations

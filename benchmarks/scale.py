@@ -1,4 +1,6 @@
-"""Memory and throughput of ``infer.py --batch``, for docs/SCALE.md; run each on an otherwise quiet machine.
+"""Memory and throughput of ``infer.py --batch``; run each on an otherwise quiet machine.
+
+The figures go to benchmarks/results/NOTES-scale.md.
 
     python benchmarks/scale.py tiny --output runs/tiny              a tiny random model (needs [train])
     python benchmarks/scale.py memory --model runs/tiny             peak memory at 10,000 and 1,000,000 rows

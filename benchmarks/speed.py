@@ -6,8 +6,8 @@ Every row of the table is a process of its own; they take turns, a round of an i
 with texts that none has met. Ratios are of the times in the same round: their median, least and largest.
 Needs the extras [train] and [report] and, for its row, [bench]; what is not there is left out, with a line.
 Rounds go on until the minutes are over, at least ``--least-rounds`` of each input; a turn of a slow system
-reads a part of the texts (``--cap-s``). Writes ``results/speed.json``, the tables of docs/SPEED.md and
-docs/speed.svg; with another ``--output`` neither page nor plot.
+reads a part of the texts (``--cap-s``). Writes ``results/speed.json``, the tables of ``results/speed.md`` and
+``results/speed.svg``; with another ``--output`` neither page nor plot.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from qa_extractive.types import Question
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/speed.json"
-PAGE, PLOT = ROOT / "docs/SPEED.md", ROOT / "docs/speed.svg"
+PAGE, PLOT = ROOT / "benchmarks/results/speed.md", ROOT / "benchmarks/results/speed.svg"
 COMMAND = "python benchmarks/speed.py"
 N_OVERHEADS = 9  # of a batch; 3 of many texts
 PACKAGES = (

@@ -2,8 +2,8 @@
 
     python benchmarks/triage.py --data-root DATA [--only NAME ...] [--train-encoder]
 
-DATA is laid out as docs/DATA.md says. Rows of yes or no are made of it (``triage_parts/sources.py``), whole
-documents by a hash go to training or to the test, and each source is run as ``train.py triage`` does.
+DATA is laid out as recipes/DATA.md says. Rows of yes or no are made of it (``triage_parts/sources.py``),
+whole documents by a hash go to training or to the test, and each source is run as ``train.py triage`` does.
 Writes ``results/triage.json`` after every source, keeping those that are not measured again, and prints a
 Markdown table. Needs the [train] extra.
 """

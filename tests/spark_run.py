@@ -1,4 +1,4 @@
-"""Not a test: answers a Parquet file with a local Spark, as docs/SCALE.md shows it.
+"""Not a test: answers a Parquet file with a local Spark, as docs/BATCH.md shows it.
 
 Arguments: the model's folder, the file, the file of JSON lines to write, the threshold. In a process of its
 own, because Spark leaves its Java gateway behind.

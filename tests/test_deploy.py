@@ -119,6 +119,16 @@ def test_selectors_meet_the_pods() -> None:
     )
 
 
+def test_the_terraform_example_says_that_it_was_never_run() -> None:
+    example = ROOT / "examples/terraform"
+    assert "never run" in (example / "README.md").read_text(encoding="utf-8").splitlines()[0]
+    assert not list(DEPLOY.rglob("*.tf"))
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    folders = [line.split(": ")[1] for line in workflow.splitlines() if "working-directory: " in line]
+    assert folders
+    assert all((ROOT / folder).is_dir() for folder in folders)
+
+
 def test_the_image_holds_the_serving_install_only() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "requirements-serve.txt" in text

@@ -123,7 +123,7 @@ def test_the_demonstration_scores_stay_near_the_published_ones(
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    "QA_DATA" not in os.environ, reason="needs the third-party data of docs/DATA.md in QA_DATA"
+    "QA_DATA" not in os.environ, reason="needs the third-party data of recipes/DATA.md in QA_DATA"
 )
 @pytest.mark.timeout(3600)
 def test_squad_scores_reach_their_floors(predictor: Predictor) -> None:

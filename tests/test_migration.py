@@ -1,6 +1,6 @@
 """``Predictor.from_pretrained`` beside the pipeline that transformers had: the same answers, but on purpose.
 
-What differs is listed in docs/MIGRATION.md; each difference there has a test here.
+What differs is listed in docs/MIGRATE.md; each difference there has a test here.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def test_the_defaults_differ(bert: tuple[Predictor, Reader]) -> None:
 
 
 def test_the_page_names_each_difference() -> None:
-    page = (ROOT / "docs" / "MIGRATION.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "MIGRATE.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
     source = Path(__file__).read_text(encoding="utf-8")
     here = set(re.findall(r"^def (test_\w+)", source.split("# ----", 2)[2], re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The house rules: imports go downward, the package is light, its public names are these."""
+"""The house rules: imports go one way, the package is light, its public names are these."""
 
 from __future__ import annotations
 

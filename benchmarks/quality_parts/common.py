@@ -132,7 +132,7 @@ class Bench:
     Attributes:
         system: The model.
         calibration: Its calibration, whose promises are tested.
-        data_root: Folder of the data, laid out as docs/DATA.md says.
+        data_root: Folder of the data, laid out as recipes/DATA.md says.
         fresh: File of examples that the model has not seen in any role; None if there is none.
         limit: At most so many rows of each set, drawn with the seed; None for all.
         seed: Of everything drawn.
@@ -164,7 +164,7 @@ class Bench:
         if name not in self._results:
             asked = examples()
             if not asked:
-                raise DataError(f"{name} holds no example: give a data root laid out as docs/DATA.md says")
+                raise DataError(f"{name} holds no example: give a data root laid out as recipes/DATA.md says")
             self._results[name] = run_system(self.system, asked, progress=_Progress(name))
         return self._results[name]
 

@@ -1,4 +1,4 @@
-"""Measurements to JSON, to the tables of docs/SPEED.md and to a plot."""
+"""Measurements to JSON, to the tables of benchmarks/results/speed.md and to a plot."""
 
 from __future__ import annotations
 

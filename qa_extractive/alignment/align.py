@@ -8,8 +8,8 @@ The tiers, strictest first; the first that reaches the threshold gives the label
     sentence    a sentence holds most of what the reference says, in other words
     none        nothing does: no label rather than a wrong one
 
-"given" marks an example that came with its spans. ``docs/ALIGNMENT.md`` has the confidence scale,
-the measured precision of every tier and the oracle ceiling.
+"given" marks an example that came with its spans. ``benchmarks/results/NOTES-alignment.md`` has the
+confidence scale, the measured precision of every tier and the oracle ceiling.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The tiers of the alignment, strictest first; each gives the spans it would label, best first.
 
-A tier that finds nothing gives an empty list. ``docs/ALIGNMENT.md`` explains and measures them.
+A tier that finds nothing gives an empty list. ``benchmarks/results/NOTES-alignment.md`` explains and
+measures them.
 """
 
 from __future__ import annotations

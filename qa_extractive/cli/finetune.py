@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="a task folder: train.csv, test.csv, perhaps unstructured.csv; docs/TASKS.md",
+        help="a task folder: train.csv, test.csv, perhaps unstructured.csv; docs/FINE_TUNE.md",
     )
     add_ends(parser)
     add_student_arguments(parser)

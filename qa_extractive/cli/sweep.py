@@ -16,7 +16,9 @@ EXIT_FAILED = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``sweep``."""
     parser.usage = "%(prog)s F --output D [options]"
-    parser.add_argument("file", type=Path, metavar="F", help="data and models: a JSON file, docs/TASKS.md")
+    parser.add_argument(
+        "file", type=Path, metavar="F", help="data and models: a JSON file, docs/FINE_TUNE.md"
+    )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     add_ends(parser, has_base=False)
 

@@ -86,7 +86,7 @@ def _run_recipe(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     root = options.data_root or os.environ.get("QA_DATA")
     if not root:
         raise DataError(
-            "a recipe needs --data-root or QA_DATA: the folder of third-party data, see docs/DATA.md"
+            "a recipe needs --data-root or QA_DATA: the folder of third-party data, see recipes/DATA.md"
         )
     n_runs = len(recipe.stages) + (recipe.skim_stage is not None)
     if not 1 <= options.from_stage <= n_runs:

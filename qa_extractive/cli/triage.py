@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="F",
         help="rows of question, context and a label, yes or no: a table, or a folder with train and test; "
-        "docs/TASKS.md",
+        "docs/FINE_TUNE.md",
     )
     parser.add_argument(
         "--train-encoder",

@@ -88,7 +88,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist: give a settings file, see docs/TASKS.md") from None
+        raise DataError(f"{path} does not exist: give a settings file, see docs/FINE_TUNE.md") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from None
     if not isinstance(values, dict):

@@ -26,7 +26,7 @@ from qa_extractive.training.splits import with_negatives
 from qa_extractive.types import Example
 
 # So few rows that none can be spared: all of them train, nothing chooses a checkpoint and the calibration of
-# the base stays. docs/TASKS.md gives the reasons for each value.
+# the base stays. docs/FINE_TUNE.md gives the reasons for each value.
 FEW_ROWS = TrainConfig(
     epochs=3.0,
     batch_size=8,

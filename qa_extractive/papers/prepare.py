@@ -96,7 +96,7 @@ def prepare(
     Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:
-        folder: With files of the formats that docs/PAPERS.md lists.
+        folder: With files of the formats that docs/BATCH.md lists.
         output: The table; its extension names the format. It appears when all is read.
         errors: Table of what was skipped, or None.
         overwrite: Whether to replace a table that is there.

@@ -1,4 +1,4 @@
-"""Third-party data sets -> Examples. One reader a kind; ``docs/DATA.md`` says where each comes from.
+"""Third-party data sets -> Examples. One reader a kind; ``recipes/DATA.md`` says where each comes from.
 
 Every reader takes a path and a seeded random generator (for question templates and section order)
 and gives labelled Examples whose ``document`` is what a split must keep together.

@@ -168,7 +168,7 @@ def json_lines(path: Path) -> Iterator[dict[str, Any]]:
             for line in lines:
                 yield json.loads(line)
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: docs/DATA.md says how to get it") from None
+        raise DataError(f"{path} is missing: recipes/DATA.md says how to get it") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} is not gzipped JSON lines ({error}): get it again") from None
 

@@ -89,7 +89,7 @@ def test_frames_that_are_refused(predictor):
 
 
 def test_a_data_set_is_mapped(predictor, rows, expected, tmp_path):
-    """As docs/SCALE.md shows it."""
+    """As docs/BATCH.md shows it."""
     datasets = pytest.importorskip("datasets", reason="needs the [train] extra")
     from qa_extractive.batch.arrow import AnswerKernel
 

@@ -1,4 +1,4 @@
-"""``benchmarks/open_data.py`` and the table that it writes into docs/METRICS.md."""
+"""``benchmarks/open_data.py`` and the table that it writes into benchmarks/results/open_data.md."""
 
 from __future__ import annotations
 

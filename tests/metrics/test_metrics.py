@@ -252,7 +252,7 @@ def test_risk_coverage_by_hand():
 
 
 def test_the_five_answers_of_the_documentation():
-    """docs/METRICS.md computes these by hand."""
+    """docs/EVALUATE.md computes these by hand."""
     curve = risk_coverage([0.95, 0.9, 0.7, 0.6, 0.3], [True, True, False, True, False])
     assert curve.coverages.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert curve.risks.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 4, 2 / 5])

@@ -255,7 +255,7 @@ def test_a_file_that_cannot_be_read_is_named(
 
 
 @pytest.mark.skipif(
-    not os.environ.get("QA_DATA"), reason="QA_DATA names no folder of third-party data (docs/DATA.md)"
+    not os.environ.get("QA_DATA"), reason="QA_DATA names no folder of third-party data (recipes/DATA.md)"
 )
 def test_the_real_files_give_labelled_examples_with_unique_ids() -> None:
     root = Path(os.environ["QA_DATA"])

@@ -1,7 +1,7 @@
 """The fused graph in nodes whose kernels are quick: the same sums in other nodes. Needs the [train] extra.
 
 onnxruntime's CPU kernels of some fused nodes are slower than those of the nodes they were fused from;
-``docs/SPEED.md`` has the times.
+``benchmarks/results/NOTES-speed.md`` has the times.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Rows of yes or no -> a model that sorts papers, and how it compares (docs/TASKS.md)."""
+"""Rows of yes or no -> a model that sorts papers, and how it compares (docs/FINE_TUNE.md)."""
