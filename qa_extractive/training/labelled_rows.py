@@ -25,7 +25,7 @@ _DOCUMENTS = {"rct": "pmc", "scitldr": "tldr"}  # what the same papers are calle
 
 def asked(path: Path, rng: random.Random) -> list[Example]:
     """Questions as people ask them of abstracts, with their verdicts; some with the title, some without."""
-    return [_asked(row, rng) for row in json_lines(path)]
+    return [asked_example(row, rng) for row in json_lines(path)]
 
 
 def asked_as_given(path: Path, rng: random.Random) -> list[Example]:
@@ -36,7 +36,8 @@ def asked_as_given(path: Path, rng: random.Random) -> list[Example]:
     ]
 
 
-def _asked(row: dict[str, Any], rng: random.Random) -> Example:
+def asked_example(row: dict[str, Any], rng: random.Random) -> Example:
+    """A row of the form of ``asked`` for training: question mark and title there or not at random."""
     question = questions.vary_mark(row["question"], rng)
     title = row["title"] if rng.random() < _TITLED_SHARE else None
     changed = {**row, "question": question, "title": title}

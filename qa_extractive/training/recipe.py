@@ -13,6 +13,9 @@ from qa_extractive.errors import DataError, ModelError
 from qa_extractive.records import Example
 from qa_extractive.training.corpora import READERS
 from qa_extractive.training.mixture import CALIBRATES
+from qa_extractive.training.own_questions import own_questions
+
+OWN_QUESTIONS = "own_questions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Source:
         copies: How often each example is read; readers that draw wordings or orders draw them anew.
         calibrates: Whether its examples fit the calibration and are not trained on. Where any source's do,
             nothing is held out of the others for it.
+        questions: With the reader "own_questions", the file of the project's own questions, beside the
+            recipe; ``path`` is then the corpus of the abstracts they ask about.
     """
 
     reader: str
@@ -35,11 +40,15 @@ class Source:
     max_context_words: int | None = None
     copies: int = 1
     calibrates: bool = False
+    questions: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError for a reader that does not exist."""
-        if self.reader not in READERS:
-            raise DataError(f"recipe: unknown reader {self.reader!r}; known are {', '.join(READERS)}")
+        if self.reader not in (*READERS, OWN_QUESTIONS):
+            known = ", ".join((*READERS, OWN_QUESTIONS))
+            raise DataError(f"recipe: unknown reader {self.reader!r}; known are {known}")
+        if (self.reader == OWN_QUESTIONS) != (self.questions is not None):
+            raise DataError(f'recipe: "questions" goes with the reader {OWN_QUESTIONS!r}, see {self.path}')
         if self.copies < 1 or (self.n is not None and self.n < 1):
             raise DataError(f"recipe: n and copies of {self.path} must be positive or left out")
 
@@ -58,7 +67,11 @@ class Source:
         return examples
 
     def _read_once(self, data_root: Path, rng: random.Random) -> list[Example]:
-        examples = READERS[self.reader](data_root / self.path, rng)
+        path = data_root / self.path
+        if self.questions is not None:
+            examples = own_questions(self.questions, path, rng)
+        else:
+            examples = READERS[self.reader](path, rng)
         if self.max_context_words is None:
             return examples
         return [e for e in examples if len(e.question.context.split()) <= self.max_context_words]
@@ -88,7 +101,7 @@ class Recipe:
         """Read a recipe; DataError says what is wrong with it."""
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            sources = tuple(Source(**source) for source in values["sources"])
+            sources = tuple(_source(source, path.parent) for source in values["sources"])
             first = from_dict(TrainConfig, values["train"], str(path))
             common = {**values["train"], "split_seed": _split_seed(first)}
             later = [
@@ -123,6 +136,12 @@ class Recipe:
         """The examples of all sources, in order, for the seed of a stage (the first where None)."""
         seed = self.train.seed if seed is None else seed
         return [example for source in self.sources for example in source.read(data_root, seed)]
+
+
+def _source(values: dict[str, Any], folder: Path) -> Source:
+    """The source; its own questions lie in the recipe's folder."""
+    own = values.get("questions")
+    return Source(**values) if own is None else Source(**{**values, "questions": folder / own})
 
 
 def _split_seed(config: TrainConfig) -> int:
