@@ -233,7 +233,7 @@ def _standard_input() -> str:
 
 def _print_answer(answer: Answer, threshold: float, *, with_candidates: bool) -> None:
     if answer.status == ANSWERED:
-        print(f"answer      {one_line(answer.text)}")
+        print(f"answer      {_verdict(answer)}{one_line(answer.text)}")
         print(f"sentence    {one_line(answer.sentence.text if answer.sentence else '')}")
         print(f"offsets     [{answer.start}:{answer.end}]")
         print(f"score       {answer.score:.3f}  probability that this span is right")
@@ -247,6 +247,14 @@ def _print_answer(answer: Answer, threshold: float, *, with_candidates: bool) ->
     n_shown = 0 if answer.status == NOT_REPORTED else 1
     for span in answer.candidates[n_shown:] if with_candidates else ():
         print(f"or          {_candidate(span)}")
+
+
+def _verdict(answer: Answer) -> str:
+    """What leads the quote that answers a yes/no question: "Yes (82 %): "."""
+    if answer.verdict is None or answer.verdict_score is None:
+        return ""
+    sure = "over 99" if 0.99 < answer.verdict_score < 1.0 else f"{100 * answer.verdict_score:.0f}"
+    return f"{answer.verdict.capitalize()} ({sure} %): "
 
 
 def unanswered_text(answer: Answer) -> str:

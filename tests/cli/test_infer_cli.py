@@ -471,6 +471,26 @@ def test_the_three_states_of_an_answer(infer, monkeypatch, answerable, threshold
     assert out.count("or          ") == (2 if status == "not_reported" else 1)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "probs", "said"),
+    [
+        ("yes", (0.82, 0.1, 0.08), "Yes (82 %): fell"),
+        ("no", (0.003, 0.996, 0.001), "No (over 99 %): fell"),
+        ("mixed", (0.3, 0.3, 0.4), "Mixed (40 %): fell"),
+        (None, None, "fell"),
+    ],
+)
+def test_a_verdict_stands_before_its_quote(infer, monkeypatch, verdict, probs, said):
+    from qa_extractive.predictor import Predictor
+    from qa_extractive.types import Answer, Span
+
+    span = Span("fell", 3, 7, 0.31)
+    answer = Answer("fell", 3, 7, 0.31, 0.9, False, span, (span,), verdict, probs)
+    monkeypatch.setattr(Predictor, "answer_batch", lambda self, questions: [answer for _ in questions])
+    _, out, _ = infer("--question", "Did it fall?", "--context", "It fell.")
+    assert out.startswith(f"answer      {said}\nsentence    fell\n")
+
+
 def test_candidates_are_printed_where_asked_for(infer):
     _, out, _ = infer("--question", QUESTION, "--context", CONTEXT, "--threshold", "0", "--top-k", "3")
     assert out.count("or          ") == 2
