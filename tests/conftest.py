@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import os
 import shutil
 import signal
 import string
@@ -18,6 +20,17 @@ from typing import Any
 import pytest
 
 from qa_extractive.types import Example
+
+# torch's threads only wait for each other over models this small, and much longer where processes share the
+# processors. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of each collection of garbage to come."""
+    gc.collect()
+    gc.freeze()
+
 
 # A shell that runs the tests in the background has SIGINT ignored, which the processes that tests interrupt
 # would inherit, and rightly keep.
