@@ -64,7 +64,7 @@ def export(
         quantize: "auto" for the first of int8, int8-weights, fp16 and none that loses at most 0.5 F1
             against torch (``formats``); or one of them, or int4, whatever it loses, with a warning.
             ``graph.write_model`` says what each is.
-        check: Examples to compare the exported model with fp32 on (500 of them, evenly spaced); None
+        check: Examples to compare the exported model with fp32 on (800 of them, evenly spaced); None
             for those of ``calibrate``; made ones where there are none.
         calibrate: Examples the model was not trained on, to fit the calibration to the exported
             model's logits; None for those that ``train.py`` left in the folder. Without any, the

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_LOGIT_DIFF = 1e-3
 
-_N_RANDOM, _N_REAL, _N_AGREEMENT, _N_LOGITS = 8, 16, 500, 24
+_N_RANDOM, _N_REAL, _N_AGREEMENT, _N_LOGITS = 8, 16, 800, 24
 _SEED = 17
 
 
@@ -126,7 +126,7 @@ class Yardstick:
 
         Args:
             fp32: Its folder.
-            examples: 500 of them, evenly spaced, are answered, less those too long to be read; made ones
+            examples: 800 of them, evenly spaced, are answered, less those too long to be read; made ones
                 where none is left.
             n_threads: Windows run at once; None for all CPUs.
         """

@@ -23,7 +23,7 @@ from qa_extractive.metrics.text import best_exact_match
 from qa_extractive.types import Answer, Example, Question, Span
 
 EXAMPLES = load_examples(
-    Path(__file__).resolve().parents[1] / "data" / "number_questions.csv", strict=True
+    Path(__file__).resolve().parents[2] / "data" / "number_questions.csv", strict=True
 ).examples
 
 # What is lost -> how to lose it; where it changes nothing, an answer has no such thing.
