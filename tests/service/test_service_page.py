@@ -423,7 +423,7 @@ def test_answers_can_be_copied(visit: Visit, served: Any) -> None:
     visit.page.click("#copy-all")
     visit.page.wait_for_selector("#copy-all:has-text('Copied')")
     lines = [line.split("\t") for line in visit.page.evaluate(clipboard).splitlines()]
-    assert [len(line) for line in lines] == [10] * 3
+    assert [len(line) for line in lines] == [12] * 3
     assert [line[1:4] for line in lines[1:]] == [
         ["Salt", "answered", "3.3 mmHg"],
         ["Nurses", "not_reported", ""],
@@ -439,6 +439,69 @@ def test_answers_can_be_copied_where_the_browser_gives_no_clipboard(visit: Visit
     visit.page.fill("#question", "")
     visit.page.locator("#question").press("Control+v")
     assert visit.page.input_value("#question").startswith("3.3 mmHg")
+
+
+def _with_verdicts(visit: Visit, **verdicts: tuple[str, float]) -> None:
+    """The service's answers with what a model with a verdict head would say to the papers of these titles."""
+
+    def answer(route: Any) -> None:
+        response = route.fetch()
+        body = response.json()
+        papers = route.request.post_data_json["papers"]
+        for each in body["answers"]:
+            said = verdicts.get(papers[each["index"]]["title"] or "")
+            if said is not None:
+                each |= {"verdict": said[0], "verdict_score": said[1]}
+        route.fulfill(response=response, json=body)
+
+    visit.page.route("**/v1/answers", answer)
+
+
+def test_a_verdict_stands_beside_its_quote(visit: Visit, served: Any) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _with_verdicts(visit, A=("yes", 0.82), B=("mixed", 0.999), D=("no", 0.5))
+    visit.ask(ASKED, CONTEXT, CONTEXT, CONTEXT, SILENT, titles=tuple("ABCD"))
+    chips = {
+        card.locator("h3").inner_text(): card.locator(".chip").all_inner_texts()[0]
+        for card in visit.page.locator(".card").all()
+    }
+    assert chips == {"A": "Yes 82 %", "B": "Mixed over 99 %", "C": "", "D": ""}
+    assert visit.page.locator(".chip:visible").count() == 2, "none without a verdict, none without a quote"
+    quotes = {title: served.predictor.answer(ASKED, CONTEXT, title).text for title in "ABC"}
+    assert sorted(visit.texts(".words")) == sorted([*quotes.values(), ""])
+    assert "First: " in visit.texts("#status")[0]
+    clipboard = "() => navigator.clipboard.readText()"
+    visit.page.locator(".card:has(.says-yes) .copy").click()
+    visit.page.wait_for_selector(".copy:has-text('Copied')")
+    assert visit.page.evaluate(clipboard).startswith(f"Yes (82 %): {quotes['A']}\n“")
+    with visit.page.expect_download() as waiting:
+        visit.page.click("#csv")
+    rows = list(csv.DictReader(Path(waiting.value.path()).read_text("utf-8-sig").splitlines()))
+    said = {row["paper"]: (row["verdict"], row["verdict_score"]) for row in rows}
+    assert said == {"A": ("yes", "0.8200"), "B": ("mixed", "0.9990"), "C": ("", ""), "D": ("", "")}
+
+
+def test_a_verdict_is_said_to_those_who_do_not_see_it_and_kept(visit: Visit, served: Any) -> None:
+    _with_verdicts(visit, A=("no", 0.664))
+    visit.ask(ASKED, CONTEXT, titles=("A",))
+    quote = served.predictor.answer(ASKED, CONTEXT, "A").text
+    assert visit.texts("#status") == [f"Answer: No (66 %): {quote}"]
+    assert visit.texts(".verdict") == [f"No 66 % {quote}"]
+    visit.page.reload()
+    visit.page.wait_for_selector("mark")
+    assert visit.texts(".chip") == ["No 66 %"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_stand_out_and_differ_in_more_than_colour(browser: Any, served: Any, scheme: str) -> None:
+    visit = Visit(browser, served.url, color_scheme=scheme)
+    _with_verdicts(visit, A=("yes", 0.82), B=("mixed", 0.7), C=("no", 0.6))
+    visit.ask(ASKED, CONTEXT, CONTEXT, CONTEXT, titles=tuple("ABC"))
+    chips = [visit.page.locator(f".chip.says-{each}") for each in ("yes", "mixed", "no")]
+    assert all(chip.evaluate(_CONTRAST) >= 4.5 for chip in chips)
+    style = "(chip) => getComputedStyle(chip).borderTopStyle"
+    assert [chip.evaluate(style) for chip in chips] == ["solid", "dashed", "double"]
+    visit.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,7 +4,8 @@
 export const ANSWERED = "answered";
 export const UNSURE = "unsure";
 const RANKS = { answered: 0, unsure: 1, not_reported: 2 };
-const VERDICTS = { answered: "", unsure: "Not sure. Closest: ", not_reported: "This paper does not say." };
+const SAYS = { answered: "", unsure: "Not sure. Closest: ", not_reported: "This paper does not say." };
+const VERDICTS = { yes: "Yes", no: "No", mixed: "Mixed" };
 
 // ---------------------------------------------------------------- offsets
 
@@ -45,15 +46,22 @@ export const percent = (prob) => {
 export function spoken(results) {
   const given = results.filter((result) => result.answer.status === ANSWERED);
   const unsure = results.filter((result) => result.answer.status === UNSURE);
-  if (results.length === 1) return given.length ? `Answer: ${given[0].answer.text}` : verdict(results[0].answer);
+  if (results.length === 1) return `${given.length ? "Answer: " : ""}${outcome(results[0].answer)}`;
   if (!given.length && !unsure.length) return "None of the papers says.";
   const close = unsure.length ? ` Not sure of ${unsure.length}.` : "";
   if (!given.length) return `No paper surely answers.${close}`;
-  return `${given.length} of ${results.length} papers answer.${close} First: ${given[0].answer.text}`;
+  return `${given.length} of ${results.length} papers answer.${close} First: ${outcome(given[0].answer)}`;
 }
 
-export function verdict(answer) {
-  return VERDICTS[answer.status] + words(answer);
+// What the answer says, in a line: "Yes (82 %): ..." where a yes/no question was asked.
+export function outcome(answer) {
+  const verdict = verdictOf(answer);
+  return (verdict ? `${verdict} (${percent(answer.verdict_score)}): ` : "") + SAYS[answer.status] + words(answer);
+}
+
+// The verdict in words; none without a quote, to other questions, and of models that give none.
+export function verdictOf(answer) {
+  return answer.status === ANSWERED ? VERDICTS[answer.verdict] ?? "" : "";
 }
 
 function words(answer) {
@@ -71,7 +79,8 @@ export function cardOf(result, threshold) {
   box.querySelector("h3").textContent = name;
   box.querySelector("h3").id = `card-${index}`;
   box.setAttribute("aria-labelledby", `card-${index}`);
-  box.querySelector(".says").textContent = VERDICTS[answer.status];
+  addVerdict(box.querySelector(".chip"), answer);
+  box.querySelector(".says").textContent = verdictOf(answer) ? " " : SAYS[answer.status]; // parts them when copied
   box.querySelector(".words").textContent = words(answer);
   box.querySelector(".copy").setAttribute("aria-label", `Copy the answer of ${name}`);
   addProbs(box.querySelector(".probs"), answer, threshold);
@@ -87,6 +96,14 @@ export function scrollToAnswer(box) {
   const marked = text.querySelector(".sentence, mark");
   if (!marked) return;
   text.scrollTop += marked.getBoundingClientRect().top - text.getBoundingClientRect().top - 24;
+}
+
+function addVerdict(chip, answer) {
+  const verdict = verdictOf(answer);
+  chip.hidden = !verdict;
+  if (!verdict) return;
+  chip.classList.add(`says-${answer.verdict}`);
+  chip.textContent = `${verdict} ${percent(answer.verdict_score)}`;
 }
 
 function addProbs(list, answer, threshold) {

@@ -1,8 +1,11 @@
 // Answers as text to take along: on the clipboard and as a file.
 
-import { ANSWERED, bestOf, nameOf, verdict } from "./answers.js";
+import { ANSWERED, bestOf, nameOf, outcome, verdictOf } from "./answers.js";
 
-const COLUMNS = ["question", "paper", "status", "answer", "closest", "sentence", "answerable", "score", "start", "end"];
+const COLUMNS = [
+  "question", "paper", "status", "answer", "closest", "sentence", "answerable", "score", "start", "end",
+  "verdict", "verdict_score",
+];
 
 function rows(question, results) {
   const lines = results.map((result) => {
@@ -12,7 +15,9 @@ function rows(question, results) {
     const numbers = [answer.answerable, answer.score].map((each) => each.toFixed(4));
     const place = span ? [span.start, span.end] : ["", ""];
     const sentence = answer.sentence?.text ?? "";
-    return [question, nameOf(result), answer.status, answer.text, best?.text ?? "", sentence, ...numbers, ...place];
+    const verdict = verdictOf(answer) ? [answer.verdict, answer.verdict_score.toFixed(4)] : ["", ""];
+    const found = [answer.status, answer.text, best?.text ?? "", sentence];
+    return [question, nameOf(result), ...found, ...numbers, ...place, ...verdict];
   });
   return [COLUMNS, ...lines].map((line) => line.map(String));
 }
@@ -38,7 +43,7 @@ export function pasteable(question, results) {
 export function citation(result) {
   const { answer } = result;
   const sentence = answer.sentence && answer.sentence.text !== answer.text ? `“${answer.sentence.text}”` : "";
-  return [verdict(answer), sentence, nameOf(result)].filter(Boolean).join("\n");
+  return [outcome(answer), sentence, nameOf(result)].filter(Boolean).join("\n");
 }
 
 export function download(text, name) {
