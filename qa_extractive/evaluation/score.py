@@ -33,12 +33,12 @@ from qa_extractive.metrics.columns import Bools, Floats, mean_or_none
 from qa_extractive.metrics.risk_coverage import risk_coverage
 from qa_extractive.metrics.scores import (
     RowScores,
-    SquadScores,
     answerability_auroc,
     answerability_average_precision,
     answerability_f1,
     brier_score,
     calibration_bins,
+    squad_means,
     squad_rows,
 )
 from qa_extractive.metrics.speed import latency_percentiles, rate
@@ -201,7 +201,7 @@ def _span_scores(
     rouge, hits = _floats(row.rouge_l for row in rows) * answered, _floats(r.is_hit for r in rows) * answered
     return SpanScores(
         version=version,
-        squad=_squad(RowScores(em, f1, has_ans)),
+        squad=squad_means(RowScores(em, f1, has_ans)),
         em_interval=resampling.interval(resampling.mean(em, rows)),
         f1_interval=resampling.interval(resampling.mean(f1, rows)),
         rouge_l=mean_or_none(rouge[has_ans]),
@@ -209,22 +209,6 @@ def _span_scores(
         n_with_numbers=len(numbered),
         numbers_exact=mean_or_none(exact),
         numbers_exact_interval=resampling.interval(resampling.mean(exact, [row for row, _ in numbered])),
-    )
-
-
-def _squad(rows: RowScores) -> SquadScores:
-    """What ``metrics.squad_scores`` makes of texts, of rows that are scored already."""
-    has_ans, no_ans = rows.answerable, ~rows.answerable
-    return SquadScores(
-        em=mean_or_none(rows.em),
-        f1=mean_or_none(rows.f1),
-        n=rows.em.size,
-        has_ans_em=mean_or_none(rows.em[has_ans]),
-        has_ans_f1=mean_or_none(rows.f1[has_ans]),
-        n_has_ans=int(has_ans.sum()),
-        no_ans_em=mean_or_none(rows.em[no_ans]),
-        no_ans_f1=mean_or_none(rows.f1[no_ans]),
-        n_no_ans=int(no_ans.sum()),
     )
 
 
