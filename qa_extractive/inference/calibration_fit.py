@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,11 +22,14 @@ from qa_extractive.inference.calibration import (
 )
 from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
-from qa_extractive.types import VERDICT_CLASSES, Example
+from qa_extractive.types import VERDICT_CLASSES, VERDICTS, Example
+
+logger = logging.getLogger(__name__)
 
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 MIN_EXAMPLES = 20
+_LEAST_VERDICT_GAIN = 0.10
 _MIN_VERDICTS = 50
 _KEPT = "; kept from "
 
@@ -138,7 +142,9 @@ def fit_verdict(
         fallback: What to return where fewer than 50 are left, or some class has none.
 
     Returns:
-        None where the model has no verdict head.
+        None where the model has no verdict head, or one that is right on these examples hardly more often
+        than whoever always says the most frequent verdict: 10 points more are asked for, since a verdict that
+        is a guess misleads.
     """
     from scipy.optimize import minimize
 
@@ -160,7 +166,22 @@ def fit_verdict(
         return float(-np.log(np.maximum(likelihoods, 1e-12)).mean() + 1e-4 * np.square(parameters[1:]).sum())
 
     found = minimize(loss, np.zeros(1 + len(VERDICT_CLASSES)), method="L-BFGS-B").x
-    return VerdictCalibration(float(np.exp(found[0])), tuple(float(b) for b in found[1:]))
+    fitted = VerdictCalibration(float(np.exp(found[0])), tuple(float(b) for b in found[1:]))
+    return fitted if _tells_verdicts(fitted.probs(logits), classes) else None
+
+
+def _tells_verdicts(probs: FloatArray, classes: npt.NDArray[np.int64]) -> bool:
+    """Whether the verdicts of yes/no questions are clearly better than always the most frequent one."""
+    asked = classes < len(VERDICTS)  # the last class is of other questions
+    right = probs[asked, : len(VERDICTS)].argmax(axis=1) == classes[asked]
+    always = np.bincount(classes[asked]).max() / asked.sum()
+    if right.mean() >= always + _LEAST_VERDICT_GAIN:
+        return True
+    logger.warning(
+        "no verdicts: they are right in %.0f %% of %d yes/no questions, always the same one in %.0f %%",
+        *(100 * right.mean(), asked.sum(), 100 * always),
+    )
+    return False
 
 
 def fit_yes_no(logits: FloatArray, yes: BoolArray, *, fitted_on: str) -> Calibration:

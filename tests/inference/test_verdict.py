@@ -116,6 +116,24 @@ def test_probabilities_of_known_classes_are_recovered() -> None:
     assert np.abs(SURE.probs(logits) - truth.probs(logits)).mean() > 0.1, "and it was not so before"
 
 
+def test_a_head_that_hardly_beats_always_the_same_verdict_gives_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rng = np.random.default_rng(4)
+    classes = rng.choice(4, size=2000, p=(0.3, 0.2, 0.1, 0.4))
+    examples = [Example("e", QUESTION, answerable=True, verdict=VERDICT_CLASSES[label]) for label in classes]
+
+    def fitted(strength: float) -> VerdictCalibration | None:
+        logits = rng.normal(0, 1, (2000, 4)) + strength * np.eye(4)[classes]
+        return fit_verdict([_reading(*row) for row in logits], examples)
+
+    assert fitted(3.0) is not None
+    assert not caplog.messages
+    assert fitted(0.1) is None
+    (message,) = caplog.messages
+    assert "yes/no questions, always the same one in" in message
+
+
 def test_too_few_verdicts_keep_the_calibration_of_before() -> None:
     examples = [Example("e", QUESTION, answerable=True, verdict="yes")] * 60
     before = VerdictCalibration(0.5, (0.1, 0.2, 0.3, 0.4))
