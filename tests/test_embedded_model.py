@@ -117,8 +117,8 @@ def test_the_demonstration_scores_stay_near_the_published_ones(
     auroc = answerability_auroc([a.answerable for _, a, _ in demonstration], [bool(r) for r in references])
     best = [best_token_f1(a.candidates[0].text, r) for _, a, r in demonstration if r]
     assert auroc is not None
-    assert auroc >= 0.87  # published: 0.920
-    assert statistics.mean(best) >= 0.45  # published: 0.494; another CPU rounds int8 otherwise
+    assert auroc >= 0.93  # published: 0.977
+    assert statistics.mean(best) >= 0.56  # published: 0.605; another CPU rounds int8 otherwise
 
 
 @pytest.mark.slow

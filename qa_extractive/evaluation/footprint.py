@@ -7,6 +7,7 @@ import logging
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -67,12 +68,16 @@ def _start(folder: Path, settings: AnswerSettings, questions: str) -> tuple[floa
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdin.write(questions)
         process.stdin.close()
         process.stdout.readline()
         seconds = time.perf_counter() - started
-        process.stdin = None  # closed: communicate must not touch it again
-        peak, said = process.communicate(timeout=_TIMEOUT_S)
+        watchdog = threading.Timer(_TIMEOUT_S, process.kill)
+        watchdog.start()
+        peak, said = process.stdout.read(), process.stderr.read()  # the line may be in its buffer already
+        process.wait()
+        watchdog.cancel()
     if process.returncode:
         raise ValueError((said.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
     return seconds, json.loads(peak)

@@ -283,7 +283,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped(infer, tmp_path, monkeypatch)
     monkeypatch.setattr("qa_extractive.cli.progress._SECONDS_BETWEEN", {"line": 0.0})
     _, _, err = infer("--batch", path)
     lines = err.split("\r")
-    assert any(line.startswith("40 of 41 answer_rows, ") for line in lines)
+    assert any(line.startswith("40 of 41 rows, ") for line in lines)
     assert not lines[-2].strip()
     assert lines[-1] == ""
 
