@@ -134,12 +134,12 @@ def test_squad_scores_reach_their_floors(predictor: Predictor) -> None:
         [a.candidates[0].text for a in answers], [e.references for e in first], version="1.1"
     )
     assert forced.f1 is not None
-    assert forced.f1 >= 0.82
+    assert forced.f1 >= 0.78  # published: 0.790
     second = load_examples(root / "dev-v2.0.json.gz").examples
     answers = predictor.answer_batch([e.question for e in second])
     scores = squad_scores([a.text for a in answers], [e.references for e in second])
     auroc = answerability_auroc([a.answerable for a in answers], [bool(e.answerable) for e in second])
     assert scores.has_ans_f1 is not None and scores.no_ans_f1 is not None and auroc is not None  # noqa: PT018
-    assert scores.has_ans_f1 >= 0.65
-    assert scores.no_ans_f1 >= 0.68
-    assert auroc >= 0.80
+    assert scores.has_ans_f1 >= 0.69  # published: 0.700
+    assert scores.no_ans_f1 >= 0.53  # published: 0.550
+    assert auroc >= 0.79  # published: 0.799
