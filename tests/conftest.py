@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import shutil
 import signal
@@ -427,3 +428,12 @@ def serve() -> Iterator[Callable[..., Served]]:
     yield start
     for served in running:
         served.stop()
+
+
+@pytest.fixture(autouse=True)
+def package_log_level() -> Iterator[None]:
+    """A command sets the level of the package's logger for its process: no test inherits it from another."""
+    logger = logging.getLogger("qa_extractive")
+    level = logger.level
+    yield
+    logger.setLevel(level)

@@ -25,7 +25,7 @@ CONTEXT = (
     "Systolic pressure 🫀 fell by 3.3 mmHg (95% CI 2.1 to 4.5). Potassium 𝒳 did not change."
 )
 SILENT = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
-UNSURE = "We measured the pressure of 40 tyres. It fell by 5 bar."
+UNSURE = "In the patients who were seen again pressure was lower, at 128 mmHg."
 NASTY = (
     "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     "&lt;b&gt;${1+1}</textarea></main><svg onload=\"document.title='owned'\">"
@@ -265,9 +265,9 @@ EXAMPLES: list[tuple[str, tuple[str, ...], tuple[str, ...], int]] = [
     ("Another figure: kelp and sea urchins", ("answered",), ("61%",), 0),
     ("Several papers: wild bees on farms", ("answered",), ("2.4 times", "2.4 times as many wild bees"), 1),
     (
-        "Not sure: what to do after the first summer",
+        "Not sure: when to clear the plots again",
         ("unsure", "answered"),
-        ("cleared a second time", "the plots are cleared a second time"),
+        ("after the first summer",),
         0,
     ),
     ("Not in the paper: school and traffic accidents", ("not_reported",), (), 0),
