@@ -126,6 +126,7 @@ def _part() -> None:
     from torch import distributed
 
     if distributed.is_initialized():
+        distributed.barrier()  # on a busy machine gloo waits for ever for one that has left before
         distributed.destroy_process_group()
         gc.collect()
 
