@@ -75,6 +75,7 @@ _DESIGNATOR = re.compile(
 _SMALL_START = re.compile(
     r"[a-z]{1,6}[A-Z]|[a-z]{1,4}\)\s[A-Z]|[a-z]{1,8}-?\d|[a-z]{1,6}-[A-Z]|"
     r"[a-zα-ωϕ]-[a-z]|[α-λν-ωϕ]{1,2}(?![a-zα-ω])|μ-"
+    r"|[a-z]{3}-(?:let-\d|[a-z]{2,3}[A-Z-])"  # hsa-miR-21, mmu-let-7
     r"|[a-z](?:-values?)?\s?[=<>≤≥]|(?:von|van|de|di|da|del|della|du|den|ten|ter)\s(?:de[rn]?\s|la\s)?[A-Z]"
 )
 _UNIT = re.compile(

@@ -13,9 +13,9 @@ from qa_extractive.data.offsets import place_of
 from qa_extractive.errors import DataError
 from qa_extractive.types import Span
 
-# SQuAD's names, Label Studio's, doccano's.
-_STARTS = ("answer_start", "start", "start_offset")
-_ENDS = ("answer_end", "end", "end_offset")
+# SQuAD's names, Label Studio's, doccano's, those of UIMA, AWS and others.
+_STARTS = ("answer_start", "start", "start_offset", "begin", "startOffset", "start_char", "from", "offset")
+_ENDS = ("answer_end", "end", "end_offset", "endOffset", "end_char", "to")
 _WHOLE_NUMBER = re.compile(r"\s*([-+]?\d{1,15})(?:\.0*)?\s*")
 
 

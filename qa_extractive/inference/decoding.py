@@ -39,8 +39,9 @@ _COUNTED_PER = (
 # A number with what changes its value: a bound or a sign before it ("<18", "> 24", "~6", "−0.5", "US$5"),
 # powers, ratio or fraction ("3 × 10−5", "10^6", "1:1", "2/3"), and per cent, scale or currency after it.
 _BOUND = (
-    r"(?:(?:(?<![-–—])[<>]{1,2}=?|(?<![-–=])=[<>]|[≤≥⩽⩾≦≧≲≳≪≫＜＞~∼≈≃≅±]|\+/[-−–]|"
-    r"&(?:lt|gt|le|ge|plusmn|sim|asymp|ap|#(?:60|62|177|8764|8776|8804|8805));=?)\s?)"
+    r"(?:(?:(?<![-–—])[<>]{1,2}=?|(?<![-–=])=[<>]|[<>](?:/|\s?or\s?)=|[≤≥⩽⩾≦≧≮≯≠≲≳≪≫＜＞~˜～∼≈≃≅≒±∓]|\+/[-−–]|"
+    r"&(?:lt|gt|le|ge|ne|plusmn|sim|asymp|ap|#(?:60|62|177|8764|8776|8800|8804|8805|"
+    r"x(?:3[ceCE]|[bB]1|223[cC]|2248|226[045])));=?)\s?)"
 )
 _SIGN = r"(?:(?<![\w.,)\]%])(?<!\d\s)[-−–+](?=[\d.$€£¥])|(?:(?<=[=(\[:])|(?<=[=(\[:,]\s))[-−–]\s(?=[\d.]))"
 _CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD)"
@@ -68,7 +69,7 @@ _DIGIT = re.compile(r"\d")
 _RATIO_SIGN = re.compile(r"[/·⋅∙⁻]|[-−–^][123]")
 _RANGE_SIGN = re.compile(r"[\d%]\s?[-–—]\s?[-−+]?\d|%\s?(?:C|confidence)")
 _TAG_END = re.compile(r"</?[A-Za-z][^<>]{0,40}$")
-_LONE_SIGNS = frozenset("<>=≤≥⩽⩾≦≧≲≳≪≫＜＞~∼≈≃≅±+-−–×·^$€£¥%‰ ")
+_LONE_SIGNS = frozenset("<>=≤≥⩽⩾≦≧≮≯≠≲≳≪≫＜＞~˜～∼≈≃≅≒±∓+-−–×·^$€£¥%‰ ")
 
 _UNITS = re.compile(
     rf"(?<![^\W\d_]){_UNIT}{_RAISED}?(?:\s?/\s?{_UNIT}{_RAISED}?)+(?:\s?/\s?1[.]73\s?m[2²])?(?!\w)"

@@ -64,6 +64,10 @@ class Line:
         """Let what follows stand right after what is there."""
         self._apart = ""
 
+    def leave_out(self) -> None:
+        """Leave out what is no text; digits after it belong to no number before it."""
+        self._apart = self._apart or "digits"
+
     def cite(self) -> None:
         """Leave out a citation."""
         self.follows_citation = True
@@ -126,7 +130,7 @@ class Line:
     def lowered(self, text: str) -> None:
         """Write a subscript of running text."""
         inner = text.strip()
-        if inner and self.tail.isdigit() and inner[0].isdigit():
+        if inner and self.tail.isdigit() and (inner[0].isdigit() or _SIGNED.fullmatch(inner)):
             self.add("_")
         if inner:
             needs_brackets = any(c.isspace() or c in "+=" for c in inner[:-1])

@@ -68,6 +68,7 @@ def paper_from_json(record: object) -> Paper:
         if len(inside) != 1 or not isinstance(inside[0], Mapping):
             raise NoPaperError("another shape", f"a JSON object of another shape ({_keys(record)})")
         values = merged(inside[0])
+    values = _by_infons(values)
     parts = bounded(_abstract(values))
     body = bounded(_sections(first(values, BODY)))
     ids = {**by_name(_mapping(values.get("externalids"))), **by_name(_mapping(values.get("ids")))}
@@ -81,6 +82,24 @@ def paper_from_json(record: object) -> Paper:
         journal=next(filter(None, (_name_of(values[name]) for name in _JOURNAL if name in values)), None),
         authors=tuple(_authors(values)),
     )
+
+
+def _by_infons(values: dict[str, Any]) -> dict[str, Any]:
+    """A document of BioC with its passages sorted into title, abstract and body; others as given."""
+    passages = values.get("passages")
+    if not isinstance(passages, list) or not all(
+        isinstance(p, Mapping) and _mapping(p.get("infons")) for p in passages
+    ):
+        return values
+    sorted_out: dict[str, list[object]] = {"title": [], "abstract": [], "passages": []}
+    for passage in passages:
+        infons = passage["infons"]
+        kind = _text(infons.get("section_type") or infons.get("type")).casefold()
+        if kind in ("title", "front", "abstract"):
+            sorted_out["abstract" if kind == "abstract" else "title"].append(passage.get("text"))
+        elif kind not in ("ref", "table", "fig"):
+            sorted_out["passages"].append(passage)
+    return sorted_out | {name: each for name, each in values.items() if name != "passages"}
 
 
 def _keys(record: Mapping[str, Any]) -> str:

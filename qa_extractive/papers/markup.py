@@ -69,7 +69,9 @@ def write_content(line: Line, content: Sequence[str | Element], hidden: frozense
                 _write_text(line, part)
         elif part.tag in _SUPERSCRIPTS:
             n_done = _write_superscript(line, content, i, hidden)
-        elif part.tag not in LEFT_OUT and part.tag not in hidden:
+        elif part.tag in LEFT_OUT:
+            line.leave_out()
+        elif part.tag not in hidden:
             write_element(line, part, hidden)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from qa_extractive.papers.inline import Line, bracketed
@@ -13,6 +14,7 @@ _NOTHING = frozenset(
 )
 _INVISIBLE = {"\u2061": " ", "\u2062": "", "\u2063": "", "\u2064": " ", "\u200b": "", "\ufeff": ""}
 _TIMES = "\u2062"
+_TIMES_TEN = re.compile(r"\d\s?[\u00d7\u00b7\u22c5*x]\s?10$")
 # Accents over one letter -> characters that combine with it.
 _ACCENTS = {
     "\u00af": "\u0304", "\u02c9": "\u0304", "\u203e": "\u0304", "\u0305": "\u0304", "_": "\u0304",
@@ -122,8 +124,9 @@ def _write_under(line: Line, element: Element) -> None:
 
 
 def _write_base(line: Line, base: str) -> None:
+    """Write what an index or a power stands on; of ``3.2×10`` the 10 alone is raised."""
     if base:
-        line.word(bracketed(base))
+        line.word(base if _TIMES_TEN.search(base) else bracketed(base))
 
 
 def _write_scripts(line: Line, element: Element) -> None:

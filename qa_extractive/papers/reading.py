@@ -88,7 +88,8 @@ def _head(path: Path) -> str:
     with reading(path), open_bytes(path) as stream:
         head = stream.read(sniffing.HEAD_BYTES)
     is_wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return head.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+    text = head.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _kind(head: str, suffix: str) -> sniffing.Kind:
@@ -107,25 +108,25 @@ def _kind(head: str, suffix: str) -> sniffing.Kind:
 
 
 def _text_papers(path: Path) -> Iterator[Attempt]:
-    with open_text(path) as stream:
+    with open_text(path, newline=None) as stream:
         text = _bounded(stream.read(MAX_RECORD_CHARACTERS + 1))
     yield partial(paper_from_text, text)
 
 
 def _tagged_papers(dialect: tagged.Dialect, path: Path) -> Iterator[Attempt]:
-    with open_text(path) as stream:
+    with open_text(path, newline=None) as stream:
         for fields in tagged.tagged_records(_lines(stream), dialect):
             yield partial(tagged.paper_from_tags, fields, dialect)
 
 
 def _table_papers(path: Path) -> Iterator[Attempt]:
-    with open_text(path) as stream:
+    with open_text(path, newline=None) as stream:
         for fields in tagged.table_records(_lines(stream)):
             yield partial(tagged.paper_from_tags, fields, tagged.WEB_OF_SCIENCE)
 
 
 def _numbered_papers(path: Path) -> Iterator[Attempt]:
-    with open_text(path) as stream:
+    with open_text(path, newline=None) as stream:
         for record in abstract_records(_lines(stream)):
             yield partial(paper_from_abstract_record, record)
 

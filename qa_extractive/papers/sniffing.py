@@ -35,6 +35,12 @@ _BEGINNINGS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("cochrane", re.compile(r"Record #\d+ of \d+\r?\nID: ")),
     ("bibtex", re.compile(r"(?:%[^\n]*\n\s*)*@[A-Za-z]+\s*[{(]\s*[^\s,]*\s*,")),
     ("pubmed abstracts", re.compile(r"\d+[.:] (?:[^\n]+\n){0,8}?[^\n]*?\b(?:1[5-9]|20)\d\d\b")),
+    # RefWorks, PubTator, Embase, and tags as RIS and MEDLINE have them but in no known order.
+    ("several records", re.compile(r"RT \w.*\n[A-Z][A-Z0-9] |\d+\|t\|.*\n+\d+\|a\|")),
+    (
+        "several records",
+        re.compile(r'(?:"[A-Z][A-Z /-]{1,40}",".*\n){2}|(?:[A-Z][A-Z0-9] ?- .*\n(?: .*\n)*){3}'),
+    ),
     ("numbers", re.compile(r"(?:(?:PMC)?\d{4,9}\s+)+(?:PMC)?\d{4,9}\s*\Z")),
 )
 _COLUMNS = frozenset("abstract title pmid doi authors author year journal context question".split())

@@ -171,12 +171,11 @@ def _goes_before(record: _Record, tag: str) -> bool:
 
 def table_records(lines: Iterable[str]) -> Iterator[Fields]:
     """The records of a Web of Science table: tags in the first line, tabs between the cells."""
-    rows = iter(lines)
+    rows = filter(str.strip, lines)
     tags = next(rows, "").rstrip("\r\n").split("\t")
     for line in rows:
-        if line.strip():
-            cells = line.rstrip("\r\n").split("\t")
-            yield {tag: [cell] for tag, cell in zip(tags, cells, strict=False) if cell.strip()}
+        cells = line.rstrip("\r\n").split("\t")
+        yield {tag: [cell] for tag, cell in zip(tags, cells, strict=False) if cell.strip()}
 
 
 def paper_from_tags(fields: Fields, dialect: Dialect) -> Paper:

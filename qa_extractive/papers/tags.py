@@ -10,7 +10,7 @@ from qa_extractive.papers.types import TOO_LARGE, NoPaperError
 
 # Only these are tags: in "p <a and b> c" there is none.
 _NAMES = frozenset(
-    "p sec title label abstract sup sub inf i b u em strong italic bold underline sc small big tt code "
+    "p sec title label abstract sup sub inf i b u em strong italic bold underline sc scp small big tt code "
     "span div br h1 h2 h3 h4 h5 h6 ul ol li dl dt dd list list-item def-list def-item term def blockquote "
     "disp-quote monospace roman sans-serif strike overline break ext-link xref uri email named-content "
     "styled-content inline-formula disp-formula alternatives tex-math textual-form a font section "

@@ -29,6 +29,7 @@ _NOTHING = frozenset(
     "nonumber ensuremath mathord mathopen mathclose emph boldmath unboldmath bfseries itshape hfill "
     "noindent ! ( ) [ ] - /".split()
 )
+_SCRIPTS = {"textsuperscript": "^", "textsubscript": "_"}
 _SPACES = frozenset(("quad", "qquad", "space", "enspace", "thinspace", "\\", ",", ";", ":", " ", "~"))
 _NAMED = {
     "times": "×", "cdot": "·", "div": "÷", "pm": "±", "mp": "∓", "ast": "*", "star": "*", "circ": "°",
@@ -173,7 +174,9 @@ class _Formula:
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
     for found in _TOKEN.finditer(source):
         word, escaped, mark, space, text = found.groups()
-        if word or escaped:
+        if word in _SCRIPTS:
+            yield "mark", _SCRIPTS[word]
+        elif word or escaped:
             yield "command", word or escaped
         elif mark:
             yield "mark", mark

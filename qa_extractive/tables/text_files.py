@@ -66,7 +66,9 @@ class Encoding:
 
 
 @contextmanager
-def open_text(path: Path, *, newline: str = "\n", encoding: Encoding | None = None) -> Iterator[TextIO]:
+def open_text(
+    path: Path, *, newline: str | None = "\n", encoding: Encoding | None = None
+) -> Iterator[TextIO]:
     r"""Open a UTF-8 or UTF-16 text file, decompressing one that is named ``.gz`` or ``.zst``.
 
     Byte order marks are dropped; without one the text is UTF-8. What goes wrong while the file is
@@ -75,7 +77,7 @@ def open_text(path: Path, *, newline: str = "\n", encoding: Encoding | None = No
     Args:
         path: The file.
         newline: What ends a line: ``"\n"``, or ``""`` for any of ``\n``, ``\r`` and ``\r\n``. Line
-            ends are kept as they are.
+            ends are kept as they are; with None any is read as ``\n``.
         encoding: The encoding; None to find it.
     """
     with reading(path):

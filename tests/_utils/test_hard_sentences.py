@@ -25,6 +25,7 @@ BEGIN_SMALL = [
     "We tested 40 men.¦ p < 0.05 was significant.¦ r = 0.8 was high.",
     "Two drugs failed.¦ anti-TNF agents helped.¦ non-HDL cholesterol fell.",
     "Bleeding was rare.¦ von Willebrand factor was normal.",
+    "We read RNA.¦ hsa-miR-155 rose.¦ mmu-let-7b fell.¦ rno-miR-1 did not.",
     "Counts fell.¦ 12 of 40 mice died.¦ 5-year survival was 80%.",
     'It was painful.¦ "Stop" was the usual word.¦ (Most said so twice.)¦ [Data not shown.]',
     "Was it safe?¦ pH was neutral!¦ mRNA was intact.",

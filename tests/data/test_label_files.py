@@ -317,6 +317,23 @@ def test_doccano(name: str, spans: list[Any], tmp_path: Path) -> None:
     assert (labelled.references, not_yet.answerable) == (("2 points",), None)
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("begin", "end"),
+        ("startOffset", "endOffset"),
+        ("start_char", "end_char"),
+        ("from", "to"),
+        ("offset", ""),
+    ],
+)
+def test_offsets_by_the_names_of_other_tools(start: str, end: str, tmp_path: Path) -> None:
+    answer = {"text": "2 points", start: SECOND} | ({end: SECOND + 8} if end else {})
+    rows = [{"text": CONTEXT, "question": QUESTION, "answer": [answer]}]
+    (example,) = _load(tmp_path / "a.json", json.dumps(rows))
+    assert [(s.start, s.text) for s in example.spans] == [(SECOND, "2 points")]
+
+
 def test_prodigy(tmp_path: Path) -> None:
     row = {"text": CONTEXT, "question": QUESTION, "_input_hash": 1, "_task_hash": 2}
     row |= {"spans": [{"start": SECOND, "end": SECOND + 8, "label": "ANSWER", "token_start": 5}]}

@@ -274,6 +274,15 @@ def test_two_languages_in_ris(tmp_path: Path) -> None:
     assert outcomes(tmp_path / "a.ris", record) == [(1, Paper("T", english))]
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+@pytest.mark.parametrize("export", [MEDLINE, RIS, WEB_OF_SCIENCE, TABLE, ENDNOTE, COCHRANE, ABSTRACTS])
+def test_any_line_ends(tmp_path: Path, export: str, end: str) -> None:
+    path = tmp_path / "a.txt"
+    expected = outcomes(path, export)
+    path.write_bytes(export.replace("\n", end).encode())
+    assert list(read_papers(path)) == expected
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "reason"),
     [
@@ -288,6 +297,14 @@ def test_two_languages_in_ris(tmp_path: Path) -> None:
             "an export",
             "several",
         ),
+        (
+            "RT Journal Article\nT1 A\nAB It fell.\n\nRT Journal Article\nT1 B\n",
+            "an export",
+            "several records",
+        ),
+        ("81|t|A\n81|a|It fell.\n81\t0\t1\tA\n\n82|t|B\n82|a|It rose.\n", "an export", "several records"),
+        ('"TITLE","A"\n"ABSTRACT","It fell."\n\n"TITLE","B"\n', "an export", "several records"),
+        ("TI- A\nAU- Doe J\nAB- It fell.\n\nTI- B\n", "an export", "several records"),
         ("81000001\n81000002\n81000003\n", "no text", "a list of numbers"),
         ("<!DOCTYPE html>\n<html><body>It fell.</body></html>", "another format", "a web page"),
         ("{\\rtf1\\ansi It fell.}", "another format", "plain text"),

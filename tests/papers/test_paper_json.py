@@ -193,6 +193,29 @@ def test_what_is_no_paper_says_why(tmp_path: Path, value: Any, kind: str, reason
     assert only.reason.endswith(reason)
 
 
+def test_passages_of_bioc(tmp_path: Path) -> None:
+    def passage(text: str, **infons: str) -> dict[str, Any]:
+        return {"infons": infons, "offset": 0, "text": text}
+
+    documents = [
+        {"pmid": 81000001, "passages": [passage("Moss", type="title"), passage("It fell.", type="abstract")]},
+        {
+            "id": "7",
+            "passages": [
+                passage("Ferns", section_type="TITLE", type="front"),
+                passage("They grew.", section_type="ABSTRACT", type="abstract"),
+                passage("They grew 4 cm.", section_type="RESULTS", type="paragraph"),
+                passage("Doe J", section_type="REF", type="ref"),
+            ],
+        },
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"documents": documents}))
+    assert list(read_papers(tmp_path / "a.json")) == [
+        (1, Paper("Moss", "It fell.", pmid="81000001")),
+        (2, Paper("Ferns", "They grew.", (Section("", "They grew 4 cm."),))),
+    ]
+
+
 def test_json_that_would_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for text in ('{"papers": [' + "{}," * 1_100_000 + "{}]}", "[" + "1," * 5_100_000 + "1]"):

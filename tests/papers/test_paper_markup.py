@@ -73,6 +73,8 @@ def math(markup: str) -> str:
             "H2O, PM2.5, IC50, AUC0\u201324",
         ),
         ("log<sub>2</sub>4 is 2, 12<sub>8</sub>", "log2 4 is 2, 12_8"),
+        ("2.7<sub>-0.4</sub><sup>+0.6</sup>", "2.7_-0.4^+0.6"),
+        ("2.7<sup>+0.6</sup><sub>\u22120.4</sub> Gyr", "2.7^+0.6_\u22120.4 Gyr"),
     ],
 )
 def test_superscripts(markup: str, text: str) -> None:
@@ -113,6 +115,8 @@ def test_citations_set_high_are_left_out(markup: str, text: str) -> None:
         ("<msubsup><mi>k</mi><mn>1</mn><mn>2</mn></msubsup>", "k1^2"),
         ("<msub><mi>k</mi><mi>cat</mi></msub><mi>t</mi>", "k_cat t"),
         ("<msub><mi>log</mi><mn>10</mn></msub><mn>5</mn>", "log10 5"),
+        ("<msup><mrow><mn>2.6</mn><mo>×</mo><mn>10</mn></mrow><mn>5</mn></msup>", "2.6×10^5"),
+        ("<msup><mrow><mi>n</mi><mo>+</mo><mn>10</mn></mrow><mn>5</mn></msup>", "(n+10)^5"),
         ("<msqrt><mn>2</mn></msqrt>", "√2"),
         ("<msqrt><mn>2</mn><mo>+</mo><mi>n</mi></msqrt>", "√(2+n)"),
         ("<mroot><mn>27</mn><mn>3</mn></mroot>", "27^(1/3)"),
@@ -167,6 +171,12 @@ def test_a_formula_stands_there_once(forms: tuple[str, ...]) -> None:
     assert read(f"of <disp-formula>{halves}</disp-formula> eggs") == "of 10^4 eggs"
 
 
+def test_what_is_left_out_joins_no_numbers() -> None:
+    assert read("after 12<inline-formula><inline-graphic/></inline-formula>30 s") == "after 12 30 s"
+    assert read("after 12<table-wrap><td>7</td></table-wrap>30 s") == "after 12 30 s"
+    assert read("after 12<fn><p>x</p></fn>, then") == "after 12, then"
+
+
 def test_a_power_of_what_stands_before_the_formula() -> None:
     power = "<mml:math><mml:msup><mml:mrow/><mml:mn>4</mml:mn></mml:msup></mml:math>"
     assert read(f"10<inline-formula>{power}</inline-formula> eggs") == "10^4 eggs"
@@ -186,6 +196,7 @@ def test_a_power_of_what_stands_before_the_formula() -> None:
         (r"\text{of 10$^{6}$ eggs}", "of 10^6 eggs"),
         (r"37^\circ\mathrm{C}", "37°C"),
         (r"{}^{14}\mathrm{C}", "^14C"),
+        (r"10\textsuperscript{8}, CO\textsubscript{2}", "10^8,CO2"),
         (r"\left(95\%\right)", "(95%)"),
         (r"p\leq 0.05,\ \alpha=\unknown", "p≤0.05, α=unknown"),
         (r"\begin{array}{cc}1&2\end{array}", "1 2"),
@@ -219,6 +230,7 @@ def test_tex_nested_without_end(source: str) -> None:
         ("<jats:p>CO<jats:sub>2</jats:sub> <!-- x --> fell</jats:p>", "CO2 fell"),
         ("R&D, AT&T; &nosuch; &", "R&D, AT&T; &nosuch; &"),
         ("</p></i>It <i>fell</b>.", "It fell."),
+        ("<scp>VEGF</scp> fell", "VEGF fell"),
     ],
 )
 def test_tags_and_entities_in_text(text: str, plain: str) -> None:
