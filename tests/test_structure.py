@@ -25,6 +25,8 @@ LAYERS = (
     "tables",
     "papers",
     "data",
+    "sentences",
+    "dataset",
     "alignment",
     "inference",
     "model",
@@ -81,6 +83,16 @@ def test_imports_go_downward(path: Path) -> None:
     else:
         allowed = set(LAYERS[: LAYERS.index(unit) + 1])
     assert _imports(path) <= allowed | {"__version__"}
+
+
+def test_paths_of_before_go_on_working() -> None:
+    code = (
+        "from qa_extractive.alignment import align, align_examples\n"
+        "from qa_extractive.batch.kernel import AnswerKernel\n"
+        "from qa_extractive.dataset.loading import load_examples\n"
+        "from qa_extractive.sentences import split_sentences\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_readme_maps_every_unit() -> None:
