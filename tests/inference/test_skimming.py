@@ -43,12 +43,11 @@ from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.window_labels import label_windows  # noqa: E402
 from qa_extractive.types import Example, Question  # noqa: E402
+from tests.made_examples import made_examples  # noqa: E402
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
-    patch.syspath_prepend(Path(__file__).resolve().parents[1])
     import effort
-    from made_examples import made_examples
 
 CONTEXTS = [
     "The drug was given to 512 patients. The risk of bleeding fell to 9 percent. Placebo did nothing.",
