@@ -279,7 +279,8 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
     model = SpanReader(config)
     with torch.no_grad():
         model.span_head.weight.mul_(40.0)
-        model.verdict_head[2].weight.mul_(40.0)
+        verdict_head: Any = model.verdict_head
+        verdict_head[2].weight.mul_(40.0)
     model.save_pretrained(folder)
     return folder
 

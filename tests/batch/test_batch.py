@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from qa_extractive.batch import (
     ANSWER_COLUMNS,
     BATCH_SIZE,
+    Batch,
     BatchJob,
     RowError,
     Summary,
@@ -37,7 +38,7 @@ class FirstWord:
     """Answers with the first word of the context; abstains when asked about a zebra."""
 
     def __init__(self) -> None:
-        self.batch_sizes = []
+        self.batch_sizes: list[int] = []
 
     def check(self, question: Question) -> None:
         if len(question.question) > 100:
@@ -207,6 +208,8 @@ def test_an_empty_context_holds_no_answer(context: str | None) -> None:
     before, empty, after = (result.outcome for result in batch.results)
     assert isinstance(empty, Answer)
     assert (empty.abstained, empty.text, empty.candidates) == (True, "", ())
+    assert isinstance(before, Answer)
+    assert isinstance(after, Answer)
     assert before.text == after.text != ""
 
 
@@ -360,7 +363,7 @@ def test_nothing_is_written_where_the_model_fails(tmp_path: Path) -> None:
 
 
 def test_each_batch_is_announced(tmp_path: Path) -> None:
-    seen = []
+    seen: list[Batch] = []
     path = write_table(tmp_path / "t.csv", [{"question": f"what {i}?", "context": "A"} for i in range(30)])
     run(path, on_batch=seen.append)
     assert [len(batch.results) for batch in seen] == [20, 10]

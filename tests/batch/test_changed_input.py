@@ -123,10 +123,9 @@ def test_a_change_while_the_table_is_checked_stops_it(
 ) -> None:
     needs(suffix)
     path = table(tmp_path / f"t.{suffix}", N)
-    read = qa_extractive.batch.local.read_rows
 
     def read_rows_and_change(table: Path) -> RowReader:
-        reader = read(table)
+        reader = read_rows(table)
         change(table)
         return reader
 
@@ -233,7 +232,7 @@ def test_the_command_exits_with_2(
     path = table(tmp_path / "t.csv", N)
     see, pending = Watcher.see, [True]
 
-    def see_and_delete(self, batch: Batch) -> None:
+    def see_and_delete(self: Watcher, batch: Batch) -> None:
         see(self, batch)
         if pending and pending.pop():
             path.unlink()

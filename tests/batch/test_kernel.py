@@ -7,14 +7,17 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, answer_table
 from qa_extractive.errors import DataError
+from qa_extractive.inference.pipeline import Prepared
 from qa_extractive.predictor import Predictor
 from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.types import Question
 
 CONTEXT = "The drug reduced mortality. The risk was not increased."
 
@@ -151,9 +154,14 @@ def test_a_kernel_remembers_across_batches(predictor: Predictor, monkeypatch: py
     arrow = pytest.importorskip("pyarrow", reason="the kernel needs pyarrow")
     from qa_extractive.batch.arrow import AnswerKernel
 
-    asked = []
+    asked: list[Question] = []
     prepare = Predictor.prepare
-    monkeypatch.setattr(Predictor, "prepare", lambda self, qs: asked.extend(qs) or prepare(self, qs))
+
+    def noted(self: Predictor, questions: Sequence[Question]) -> list[Prepared]:
+        asked.extend(questions)
+        return prepare(self, questions)
+
+    monkeypatch.setattr(Predictor, "prepare", noted)
     batch = arrow.RecordBatch.from_pylist([{"question": "What?", "context": CONTEXT}] * 3)
     kernel = AnswerKernel(predictor)
     assert kernel(batch).equals(kernel(batch))

@@ -110,6 +110,7 @@ def test_nothing_is_lost_where_something_is_killed(
     output = tmp_path / "ray.parquet"
     parts = tmp_path / "ray.parquet.partial"
     process = subprocess.Popen(command(tiny_export, *on_ray(path, output)), stderr=subprocess.PIPE)
+    assert process.stderr is not None
     while len(list(parts.glob("rows-*.arrow"))) < 2:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
@@ -156,15 +157,14 @@ class FakeRay(types.ModuleType):
 
     class exceptions:  # noqa: N801 - as Ray has it
         class RayError(Exception):
-            cause = None
+            cause: Exception | None = None
 
     def __init__(self) -> None:
         super().__init__("ray")
         self.data = types.ModuleType("ray.data")
-        self.data.DataContext = types.SimpleNamespace(get_current=types.SimpleNamespace)
-        self.data.ActorPoolStrategy = dict
-        self.data.from_items = self.from_items
-        self.asked = []
+        context = types.SimpleNamespace(get_current=types.SimpleNamespace)
+        vars(self.data).update(DataContext=context, ActorPoolStrategy=dict, from_items=self.from_items)
+        self.asked: list[int] = []
 
     def is_initialized(self) -> bool:
         return True
@@ -224,7 +224,8 @@ def test_a_run_is_stopped_continued_and_equal_to_the_local_one(
     from qa_extractive.predictor import Predictor
 
     path, output = table(tmp_path / "t.parquet", 1500), tmp_path / "o.parquet"
-    predictor, cluster, seen = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2), []
+    predictor, cluster = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2)
+    seen: list[object] = []
 
     def on_ray(existing: Existing, **options: Any) -> Summary:
         job = BatchJob.open(path, output, existing=existing)
@@ -261,7 +262,8 @@ def test_the_same_questions_of_every_row_as_the_local_engine_asks_them(
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor
 
-    path, predictor, seen = table(tmp_path / "t.parquet", 500), Predictor(tiny_export, n_threads=1), []
+    path, predictor = table(tmp_path / "t.parquet", 500), Predictor(tiny_export, n_threads=1)
+    seen: list[object] = []
 
     def job(name: str, existing: Existing = "refuse") -> BatchJob:
         return BatchJob.open(path, tmp_path / name, existing=existing, questions=questions)
@@ -289,7 +291,7 @@ def test_an_error_of_an_actor_is_one_line(
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor
 
-    def broken(self, prepared: object) -> None:
+    def broken(self: Predictor, prepared: object) -> None:
         raise ModelError("model.onnx failed")
 
     job = BatchJob.open(table(tmp_path / "t.parquet", 10), tmp_path / "o.parquet")

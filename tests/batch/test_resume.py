@@ -27,7 +27,8 @@ from tests.batch_runs import N_ROWS, PART, FirstWord, answer, needs, partial, st
 
 Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 Uninterrupted = Callable[[Path, str], tuple[bytes, bytes]]
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FORMATS = ("csv", "jsonl", "csv.gz", "tsv.zst", "parquet")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -143,14 +144,14 @@ def kill_at(place: int) -> None:
 
     put = GrowingTable._put
 
-    def half_put(self, content: bytes) -> int:
+    def half_put(self: GrowingTable, content: bytes) -> int:
         if next(steps) == place:
             self.file.write(content[: len(content) // 2])
             self.file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
         return put(self, content)
 
-    GrowingTable._put = half_put
+    GrowingTable._put = half_put  # type: ignore[method-assign]
     for name in ("fsync", "replace", "link", "unlink", "truncate"):
         setattr(os, name, before(getattr(os, name)))
     files._rename_new = before(files._rename_new)
@@ -195,7 +196,11 @@ def test_killed_at_every_step_that_touches_the_disk(
 @pytest.mark.parametrize("n_kills", [20, pytest.param(100, marks=pytest.mark.slow)])
 def test_killed_at_random_times(tiny_export: Path, tmp_path: Path, n_kills: int) -> None:
     path = table(tmp_path / "t.csv", 400)
-    command = [sys.executable, str(Path(__file__).parents[1].joinpath("kill_runs.py")), str(n_kills)]
+    command: list[object] = [
+        sys.executable,
+        str(Path(__file__).parents[1].joinpath("kill_runs.py")),
+        str(n_kills),
+    ]
     command += ["--batch", path, "--model", tiny_export, "--threads", "1", "--errors", tmp_path / "e.csv"]
     command += ["--output", tmp_path / "o.csv"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=280, check=False)
@@ -247,7 +252,9 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     partial(output).write_text("left by a kill in the last moment")
-    Destination.open(path, output, None, "resume").save(replace(read_state(state(output)), is_tidy=False))
+    left = read_state(state(output))
+    assert left is not None
+    Destination.open(path, output, None, "resume").save(replace(left, is_tidy=False))
     before = output.stat()
     monkeypatch.setattr(FirstWord, "answer_prepared", None)
     summary = answer(path, output, existing="resume")
@@ -407,7 +414,7 @@ def test_signals_finish_the_part_at_hand(
     path, output = table(tmp_path / "t.csv", 60), tmp_path / "t.answers.csv"
     see = Watcher.see
 
-    def interrupted(self, batch: Batch) -> None:
+    def interrupted(self: Watcher, batch: Batch) -> None:
         see(self, batch)
         signal.raise_signal(getattr(signal, name))
 

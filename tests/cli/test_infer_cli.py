@@ -435,6 +435,7 @@ def test_one_question(infer: Infer, tiny_export: Path) -> None:
     assert (code, err) == (0, "")
     assert f"answer      {answer.text}\n" in out
     assert f"offsets     [{answer.start}:{answer.end}]\n" in out
+    assert answer.sentence is not None
     assert f"sentence    {answer.sentence.text}\n" in out
     assert f"answerable  {answer.answerable:.3f}" in out
     assert "or " not in out

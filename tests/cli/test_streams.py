@@ -216,6 +216,7 @@ def test_ctrl_c_during_an_import(papers: Path, tiny_export: Path, name: str, rai
     code = _SLOW_IMPORT.format(name=name, raised=raised)
     words = [sys.executable, "-c", code, "infer", "--batch", papers, "--model", tiny_export]
     with subprocess.Popen([*map(str, words)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         assert process.stderr.readline() == "importing\n"
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
@@ -231,6 +232,7 @@ def test_ctrl_c_after_an_import(papers: Path, tiny_export: Path, module: str) ->
     """From the first import of the script on: what Python does before that is not ours."""
     words = [sys.executable, "-X", "importtime", ROOT / "infer.py", "--batch", papers, "--model", tiny_export]
     with subprocess.Popen([*map(str, words)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         while process.stderr.readline().split("|")[-1].strip() != module:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

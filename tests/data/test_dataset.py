@@ -103,7 +103,7 @@ def test_columns_are_found_by_usual_names(
 
 def test_named_columns_come_first() -> None:
     found = resolve_columns(["q", "question", "context", "gold"], ColumnNames(question="Q", answer="gold"))
-    assert (found.question, found.answer, found.used) == ("q", "gold", {"q", "context", "gold"})
+    assert (found.question, found.answer, found.used) == ("q", "gold", frozenset({"q", "context", "gold"}))
 
 
 def test_missing_columns_name_what_there_is_and_the_option() -> None:
@@ -452,7 +452,7 @@ def test_an_answerable_that_is_neither(tmp_path: Path) -> None:
 def test_squad_as_the_hub_has_it(suffix: str, tmp_path: Path) -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
-    empty = {"text": [], "answer_start": []}
+    empty: dict[str, list[object]] = {"text": [], "answer_start": []}
     rows = [
         {"id": "a", "title": "Doc", "context": CONTEXT, "question": "q?", "answers": SQUAD_CELL},
         {"id": "b", "title": "Doc", "context": CONTEXT, "question": "q?", "answers": empty},
@@ -473,9 +473,9 @@ def test_columns_named_by_the_user(tmp_path: Path) -> None:
 
 def test_ids_stay_unique_over_files(tmp_path: Path) -> None:
     rows = "id,question,context\n1,q,c\n1,q,c\n1#2,q,c\n,q,c\n"
-    paths = [
-        write_text(tmp_path / name / "d.csv", rows) for name in "ab" if (tmp_path / name).mkdir() is None
-    ]
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    paths = [write_text(tmp_path / name / "d.csv", rows) for name in "ab"]
     ids = [example.id for example in load_examples(paths).examples]
     assert ids == ["1", "1#2", "1#2#2", "d-4", "1#3", "1#4", "1#2#3", "d-4#2"]
 
@@ -553,7 +553,7 @@ def test_examples_are_written_as_jsonl_only(tmp_path: Path) -> None:
 def test_results_are_frozen(tmp_path: Path) -> None:
     loaded = load_examples(write_text(tmp_path / "d.csv", "question,context\nq,c\n"))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        loaded.examples = ()
+        loaded.examples = ()  # type: ignore[misc]
 
 
 # ---------------------------------------------------------------- real data

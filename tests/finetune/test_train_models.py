@@ -18,6 +18,7 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.finetune import models_run
 from qa_extractive.finetune.models_file import ModelsFile
+from qa_extractive.training.run import train as train_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 
@@ -109,7 +110,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
 ) -> None:
     broken = folder / "broken"
     broken.mkdir()
-    models = [
+    models: list[dict[str, Any]] = [
         {"name": "first", "base": str(tiny_checkpoint), "quantize": "none"},
         {"name": "broken", "base": "broken"},
         {"name": "later", "base": str(tiny_checkpoint), "learning_rate": 0.01},
@@ -117,7 +118,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
     output = folder / "out"
     command = ["sweep", str(_file(folder, models)), "--output", str(output)]
 
-    original, trained = models_run.train, []
+    original, trained = train_model, []
 
     def train(*args: Any, **kwargs: Any) -> Any:
         trained.append(kwargs["output"].parent.name)

@@ -8,7 +8,7 @@ import random
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -40,6 +40,13 @@ from qa_extractive.types import Answer, Span
 
 Labelled = list[tuple[float, bool]]
 Metric = Callable[[Sequence[float], Sequence[bool]], float | None]
+T = TypeVar("T")
+
+
+def present(value: T | None) -> T:
+    assert value is not None
+    return value
+
 
 # ------------------------------------------------------------------------------------------------ SQuAD
 
@@ -49,7 +56,8 @@ def test_scores_by_hand() -> None:
     assert (scores.n, scores.n_has_ans, scores.n_no_ans) == (4, 2, 2)
     assert (scores.em, scores.has_ans_em, scores.no_ans_em) == (0.5, 0.5, 0.5)
     assert scores.f1 == pytest.approx((1 + 2 / 3 + 1 + 0) / 4)
-    assert (scores.has_ans_f1, scores.no_ans_f1) == (pytest.approx(5 / 6), 0.5)
+    assert scores.has_ans_f1 == pytest.approx(5 / 6)
+    assert scores.no_ans_f1 == 0.5
     assert (scores.best_em, scores.best_em_threshold, scores.best_f1, scores.best_f1_threshold) == (None,) * 4
 
 
@@ -235,7 +243,7 @@ def test_equal_probabilities_share_a_bin() -> None:
 @given(LABELLED, st.integers(1, 20), st.randoms())
 def test_calibration_error_knows_no_row_order(rows: Labelled, n_bins: int, shuffler: random.Random) -> None:
     shuffled = shuffler.sample(rows, len(rows))
-    error = calibration_error(*columns(rows), n_bins=n_bins)
+    error = present(calibration_error(*columns(rows), n_bins=n_bins))
     assert error == pytest.approx(calibration_error(*columns(shuffled), n_bins=n_bins), abs=1e-12)
     assert 0.0 <= error <= 1.0
     assert calibration_bins(*columns(rows), n_bins=n_bins).n_rows.sum() == len(rows)
@@ -286,7 +294,8 @@ def test_no_threshold_reaches_the_precision() -> None:
 def test_all_right_or_all_wrong(right: bool, aurc: float, augrc: float) -> None:
     for n in (1, 5):
         curve = risk_coverage(np.arange(n), [right] * n)
-        assert (curve.aurc, curve.augrc) == (pytest.approx(aurc), pytest.approx(augrc))
+        assert curve.aurc == pytest.approx(aurc)
+        assert curve.augrc == pytest.approx(augrc)
 
 
 def test_no_rows_have_no_curve() -> None:
@@ -327,7 +336,7 @@ def test_augrc_is_what_the_paper_derives_from_auroc(rows: Labelled) -> None:
 
 def test_interval_of_a_mean_is_near_the_normal_one() -> None:
     values = np.random.default_rng(0).normal(size=400)
-    low, high = bootstrap_interval(values, seed=1)
+    low, high = present(bootstrap_interval(values, seed=1))
     half = 1.96 * values.std() / 20
     assert low == pytest.approx(values.mean() - half, abs=0.02)
     assert high == pytest.approx(values.mean() + half, abs=0.02)
@@ -336,7 +345,7 @@ def test_interval_of_a_mean_is_near_the_normal_one() -> None:
 def test_interval_is_seeded_and_widens_with_the_level() -> None:
     values = [0.0, 0.2, 0.4, 1.0, 1.0]
     assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
-    inner, outer = (bootstrap_interval(values, seed=3, level=level) for level in (0.5, 0.99))
+    inner, outer = (present(bootstrap_interval(values, seed=3, level=level)) for level in (0.5, 0.99))
     assert outer[0] < inner[0] < inner[1] < outer[1]
     assert bootstrap_interval([0.25, 0.25, 0.25], seed=0) == (0.25, 0.25)
 
@@ -379,7 +388,7 @@ def test_paired_bootstrap_by_hand() -> None:
     drawn = [sum((0.5, 0.0, -0.2)[i] for i in rows) / 3 for rows in all_resamples(3)]
     better = sum(d > 1e-12 for d in drawn) / 27 + sum(abs(d) < 1e-12 for d in drawn) / 54
     assert better == pytest.approx(19 / 27 + 1 / 54)
-    result = paired_bootstrap(a, b, seed=1, n_resamples=20_000)
+    result = present(paired_bootstrap(a, b, seed=1, n_resamples=20_000))
     assert result.difference == pytest.approx(0.1)
     assert result.better_share == pytest.approx(better, abs=0.015)
     assert result.interval == pytest.approx((-0.2, 0.5))  # 1/27 of the resamples lie at either end
@@ -390,18 +399,18 @@ def test_a_small_but_steady_difference_is_clear_though_the_intervals_overlap() -
     rng = np.random.default_rng(0)
     b = rng.random(200)
     a = b + rng.uniform(0.0, 0.02, 200)
-    result = paired_bootstrap(a, b, seed=2)
-    (_, high_of_b), (low_of_a, _) = bootstrap_interval(b, seed=2), bootstrap_interval(a, seed=2)
+    result = present(paired_bootstrap(a, b, seed=2))
+    (_, high_of_b), (low_of_a, _) = (present(bootstrap_interval(each, seed=2)) for each in (b, a))
     assert low_of_a < high_of_b
     assert (result.is_clear, result.better_share) == (True, 1.0)
-    other_way = paired_bootstrap(b, a, seed=2)
+    other_way = present(paired_bootstrap(b, a, seed=2))
     assert other_way.difference == pytest.approx(-result.difference)
     assert other_way.interval == pytest.approx((-result.interval[1], -result.interval[0]))
     assert (other_way.is_clear, other_way.better_share) == (True, 0.0)
 
 
 def test_a_system_is_not_better_than_itself() -> None:
-    result = paired_bootstrap([0.1, 0.9, 0.4], [0.1, 0.9, 0.4], seed=0)
+    result = present(paired_bootstrap([0.1, 0.9, 0.4], [0.1, 0.9, 0.4], seed=0))
     assert (result.difference, result.interval, result.better_share) == (0.0, (0.0, 0.0), 0.5)
     assert not result.is_clear
 
@@ -409,13 +418,15 @@ def test_a_system_is_not_better_than_itself() -> None:
 def test_a_paired_interval_is_that_of_the_row_differences() -> None:
     a, b = [1.0, 0.4, 0.0, 0.9], [0.2, 0.5, 0.0, 0.1]
     differences = [x - y for x, y in zip(a, b, strict=True)]
-    assert paired_bootstrap(a, b, seed=9).interval == pytest.approx(bootstrap_interval(differences, seed=9))
+    assert present(paired_bootstrap(a, b, seed=9)).interval == pytest.approx(
+        bootstrap_interval(differences, seed=9)
+    )
 
 
 def test_rows_of_a_document_are_drawn_together() -> None:
     """Two documents, of differences +1 (three rows) and -1 (one row): only four resamples."""
     a, b = [1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]
-    result = paired_bootstrap(a, b, units=["x", "x", "x", "y"], seed=4, n_resamples=4000)
+    result = present(paired_bootstrap(a, b, units=["x", "x", "x", "y"], seed=4, n_resamples=4000))
     assert (result.difference, result.interval) == (0.5, (-1.0, 1.0))
     assert result.better_share == pytest.approx(3 / 4, abs=0.03)  # (x, x), (x, y), (y, x): 1, 1/2, 1/2
     assert paired_bootstrap(a, b, units=["x"] * 4, seed=4) is None
@@ -426,13 +437,13 @@ def test_paired_bootstrap_of_any_statistic() -> None:
     labels = np.array([1, 0, 1, 0, 1, 0, 1, 0])
     a, b = np.array([9, 1, 8, 2, 7, 3, 6, 4]), np.array([9, 1, 2, 8, 7, 3, 4, 6])
     of_a, of_b = (lambda rows, p=p: answerability_auroc(p[rows], labels[rows]) for p in (a, b))
-    result = paired_bootstrap_statistic(of_a, of_b, 8, seed=3, n_resamples=300)
+    result = present(paired_bootstrap_statistic(of_a, of_b, 8, seed=3, n_resamples=300))
     assert result.difference == pytest.approx(1.0 - 10 / 16)
     assert result.n_resamples <= 300  # those that drew both classes
     assert result.better_share > 0.9
-    of_mean = [lambda rows, v=v: float(v[rows].mean()) for v in (a, b)]
-    paired = paired_bootstrap_statistic(*of_mean, 8, seed=3)
-    assert paired.interval == pytest.approx(paired_bootstrap(a, b, seed=3).interval)
+    mean_a, mean_b = (lambda rows, v=v: float(v[rows].mean()) for v in (a, b))
+    paired = present(paired_bootstrap_statistic(mean_a, mean_b, 8, seed=3))
+    assert paired.interval == pytest.approx(present(paired_bootstrap(a, b, seed=3)).interval)
 
 
 def test_degenerate_pairs() -> None:

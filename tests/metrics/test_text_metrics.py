@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
 from qa_extractive.metrics.text import (
+    SquadVersion,
     best_exact_match,
     best_rouge_l,
     best_token_f1,
@@ -77,7 +78,9 @@ def test_normalising_leaves_single_blanks_and_no_capitals(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("version", ["1.1", "2.0"])
-def test_hand_computed_scores(prediction: str, reference: str, em: float, f1: float, version: str) -> None:
+def test_hand_computed_scores(
+    prediction: str, reference: str, em: float, f1: float, version: SquadVersion
+) -> None:
     assert exact_match(prediction, reference) == em
     assert token_f1(prediction, reference, version=version) == pytest.approx(f1, abs=1e-15)
 
@@ -91,7 +94,7 @@ def test_the_versions_differ_where_nothing_is_left(prediction: str, reference: s
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from(["1.1", "2.0"]))
-def test_f1_is_symmetric_and_one_for_an_exact_match(left: str, right: str, version: str) -> None:
+def test_f1_is_symmetric_and_one_for_an_exact_match(left: str, right: str, version: SquadVersion) -> None:
     f1 = token_f1(left, right, version=version)
     assert f1 == pytest.approx(token_f1(right, left, version=version))
     assert 0.0 <= f1 <= 1.0
@@ -151,7 +154,7 @@ def test_rouge_l_equals_the_rouge_score_package(prediction: str, reference: str)
 
 def rouge_package(target: str, prediction: str) -> float:
     scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=False)
-    return scorer.score(target, prediction)["rougeL"].fmeasure
+    return float(scorer.score(target, prediction)["rougeL"].fmeasure)
 
 
 @settings(deadline=None)

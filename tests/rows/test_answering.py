@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from qa_extractive.data.columns import TableColumns
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.answer_rows import BATCH_SIZE, answer_rows, answer_rows_ahead
 from qa_extractive.rows.recent_questions import RecentQuestions
+from qa_extractive.rows.results import RowResult
 from qa_extractive.tables.reading import Row, read_rows, write_rows
 from qa_extractive.types import Answer, Question, Span
 
@@ -29,7 +31,7 @@ class FirstWord:
     """Answers with the first word of the context, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked = []
+        self.asked: list[Question] = []
 
     def check(self, question: Question) -> None:
         pass
@@ -129,12 +131,17 @@ def rows(*contexts: str, title: str | None = None) -> list[Row]:
     return [Row(number, values) for number, values in enumerate(cells, start=1)]
 
 
+def text_of(result: RowResult) -> str:
+    assert isinstance(result.outcome, Answer)
+    return result.outcome.text
+
+
 def test_a_repeated_question_is_asked_once() -> None:
     answerer = FirstWord()
     table = rows(*(f"word{i % 7}" for i in range(100)))
     results = [r for batch in answer_rows(answerer, table, COLUMNS, RecentQuestions()) for r in batch.results]
     assert len(answerer.asked) == 7
-    assert [result.outcome.text for result in results] == [row.values["context"] for row in table]
+    assert [text_of(result) for result in results] == [row.values["context"] for row in table]
     assert [result.is_repeated for result in results] == [False] * 7 + [True] * 93
 
 
@@ -142,7 +149,7 @@ def test_repeats_across_batches_and_threads() -> None:
     answerer = FirstWord()
     table = rows(*(f"word{i % 50}" for i in range(1000)))
     batches = list(answer_rows_ahead(answerer, table, COLUMNS, RecentQuestions()))
-    outcomes = [result.outcome.text for batch in batches for result in batch.results]
+    outcomes = [text_of(result) for batch in batches for result in batch.results]
     assert outcomes == [row.values["context"] for row in table]
     assert len(answerer.asked) == 50
     assert [batch.n_questions for batch in batches if batch.n_questions] == [20, 20, 10]
@@ -177,7 +184,7 @@ def test_a_context_longer_than_the_memory_is_answered() -> None:
     answerer = FirstWord()
     recent = RecentQuestions(max_characters=10)
     results = [r for b in answer_rows(answerer, rows("x" * 99, "x" * 99), COLUMNS, recent) for r in b.results]
-    assert [len(result.outcome.text) for result in results] == [99, 99]
+    assert [len(text_of(result)) for result in results] == [99, 99]
 
 
 # ---------------------------------------------------------------- types
@@ -236,7 +243,7 @@ def test_jsonl_to_parquet_finds_types_over_all_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     import json
 
-    late = [{}] * 1500
+    late: list[dict[str, Any]] = [{}] * 1500
     rows = [
         {"whole": 1, "real": 1, "mixed": 1, "list": [], "late": None, "big": 2**60 + 1, "huge": 1},
         *late,

@@ -339,7 +339,7 @@ def test_a_run_can_be_stopped_and_keeps_what_came(visit: Visit) -> None:
 
 
 def test_a_busy_service_is_asked_again(visit: Visit) -> None:
-    n_refused = []
+    n_refused: list[int] = []
 
     def busy(route: Any) -> None:
         if n_refused:

@@ -361,7 +361,7 @@ def test_many_keys_that_differ_by_lone_surrogates_take_no_time() -> None:
 def test_the_notice_goes_where_the_rest_goes(option: str | None, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("question;abstract\nHow much?;We gave 5 µg.\n".encode("cp1252"))
-    command = [sys.executable, ROOT / "infer.py", "--batch", path, "--threads", "1"]
+    command: list[str | Path] = [sys.executable, ROOT / "infer.py", "--batch", path, "--threads", "1"]
     done = subprocess.run([*command, *filter(None, [option])], capture_output=True, text=True, check=True)
     notices = [line for line in done.stderr.splitlines() if "read as Windows-1252" in line]
     assert len(notices) == (0 if option == "--quiet" else 1)

@@ -396,6 +396,7 @@ def test_a_second_signal_stops_at_once(
     arguments = ["infer", "--batch", path, "--model", tiny_export, "--threads", "1", *log]
     command = [sys.executable, "-c", _SLOW, *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         while "answering" not in process.stderr.readline():
             pass
         process.send_signal(number)
@@ -431,4 +432,5 @@ def test_a_finished_run_is_known_where_nothing_can_be_written(
     monkeypatch.setattr(os, "open", read_only)
     destination = Destination.open(path, output, None, "resume")
     summary = finished_summary(FirstWord(), path, destination, ColumnNames(), with_candidates=False)
+    assert summary is not None
     assert (summary.n_resumed, summary.is_complete) == (N_ROWS, True)

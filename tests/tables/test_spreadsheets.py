@@ -366,6 +366,7 @@ def test_a_row_without_end_is_refused_in_bounded_memory(
 
 def _write_long(path: Path, start: bytes, n_megabytes: int) -> None:
     block = b"x" * (1 << 20)
+    stream: Any
     with path.open("wb") as file:
         if path.suffix == ".gz":
             stream = gzip.GzipFile("", "wb", fileobj=file, compresslevel=1)

@@ -279,7 +279,7 @@ def refuses(path: Path, *parts: str) -> None:
 
 def packed(suffix: str, content: bytes) -> bytes:
     if suffix.endswith("zst"):
-        return pytest.importorskip("zstandard", reason=".zst needs zstandard").compress(content)
+        return bytes(pytest.importorskip("zstandard", reason=".zst needs zstandard").compress(content))
     return gzip.compress(content) if suffix.endswith("gz") else content
 
 
