@@ -22,7 +22,7 @@ from qa_extractive.training.run import train as train_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 
-SMALL = {"max_steps": 1, "batch_size": 4, "n_dev": 0, "n_calibration": 0}
+SMALL: dict[str, Any] = {"max_steps": 1, "batch_size": 4, "n_dev": 0, "n_calibration": 0}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_settings_are_those_of_training_the_model_s_own_before_the_common_ones(f
     )
     models = ModelsFile.load(path)
     assert [run.config.max_steps for run in models.runs] == [1, 7]
-    assert models.runs[0].config == TrainConfig(**SMALL)  # type: ignore[arg-type]
+    assert models.runs[0].config == TrainConfig(**SMALL)
     assert models.runs[1].config.learning_rate == 1, "a whole number is a float too"
     assert [run.quantize for run in models.runs] == ["auto", "int4"]
     assert models.data == (folder / "train.csv",)

@@ -281,7 +281,11 @@ def test_the_oldest_values_make_room() -> None:
     made: list[str] = []
 
     def get(key: str, value: str) -> str:
-        return kept.get(key, lambda: made.append(key) or value)  # type: ignore[func-returns-value]
+        def make() -> str:
+            made.append(key)
+            return value
+
+        return kept.get(key, make)
 
     assert [get("a", "12"), get("b", "34"), get("a", "12")] == ["12", "34", "12"]
     get("c", "56")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.inference.scheduler import longest_first, plan_runs, run_in_threads
@@ -48,6 +48,7 @@ def test_equal_windows_keep_their_order() -> None:
     assert longest_first([5, 9, 5, 9]) == (1, 3, 0, 2)
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 60), max_size=8),
     n_threads=st.integers(1, 4),
