@@ -55,17 +55,8 @@ def run(path: Path, name: str, model: str) -> dict[str, object]:
         with write_rows(table, ["id", "question", "context"]) as writer:
             for e in examples:
                 writer.write({"id": e.id, "question": e.question.question, "context": e.question.context})
-        command: list[str | Path] = [
-            sys.executable,
-            ROOT / "infer.py",
-            "--batch",
-            table,
-            "--output",
-            output,
-            "--model",
-            model,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, ROOT / "infer.py", "--batch", table, "--output", output, "--model", model]
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{name}: infer.py exited with {done.returncode}: {done.stderr}")
         checked = check(output)
