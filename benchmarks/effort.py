@@ -101,8 +101,8 @@ def _cells(
 ) -> list[str]:
     """What one effort does beside full."""
     ratios = np.array(seconds[FULL]) / np.array(seconds[effort])
-    spans = [_span_f1(answers[each], examples) for each in (FULL, effort)]
-    given = [_answer_f1(answers[each], examples) for each in (FULL, effort)]
+    full_spans, spans = (_span_f1(answers[each], examples) for each in (FULL, effort))
+    full_given, given = (_answer_f1(answers[each], examples) for each in (FULL, effort))
     documents = [e.document or e.question.context for e in examples]
     labelled = [d for d, e in zip(documents, examples, strict=True) if e.references]
     errors = [_calibration_error(answers[each], examples) for each in (FULL, effort)]
@@ -112,8 +112,8 @@ def _cells(
         f"{np.median(ratios):.2f}x ({np.quantile(ratios, 0.1):.2f}-{np.quantile(ratios, 0.9):.2f})",
         f"{sum(seconds[FULL]) / sum(seconds[effort]):.2f}x",
         first,
-        _change(*spans, labelled),
-        _change(*given, documents),
+        _change(full_spans, spans, labelled),
+        _change(full_given, given, documents),
         " / ".join(f"{error:.3f}" for error in errors),
     ]
 

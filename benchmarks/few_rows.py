@@ -61,8 +61,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as work:
             scored = cross_validated(
                 rows,
-                lambda kept, folder, config=config: teach(
-                    kept, base=options.base, output=folder, config=config
+                lambda kept, folder: teach(
+                    kept,
+                    base=options.base,
+                    output=folder,
+                    config=config,  # noqa: B023 - called at once
                 ),
                 folds=folds,
                 work=Path(work),

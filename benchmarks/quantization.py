@@ -339,7 +339,7 @@ def _with_embeddings(graph: onnx.ModelProto, target: Path, *, bits: int) -> None
     onnx.save(quantized, str(target))
 
 
-class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+class _Feeds(CalibrationDataReader):
     """The calibrating inputs, one after the other."""
 
     def __init__(self, feeds: Sequence[Feed]) -> None:

@@ -56,7 +56,7 @@ def run(path: Path, name: str, model: str) -> dict[str, object]:
             for e in examples:
                 writer.write({"id": e.id, "question": e.question.question, "context": e.question.context})
         command = [sys.executable, ROOT / "infer.py", "--batch", table, "--output", output, "--model", model]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{name}: infer.py exited with {done.returncode}: {done.stderr}")
         checked = check(output)

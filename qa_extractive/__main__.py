@@ -5,7 +5,7 @@ nothing to clear up yet, and a traceback through half-imported libraries tells n
 """
 
 # The module above it takes 20 ms to import, in which Ctrl-C would still be a traceback.
-import _signal as signal  # type: ignore[import-not-found]
+import _signal as signal
 import sys
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

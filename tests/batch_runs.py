@@ -1,11 +1,18 @@
 """Not a test: a table, a predictor and runs of it, for the tests of runs that are stopped or disturbed."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from qa_extractive.batch import BatchJob, answer_table
+from qa_extractive.batch import BatchJob, Summary, answer_table
+from qa_extractive.batch.destination import Existing
 from qa_extractive.errors import ModelError
 from qa_extractive.tables.reading import write_rows
-from qa_extractive.types import Answer, Span
+from qa_extractive.types import Answer, Question, Span
 
 N_ROWS = 33
 PART = 7
@@ -14,40 +21,40 @@ PART = 7
 class FirstWord:
     """Answers with the first word of the context, and counts what it was asked."""
 
-    def __init__(self, threshold=0.5, n_answers=None):
+    def __init__(self, threshold: float = 0.5, n_answers: int | None = None) -> None:
         self.n_asked = 0
         self._threshold = threshold
         self._n_answers = n_answers  # then it fails
 
-    def check(self, question):
+    def check(self, question: Question) -> None:
         pass
 
-    def prepare(self, questions):
+    def prepare(self, questions: Sequence[Question]) -> Sequence[Question]:
         return questions
 
-    def answer_prepared(self, questions):
+    def answer_prepared(self, questions: Sequence[Question]) -> list[Answer]:
         self.n_asked += len(questions)
         if self._n_answers is not None and self.n_asked > self._n_answers:
             raise ModelError("model.onnx failed")
         return [self.answer(question) for question in questions]
 
-    def answer(self, question):
+    def answer(self, question: Question) -> Answer:
         word = question.context.split()[0]
         span = Span(word, 0, len(word), 0.25)
         return Answer(word, 0, len(word), 0.25, 0.75, False, span, (span,))
 
-    def identity(self):
+    def identity(self) -> dict[str, str | float]:
         return {"model": "first word", "threshold": self._threshold}
 
 
-def needs(suffix):
+def needs(suffix: str) -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     if suffix.endswith("zst"):
         pytest.importorskip("zstandard", reason=".zst needs zstandard")
 
 
-def table(path, n=N_ROWS):
+def table(path: Path, n: int = N_ROWS) -> Path:
     """Rows of which some fail."""
     with write_rows(path, ["id", "question", "context"]) as writer:
         for i in range(n):
@@ -56,20 +63,27 @@ def table(path, n=N_ROWS):
     return path
 
 
-def answer(path, output, predictor=None, existing="refuse", errors=None, **options):
+def answer(
+    path: Path,
+    output: Path,
+    predictor: FirstWord | None = None,
+    existing: Existing = "refuse",
+    errors: Path | None = None,
+    **options: Any,
+) -> Summary:
     job = BatchJob.open(path, output, existing=existing, errors=errors)
     return answer_table(predictor or FirstWord(), job, **options)
 
 
-def stop_after(n_parts):
+def stop_after(n_parts: int) -> Callable[[], bool]:
     """A ``should_stop`` that says so after so many parts."""
     asked = iter(range(1, 1000))
     return lambda: next(asked) >= n_parts
 
 
-def partial(output):
+def partial(output: Path) -> Path:
     return output.with_name(f"{output.name}.partial")
 
 
-def state(output):
+def state(output: Path) -> Path:
     return output.with_name(f"{output.name}.run.json")

@@ -279,7 +279,8 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
     model = SpanReader(config)
     with torch.no_grad():
         model.span_head.weight.mul_(40.0)
-        model.verdict_head[2].weight.mul_(40.0)
+        verdict_head: Any = model.verdict_head
+        verdict_head[2].weight.mul_(40.0)
     model.save_pretrained(folder)
     return folder
 
@@ -307,10 +308,8 @@ def skim_examples(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     """Examples whose references are mostly what the model answers, so that it has something to lose."""
     from qa_extractive.export.exporter import export
     from qa_extractive.predictor import Predictor
+    from tests.made_examples import made_examples
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).resolve().parent)
-        from made_examples import made_examples
     folder = tmp_path_factory.mktemp("uncalibrated") / "model"
     export(skim_checkpoint, folder, quantize="int8", calibrate=(), n_threads=2)
     made = made_examples(0, 120)

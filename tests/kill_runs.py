@@ -5,6 +5,8 @@ Prints a JSON object: how many runs were killed, how many went on from something
 finished, and how many distinct contents it and the errors then had.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -18,10 +20,10 @@ import qa_extractive.batch.local
 from qa_extractive.cli import main
 from qa_extractive.predictor import Predictor  # noqa: F401 - imported once, for all children
 
-qa_extractive.batch.local.PART_ROWS = 20
+vars(qa_extractive.batch.local).update(PART_ROWS=20)
 
 
-def attempt(arguments, seconds):
+def attempt(arguments: list[str], seconds: float) -> bool:
     """Run in a child for at most so long; whether it was killed."""
     child = os.fork()
     if not child:
@@ -37,7 +39,7 @@ def attempt(arguments, seconds):
     return True
 
 
-def main_loop(n_kills, arguments):
+def main_loop(n_kills: int, arguments: list[str]) -> None:
     output = Path(arguments[-1])
     errors = Path(arguments[arguments.index("--errors") + 1])
     state = output.with_name(f"{output.name}.run.json")

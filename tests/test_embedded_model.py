@@ -19,7 +19,8 @@ from qa_extractive import Answer, Predictor, Question
 from qa_extractive.data.loading import load_examples
 from qa_extractive.inference.calibration import CALIBRATION_FILES
 from qa_extractive.inference.windows import Windower
-from qa_extractive.metrics.scores import answerability_auroc, best_token_f1, squad_scores
+from qa_extractive.metrics.scores import answerability_auroc, squad_scores
+from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.settings import EFFORTS, FULL
 

@@ -27,6 +27,7 @@ if not hasattr(transformers, "QuestionAnsweringPipeline"):
 
 from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.decoding import decode, whole_words  # noqa: E402
+from qa_extractive.inference.onnx_backend import OnnxBackend  # noqa: E402
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor  # noqa: E402
 from qa_extractive.types import Question  # noqa: E402
 
@@ -55,6 +56,7 @@ Reader = Callable[..., Any]
 def pair(folder: Path, cache: Path) -> tuple[Predictor, Reader]:
     """A checkpoint in fp32 that never abstains, and its pipeline with the same windows and lengths."""
     predictor = Predictor.from_pretrained(folder, quantize="none", cache=cache, threshold=0.0)
+    assert isinstance(predictor.backend, OnnxBackend)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokenizer.model_input_names = list(predictor.backend.input_names)  # a DistilBERT's has no segments
     reader = transformers.pipeline("question-answering", model=str(folder), tokenizer=tokenizer, device="cpu")
@@ -83,7 +85,7 @@ def assert_same(predictor: Predictor, reader: Reader, question: str, context: st
     given, answer = reader(question, context), predictor.answer(question, context)
     assert (answer.start, answer.end) == whole_words(context, given["start"], given["end"]), context
     assert context[given["start"] : given["end"]] == given["answer"]
-    return answer.text != given["answer"]
+    return bool(answer.text != given["answer"])
 
 
 # ---------------------------------------------------------------- the same answers

@@ -322,7 +322,8 @@ def test_a_call_chooses_its_own_threshold_and_candidates(tiny_export: Path) -> N
     predictor = Predictor(tiny_export, threshold=0.5)
     asked = [Question(f"what was the effect of drug {i}?", CONTEXT) for i in range(3)]
     frame = pd.DataFrame({"question": [q.question for q in asked], "context": CONTEXT})
-    for chosen in ({"threshold": 0.0}, {"threshold": 1.0, "top_k": 2}, {"top_k": 30}, {}):
+    choices: list[dict[str, Any]] = [{"threshold": 0.0}, {"threshold": 1.0, "top_k": 2}, {"top_k": 30}, {}]
+    for chosen in choices:
         other = Predictor(tiny_export, **{"threshold": 0.5, **chosen})
         answers = predictor.answer_batch(asked, **chosen)
         assert answers == other.answer_batch(asked)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import pickle
+import subprocess
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,9 +18,9 @@ import pytest
 from qa_extractive.cli import infer
 from qa_extractive.errors import ModelError
 from qa_extractive.evaluation import footprint
-from qa_extractive.predictor import Predictor
+from qa_extractive.predictor import Predictor, to_answer
 from qa_extractive.settings import AnswerSettings
-from qa_extractive.types import Question
+from qa_extractive.types import Answer, Question
 
 # A value of each setting that is not its default. A new setting needs one here.
 OTHER: dict[str, Any] = {
@@ -101,10 +103,12 @@ def test_the_service_answers_with_it(skim_export: Path, monkeypatch: pytest.Monk
 
     predictor = with_other(skim_export, name)
     used: list[AnswerSettings] = []
-    to_answer = engine.to_answer
-    monkeypatch.setattr(
-        engine, "to_answer", lambda *arguments: used.append(arguments[3]) or to_answer(*arguments)
-    )
+
+    def noted(*arguments: Any) -> Answer:
+        used.append(arguments[3])
+        return to_answer(*arguments)
+
+    monkeypatch.setattr(engine, "to_answer", noted)
     observer = SimpleNamespace(
         **dict.fromkeys(("on_batch", "on_tokenized", "on_run", "on_answers"), lambda _: None)
     )
@@ -132,10 +136,10 @@ def test_the_footprint_is_measured_with_it(
         started.append(command)
         raise OSError("not started")
 
-    monkeypatch.setattr(footprint.subprocess, "Popen", start)
-    row = SimpleNamespace(answer=True, example=SimpleNamespace(question=QUESTIONS[0]))
+    monkeypatch.setattr(subprocess, "Popen", start)
+    row: Any = SimpleNamespace(answer=True, example=SimpleNamespace(question=QUESTIONS[0]))
     footprint.footprint_of(SimpleNamespace(name="m", predictor=predictor), [row])
-    assert footprint.json.loads(started[0][-1]) == asdict(predictor.settings)
+    assert json.loads(started[0][-1]) == asdict(predictor.settings)
 
 
 @each_setting
@@ -156,4 +160,4 @@ def test_what_one_call_chooses_is_checked() -> None:
     assert settings.chosen(top_k=50).n_decoded == 50
     for given in ({"threshold": 5}, {"threshold": True}, {"threshold": "0.5"}, {"top_k": 0}, {"top_k": 1.0}):
         with pytest.raises(ModelError, match=next(iter(given))):
-            settings.chosen(**given)  # type: ignore[arg-type]
+            settings.chosen(**given)

@@ -13,6 +13,7 @@ import inspect
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,7 +42,7 @@ def answer(output: Path) -> None:
     precisions = ["int8", "exact"] if "precision" in inspect.signature(Predictor).parameters else ["int8"]
     found = {}
     for precision in precisions:
-        settings = {"precision": precision} if len(precisions) > 1 else {}
+        settings: dict[str, Any] = {"precision": precision} if len(precisions) > 1 else {}
         answers = Predictor(threshold=0.0, **settings).answer_batch(rows)
         found[precision] = {
             "spans": [(each.start, each.end, each.text) for each in answers],

@@ -95,7 +95,7 @@ def _calibrating(source: Path) -> Any:
         for window in windows
     )
 
-    class Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
+    class Feeds(CalibrationDataReader):
         """One after the other."""
 
         def get_next(self) -> dict[str, Any] | None:

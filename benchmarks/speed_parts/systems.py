@@ -81,7 +81,7 @@ class Ours(System):
     def before(self, setting: str, n_threads: int, asked: Sequence[Asked]) -> None:
         """At the effort "cached": another question, of the same words, to each paper."""
         if setting == CACHED:
-            others = [(" ".join(reversed(question.split())), context) for question, context in asked]
+            others = [Asked(" ".join(reversed(question.split())), context) for question, context in asked]
             self._loaded[setting, n_threads](others)
 
     def overhead(self, n_threads: int, asked: Sequence[Asked]) -> dict[str, float]:

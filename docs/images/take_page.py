@@ -16,7 +16,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 SAMPLE = "A figure: sleep and the start of school"
 PICTURE = Path(__file__).with_name("page.png")
@@ -58,7 +58,7 @@ def take(url: str, output: Path) -> None:
     executable = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        size = {"width": 1500, "height": 1000}  # so that form and answer fit
+        size: ViewportSize = {"width": 1500, "height": 1000}  # so that form and answer fit
         page = browser.new_page(viewport=size, device_scale_factor=0.8, color_scheme="light")
         page.set_default_timeout(120_000)
         page.goto(url)

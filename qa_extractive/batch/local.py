@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qa_extractive.batch.destination import Destination, Existing, default_output
 from qa_extractive.batch.fingerprint import Fingerprint, file_digest, fingerprint
@@ -23,7 +23,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.rows.answer_rows import answer_rows_ahead
 from qa_extractive.rows.cells import added_columns, answer_cells, answer_types, kept_names
 from qa_extractive.rows.recent_questions import RecentQuestions
-from qa_extractive.rows.results import Batch, RowError, RowResult
+from qa_extractive.rows.results import Batch, IdentifiedAnswerer, RowError, RowResult
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.arrow_types import table_types
 from qa_extractive.tables.formats import table_format
@@ -31,9 +31,6 @@ from qa_extractive.tables.growing import Content, ParquetContent, text_content
 from qa_extractive.tables.reading import RowReader, read_rows
 from qa_extractive.tables.text_files import check_file
 from qa_extractive.types import Question
-
-if TYPE_CHECKING:
-    from qa_extractive.predictor import Predictor
 
 _ERROR_COLUMNS = ("row", "kind", "error")
 _NAMES = ColumnNames()
@@ -66,7 +63,7 @@ class BatchJob:
         """What is answered: the rows of the table, or each of them with each of the questions."""
         return AskedRows(self.reader, self.questions) if self.questions else self.reader
 
-    def check_questions(self, predictor: Predictor) -> None:
+    def check_questions(self, predictor: IdentifiedAnswerer) -> None:
         """Raise DataError if a question that is asked of every row is too long."""
         for question in self.questions:
             predictor.check(Question(question, ""))
@@ -127,7 +124,7 @@ def open_destination(path: Path, output: Path | None, errors: Path | None, exist
 
 
 def finished_summary(
-    predictor: Predictor,
+    predictor: IdentifiedAnswerer,
     path: Path,
     destination: Destination,
     names: ColumnNames,
@@ -162,7 +159,7 @@ def finished_before(destination: Destination, now: Fingerprint) -> Summary | Non
 
 
 def answer_table(
-    predictor: Predictor,
+    predictor: IdentifiedAnswerer,
     job: BatchJob,
     *,
     with_candidates: bool = False,
@@ -328,7 +325,7 @@ def row_types(job: BatchJob) -> dict[str, Any]:
 
 
 def run_fingerprint(
-    predictor: Predictor,
+    predictor: IdentifiedAnswerer,
     path: Path,
     destination: Destination,
     names: ColumnNames,

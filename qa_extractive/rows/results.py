@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,13 @@ class Answerer(Protocol):
 
     def answer_prepared(self, prepared: Any) -> list[Answer]:
         """The answers, in order."""
+
+
+class IdentifiedAnswerer(Answerer, Protocol):
+    """One that can tell whether another would answer alike."""
+
+    def identity(self) -> Mapping[str, str | int | float]:
+        """What decides the answers besides the questions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,8 +40,8 @@ ABSTRACT = (
 )
 
 
-def aligned(reference: str, context: str = ABSTRACT, **settings_: object) -> Alignment:
-    found = align(reference, context, **settings_)  # type: ignore[arg-type]
+def aligned(reference: str, context: str = ABSTRACT, **settings_: Any) -> Alignment:
+    found = align(reference, context, **settings_)
     for span in found.spans:
         assert context[span.start : span.end] == span.text
     return found
@@ -218,8 +219,8 @@ def test_a_threshold_of_one_keeps_only_what_is_certain() -> None:
 # ---- examples
 
 
-def example(*references: str, context: str = ABSTRACT, **more: object) -> Example:
-    return Example("e", Question("What happened?", context), references, **more)  # type: ignore[arg-type]
+def example(*references: str, context: str = ABSTRACT, **more: Any) -> Example:
+    return Example("e", Question("What happened?", context), references, **more)
 
 
 def test_given_spans_are_kept() -> None:

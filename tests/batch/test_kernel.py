@@ -1,29 +1,34 @@
 """Frames, Arrow record batches, ``Dataset.map`` and Spark give what the tables give."""
 
+from __future__ import annotations
+
 import json
 import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, answer_table
 from qa_extractive.errors import DataError
+from qa_extractive.inference.pipeline import Prepared
 from qa_extractive.predictor import Predictor
 from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.types import Question
 
 CONTEXT = "The drug reduced mortality. The risk was not increased."
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_export):
+def predictor(tiny_export: Path) -> Predictor:
     return Predictor(tiny_export, threshold=0.5, n_threads=1)
 
 
 @pytest.fixture
-def rows():
+def rows() -> list[dict[str, object]]:
     contexts = [CONTEXT, None, "  ", *(f"{CONTEXT} {i} patients did." for i in range(40)), CONTEXT]
     return [
         {"id": i, "question": "What was the effect?", "abstract": text} for i, text in enumerate(contexts)
@@ -31,7 +36,7 @@ def rows():
 
 
 @pytest.fixture
-def expected(predictor, rows, tmp_path):
+def expected(predictor: Predictor, rows: list[dict[str, object]], tmp_path: Path) -> list[dict[str, object]]:
     """The same rows through a table: the values of the answer columns."""
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     with write_rows(tmp_path / "t.parquet", list(rows[0])) as writer:
@@ -44,7 +49,9 @@ def expected(predictor, rows, tmp_path):
 # ---------------------------------------------------------------- pandas
 
 
-def test_a_frame_is_answered_like_a_table(predictor, rows, expected):
+def test_a_frame_is_answered_like_a_table(
+    predictor: Predictor, rows: list[dict[str, object]], expected: list[dict[str, object]]
+) -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(rows, index=[f"row {i}" for i in range(len(rows))])
     before = frame.copy()
@@ -58,7 +65,7 @@ def test_a_frame_is_answered_like_a_table(predictor, rows, expected):
     assert found["error"].notna().tolist() == [bool(row["error"]) for row in expected]
 
 
-def test_a_frame_with_other_names_and_with_those_of_the_answers(predictor):
+def test_a_frame_with_other_names_and_with_those_of_the_answers(predictor: Predictor) -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"q": ["What?"], "answer": ["gold"], "body": [CONTEXT], 7: [1.5]})
     found = predictor.answer_frame(frame, question_column="q", context_column="body", with_candidates=True)
@@ -67,13 +74,13 @@ def test_a_frame_with_other_names_and_with_those_of_the_answers(predictor):
     assert found["candidates"][0][0].keys() == {"text", "start", "end", "score"}
 
 
-def test_an_empty_frame(predictor):
+def test_an_empty_frame(predictor: Predictor) -> None:
     pd = pytest.importorskip("pandas")
     found = predictor.answer_frame(pd.DataFrame({"question": [], "context": []}))
     assert (len(found), list(found)[2:]) == (0, list(ANSWER_COLUMNS))
 
 
-def test_frames_that_are_refused(predictor):
+def test_frames_that_are_refused(predictor: Predictor) -> None:
     pd = pytest.importorskip("pandas")
     with pytest.raises(DataError, match=r"takes a pandas\.DataFrame, not list"):
         predictor.answer_frame([])
@@ -88,7 +95,9 @@ def test_frames_that_are_refused(predictor):
 # ---------------------------------------------------------------- datasets
 
 
-def test_a_data_set_is_mapped(predictor, rows, expected, tmp_path):
+def test_a_data_set_is_mapped(
+    predictor: Predictor, rows: list[dict[str, object]], expected: list[dict[str, object]], tmp_path: Path
+) -> None:
     """As docs/BATCH.md shows it."""
     datasets = pytest.importorskip("datasets", reason="needs the [train] extra")
     from qa_extractive.batch.arrow import AnswerKernel
@@ -107,7 +116,9 @@ def test_a_data_set_is_mapped(predictor, rows, expected, tmp_path):
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000])
-def test_record_batches_are_answered_like_a_table(predictor, rows, expected, batch_rows):
+def test_record_batches_are_answered_like_a_table(
+    predictor: Predictor, rows: list[dict[str, object]], expected: list[dict[str, object]], batch_rows: int
+) -> None:
     arrow = pytest.importorskip("pyarrow", reason="the kernel needs pyarrow")
     from qa_extractive.batch.arrow import AnswerKernel
 
@@ -118,7 +129,7 @@ def test_record_batches_are_answered_like_a_table(predictor, rows, expected, bat
     assert found.select(list(ANSWER_COLUMNS)).to_pylist() == expected
 
 
-def test_a_kernel_brings_its_model_along(predictor, tiny_export, tmp_path):
+def test_a_kernel_brings_its_model_along(predictor: Predictor, tiny_export: Path, tmp_path: Path) -> None:
     """Another process, in which the folder of the model is gone."""
     arrow = pytest.importorskip("pyarrow", reason="the kernel needs pyarrow")
     from qa_extractive.batch.arrow import AnswerKernel
@@ -139,13 +150,18 @@ def test_a_kernel_brings_its_model_along(predictor, tiny_export, tmp_path):
     assert len(here.to_pylist()[0]["candidates"]) == 2
 
 
-def test_a_kernel_remembers_across_batches(predictor, monkeypatch):
+def test_a_kernel_remembers_across_batches(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     arrow = pytest.importorskip("pyarrow", reason="the kernel needs pyarrow")
     from qa_extractive.batch.arrow import AnswerKernel
 
-    asked = []
+    asked: list[Question] = []
     prepare = Predictor.prepare
-    monkeypatch.setattr(Predictor, "prepare", lambda self, qs: asked.extend(qs) or prepare(self, qs))
+
+    def noted(self: Predictor, questions: Sequence[Question]) -> list[Prepared]:
+        asked.extend(questions)
+        return prepare(self, questions)
+
+    monkeypatch.setattr(Predictor, "prepare", noted)
     batch = arrow.RecordBatch.from_pylist([{"question": "What?", "context": CONTEXT}] * 3)
     kernel = AnswerKernel(predictor)
     assert kernel(batch).equals(kernel(batch))
@@ -153,7 +169,9 @@ def test_a_kernel_remembers_across_batches(predictor, monkeypatch):
 
 
 @pytest.mark.slow
-def test_spark_answers_like_a_table(tiny_export, expected, tmp_path):
+def test_spark_answers_like_a_table(
+    tiny_export: Path, expected: list[dict[str, object]], tmp_path: Path
+) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java, which is not here")

@@ -1,5 +1,7 @@
 """The Ray engine writes what the local one writes, whatever is killed. Each test starts a Ray: minutes."""
 
+from __future__ import annotations
+
 import json
 import os
 import pickle
@@ -8,20 +10,27 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from qa_extractive.batch import BatchJob
+from qa_extractive.batch import BatchJob, Summary
+from qa_extractive.batch.destination import Existing
 from qa_extractive.cli import main
 from qa_extractive.errors import DataError, ModelError, QAError
+from qa_extractive.predictor import Predictor
 from qa_extractive.tables.reading import write_rows
+
+Expected = tuple[Path, bytes, dict[str, Any]]  # the table, its output, the closing event
+Parts = tuple[Predictor, BatchJob, Any, Any]
 
 ROOT = Path(__file__).parents[2]
 N_ROWS = 5000
 
 
-def table(path, n=N_ROWS):
+def table(path: Path, n: int = N_ROWS) -> Path:
     """Rows of some types, of which some fail and some are repeated; two row groups."""
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     with write_rows(path, ["id", "question", "abstract", "year", "tags"]) as writer:
@@ -33,12 +42,12 @@ def table(path, n=N_ROWS):
     return path
 
 
-def command(tiny_export, *arguments):
+def command(tiny_export: Path, *arguments: object) -> list[str]:
     script = [sys.executable, str(ROOT / "infer.py"), *map(str, arguments), "--model", str(tiny_export)]
     return [*script, "--log-json"]
 
 
-def run(tiny_export, *arguments):
+def run(tiny_export: Path, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
     done = subprocess.run(
         command(tiny_export, *arguments), capture_output=True, text=True, timeout=280, check=False
     )
@@ -46,12 +55,12 @@ def run(tiny_export, *arguments):
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
 
 
-def on_ray(path, output, *further):
+def on_ray(path: Path, output: Path, *further: str) -> tuple[object, ...]:
     return ("--batch", path, "--output", output, "--engine", "ray", "--actors", 2, *further)
 
 
 @pytest.fixture
-def expected(tiny_export, tmp_path):
+def expected(tiny_export: Path, tmp_path: Path) -> Expected:
     path = table(tmp_path / "t.parquet")
     code, events = run(tiny_export, "--batch", path, "--output", tmp_path / "local.parquet")
     assert code == 1  # some rows failed
@@ -60,7 +69,9 @@ def expected(tiny_export, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ray_writes_what_the_local_engine_writes(tiny_export, tmp_path, expected):
+def test_ray_writes_what_the_local_engine_writes(
+    tiny_export: Path, tmp_path: Path, expected: Expected
+) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'qa-extractive[ray]'")
     path, content, figures = expected
     output = tmp_path / "ray.parquet"
@@ -74,7 +85,7 @@ def test_ray_writes_what_the_local_engine_writes(tiny_export, tmp_path, expected
     assert (code, events[-1]["event"], events[-1]["resumed"]) == (0, "finished", N_ROWS)
 
 
-def actors():
+def actors() -> list[int]:
     """The processes of the actors that answer, by what Ray calls them."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -91,12 +102,15 @@ def actors():
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the processes in /proc")
 @pytest.mark.parametrize("victim", ["actor", "driver"])
-def test_nothing_is_lost_where_something_is_killed(tiny_export, tmp_path, expected, victim):
+def test_nothing_is_lost_where_something_is_killed(
+    tiny_export: Path, tmp_path: Path, expected: Expected, victim: str
+) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'qa-extractive[ray]'")
     path, content, _ = expected
     output = tmp_path / "ray.parquet"
     parts = tmp_path / "ray.parquet.partial"
     process = subprocess.Popen(command(tiny_export, *on_ray(path, output)), stderr=subprocess.PIPE)
+    assert process.stderr is not None
     while len(list(parts.glob("rows-*.arrow"))) < 2:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
@@ -118,11 +132,13 @@ def test_nothing_is_lost_where_something_is_killed(tiny_export, tmp_path, expect
 # ---------------------------------------------------------------- without a cluster
 
 
-def test_what_ray_refuses(tiny_export, tmp_path, capsys, monkeypatch):
+def test_what_ray_refuses(
+    tiny_export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = table(tmp_path / "t.parquet", 3)
     (tmp_path / "t.csv").write_text("question,context\na,b\n")
 
-    def refused(*arguments):
+    def refused(*arguments: object) -> str:
         assert main(["infer", *map(str, arguments), "--model", str(tiny_export)]) == 2
         return capsys.readouterr().err
 
@@ -141,39 +157,47 @@ class FakeRay(types.ModuleType):
 
     class exceptions:  # noqa: N801 - as Ray has it
         class RayError(Exception):
-            cause = None
+            cause: Exception | None = None
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("ray")
         self.data = types.ModuleType("ray.data")
-        self.data.DataContext = types.SimpleNamespace(get_current=types.SimpleNamespace)
-        self.data.ActorPoolStrategy = dict
-        self.data.from_items = self.from_items
-        self.asked = []
+        context = types.SimpleNamespace(get_current=types.SimpleNamespace)
+        vars(self.data).update(DataContext=context, ActorPoolStrategy=dict, from_items=self.from_items)
+        self.asked: list[int] = []
 
-    def is_initialized(self):
+    def is_initialized(self) -> bool:
         return True
 
-    def cluster_resources(self):
+    def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 8.0}
 
-    def put(self, value):
+    def put(self, value: object) -> bytes:
         return pickle.dumps(value)
 
-    def get(self, value):
+    def get(self, value: bytes) -> Any:
         return pickle.loads(value)
 
-    def from_items(self, items, override_num_blocks):
+    def from_items(self, items: list[dict[str, int]], override_num_blocks: int) -> FakeRay:
         assert override_num_blocks == len(items)
         self.items = items
         return self
 
-    def map_batches(self, actor, *, fn_constructor_args, batch_size, compute, num_cpus, **restarts):
+    def map_batches(
+        self,
+        actor: Callable[..., Any],
+        *,
+        fn_constructor_args: tuple[Any, ...],
+        batch_size: int,
+        compute: dict[str, int],
+        num_cpus: int,
+        **restarts: int,
+    ) -> FakeRay:
         assert (batch_size, num_cpus, restarts) == (1, 2, {"max_restarts": -1, "max_task_retries": -1})
         self.actor, self.n_actors = actor(*fn_constructor_args), compute["size"]
         return self
 
-    def iter_rows(self):
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
         for item in reversed(self.items):
             self.asked.append(item["first"])
             try:
@@ -185,22 +209,25 @@ class FakeRay(types.ModuleType):
 
 
 @pytest.fixture
-def fake_ray(monkeypatch):
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
     monkeypatch.setitem(sys.modules, "ray", fake)
     monkeypatch.setitem(sys.modules, "ray.data", fake.data)
     return fake
 
 
-def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_path, fake_ray):
+def test_a_run_is_stopped_continued_and_equal_to_the_local_one(
+    tiny_export: Path, tmp_path: Path, fake_ray: FakeRay
+) -> None:
     from qa_extractive.batch import answer_table
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor
 
     path, output = table(tmp_path / "t.parquet", 1500), tmp_path / "o.parquet"
-    predictor, cluster, seen = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2), []
+    predictor, cluster = Predictor(tiny_export, n_threads=1), Cluster(n_threads=2)
+    seen: list[object] = []
 
-    def on_ray(existing, **options):
+    def on_ray(existing: Existing, **options: Any) -> Summary:
         job = BatchJob.open(path, output, existing=existing)
         return answer_table_on_ray(predictor, job, cluster, on_part=seen.append, **options)
 
@@ -229,18 +256,19 @@ def test_a_run_is_stopped_continued_and_equal_to_the_local_one(tiny_export, tmp_
 
 @pytest.mark.parametrize("questions", [("What fell?", "Who took part?", "Why?"), ("What fell?",)])
 def test_the_same_questions_of_every_row_as_the_local_engine_asks_them(
-    tiny_export, tmp_path, fake_ray, questions
-):
+    tiny_export: Path, tmp_path: Path, fake_ray: FakeRay, questions: tuple[str, ...]
+) -> None:
     from qa_extractive.batch import answer_table
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor
 
-    path, predictor, seen = table(tmp_path / "t.parquet", 500), Predictor(tiny_export, n_threads=1), []
+    path, predictor = table(tmp_path / "t.parquet", 500), Predictor(tiny_export, n_threads=1)
+    seen: list[object] = []
 
-    def job(name, existing="refuse"):
+    def job(name: str, existing: Existing = "refuse") -> BatchJob:
         return BatchJob.open(path, tmp_path / name, existing=existing, questions=questions)
 
-    def on_ray(existing, **options):
+    def on_ray(existing: Existing, **options: Any) -> Summary:
         cluster = Cluster(n_threads=2)
         return answer_table_on_ray(
             predictor, job("o.parquet", existing), cluster, on_part=seen.append, **options
@@ -257,11 +285,13 @@ def test_the_same_questions_of_every_row_as_the_local_engine_asks_them(
         answer_table_on_ray(predictor, other, Cluster(n_threads=2))
 
 
-def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monkeypatch):
+def test_an_error_of_an_actor_is_one_line(
+    tiny_export: Path, tmp_path: Path, fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from qa_extractive.batch.ray import Cluster, answer_table_on_ray
     from qa_extractive.predictor import Predictor
 
-    def broken(self, prepared):
+    def broken(self: Predictor, prepared: object) -> None:
         raise ModelError("model.onnx failed")
 
     job = BatchJob.open(table(tmp_path / "t.parquet", 10), tmp_path / "o.parquet")
@@ -272,7 +302,7 @@ def test_an_error_of_an_actor_is_one_line(tiny_export, tmp_path, fake_ray, monke
 
 
 @pytest.fixture
-def parts(tiny_export, tmp_path):
+def parts(tiny_export: Path, tmp_path: Path) -> Parts:
     """The folder of a run of which every part is made, as its actors make them."""
     from qa_extractive.batch import local as tables
     from qa_extractive.batch import ray
@@ -287,7 +317,7 @@ def parts(tiny_export, tmp_path):
     return predictor, job, folder, work
 
 
-def test_parts_made_in_any_order_are_joined_to_the_local_output(tmp_path, parts):
+def test_parts_made_in_any_order_are_joined_to_the_local_output(tmp_path: Path, parts: Parts) -> None:
     from qa_extractive.batch import answer_table
     from qa_extractive.batch.summary import Counts, Tally
 
@@ -306,7 +336,7 @@ def test_parts_made_in_any_order_are_joined_to_the_local_output(tmp_path, parts)
     assert not folder.path.exists()
 
 
-def test_parts_of_another_run_are_not_used(parts):
+def test_parts_of_another_run_are_not_used(parts: Parts) -> None:
     from qa_extractive.batch.ray import _PartFolder
 
     _, job, folder, work = parts

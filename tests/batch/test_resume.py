@@ -1,43 +1,49 @@
 """A run that is stopped in whatever way goes on where it was, and ends with the bytes it would have had."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
 import qa_extractive.batch.local
 from qa_extractive._utils import files
-from qa_extractive.batch import BatchJob, answer_table
+from qa_extractive.batch import Batch, BatchJob, answer_table
 from qa_extractive.batch.destination import Destination
 from qa_extractive.batch.state import read_state
 from qa_extractive.cli import main
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.tables.growing import GrowingTable
 from qa_extractive.tables.reading import read_rows
+from tests.batch_runs import N_ROWS, PART, FirstWord, answer, needs, partial, state, stop_after, table
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(Path(__file__).resolve().parents[1])
-    from batch_runs import N_ROWS, PART, FirstWord, answer, needs, partial, state, stop_after, table
+Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
+Uninterrupted = Callable[[Path, str], tuple[bytes, bytes]]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FORMATS = ("csv", "jsonl", "csv.gz", "tsv.zst", "parquet")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qa_extractive.batch.local, "PART_ROWS", PART)
 
 
 @pytest.fixture
-def uninterrupted(tmp_path):
+def uninterrupted(tmp_path: Path) -> Uninterrupted:
     """Answers a table in another folder: the bytes of the output and of the errors."""
 
-    def run(path, suffix):
+    def run(path: Path, suffix: str) -> tuple[bytes, bytes]:
         output, errors = tmp_path / "whole" / f"out.{suffix}", tmp_path / "whole" / f"errors.{suffix}"
         output.parent.mkdir(exist_ok=True)
         answer(path, output, existing="overwrite", errors=errors)
@@ -51,7 +57,9 @@ def uninterrupted(tmp_path):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("n_parts", [1, 2, 4])
-def test_a_run_that_is_stopped_after_a_part_goes_on(tmp_path, uninterrupted, suffix, n_parts):
+def test_a_run_that_is_stopped_after_a_part_goes_on(
+    tmp_path: Path, uninterrupted: Uninterrupted, suffix: str, n_parts: int
+) -> None:
     needs(suffix)
     path, output, errors = table(tmp_path / "t.jsonl"), tmp_path / f"o.{suffix}", tmp_path / f"e.{suffix}"
     first = answer(path, output, errors=errors, should_stop=stop_after(n_parts))
@@ -69,13 +77,13 @@ def test_a_run_that_is_stopped_after_a_part_goes_on(tmp_path, uninterrupted, suf
     }  # fmt: skip
 
 
-def test_a_stop_in_the_last_part_is_none(tmp_path):
+def test_a_stop_in_the_last_part_is_none(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv", n=2 * PART)
     assert answer(path, tmp_path / "o.csv", should_stop=stop_after(2)).is_complete
     assert (tmp_path / "o.csv").exists()
 
 
-def test_a_failure_keeps_the_finished_parts(tmp_path, uninterrupted):
+def test_a_failure_keeps_the_finished_parts(tmp_path: Path, uninterrupted: Uninterrupted) -> None:
     path, output = table(tmp_path / "t.csv", 200), tmp_path / "o.csv"
     with pytest.raises(ModelError):
         answer(path, output, FirstWord(n_answers=60))
@@ -85,14 +93,14 @@ def test_a_failure_keeps_the_finished_parts(tmp_path, uninterrupted):
     assert output.read_bytes() == uninterrupted(path, "csv")[0]
 
 
-def test_a_failure_before_the_first_part_leaves_nothing(tmp_path):
+def test_a_failure_before_the_first_part_leaves_nothing(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv")
     with pytest.raises(ModelError):
         answer(path, tmp_path / "o.csv", FirstWord(n_answers=0), errors=tmp_path / "e.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_a_run_that_replaces_an_output_leaves_it_until_the_end(tmp_path):
+def test_a_run_that_replaces_an_output_leaves_it_until_the_end(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     before = output.read_bytes()
@@ -104,7 +112,7 @@ def test_a_run_that_replaces_an_output_leaves_it_until_the_end(tmp_path):
 # ---------------------------------------------------------------- killed
 
 
-def in_child(work):
+def in_child(work: Callable[[], object]) -> bool:
     """Do something in a forked process; whether it was killed there."""
     child = os.fork()
     if not child:
@@ -119,16 +127,16 @@ def in_child(work):
     return os.WIFSIGNALED(status)
 
 
-def kill_at(place):
+def kill_at(place: int) -> None:
     """Make this process kill itself at the n-th step that touches the disk, half of a part written."""
     steps = iter(range(1, 10_000))
 
-    def step():
+    def step() -> None:
         if next(steps) == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def before(function):
-        def wrapped(*args, **kwargs):
+    def before(function: Callable[P, T]) -> Callable[P, T]:
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
             step()
             return function(*args, **kwargs)
 
@@ -136,14 +144,14 @@ def kill_at(place):
 
     put = GrowingTable._put
 
-    def half_put(self, content):
+    def half_put(self: GrowingTable, content: bytes) -> int:
         if next(steps) == place:
             self.file.write(content[: len(content) // 2])
             self.file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
         return put(self, content)
 
-    GrowingTable._put = half_put
+    GrowingTable._put = half_put  # type: ignore[method-assign]
     for name in ("fsync", "replace", "link", "unlink", "truncate"):
         setattr(os, name, before(getattr(os, name)))
     files._rename_new = before(files._rename_new)
@@ -155,7 +163,9 @@ def kill_at(place):
     ("suffix", "renames"),
     [("csv", True), ("csv.gz", True), ("parquet", True), ("csv", False), ("csv.gz", False)],
 )
-def test_killed_at_every_step_that_touches_the_disk(tmp_path, monkeypatch, uninterrupted, suffix, renames):
+def test_killed_at_every_step_that_touches_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: Uninterrupted, suffix: str, renames: bool
+) -> None:
     needs(suffix)
     if not renames:  # as on systems that cannot rename without replacing
         monkeypatch.setattr(files, "_rename_new", lambda *_: False)
@@ -168,7 +178,7 @@ def test_killed_at_every_step_that_touches_the_disk(tmp_path, monkeypatch, unint
         folder.mkdir()
         output, errors = folder / f"o.{suffix}", folder / f"e.{suffix}"
 
-        def killed(output=output, errors=errors, place=place):
+        def killed(output: Path = output, errors: Path = errors, place: int = place) -> None:
             kill_at(place)
             answer(path, output, errors=errors)
 
@@ -184,9 +194,13 @@ def test_killed_at_every_step_that_touches_the_disk(tmp_path, monkeypatch, unint
 
 @needs_fork
 @pytest.mark.parametrize("n_kills", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_killed_at_random_times(tiny_export, tmp_path, n_kills):
+def test_killed_at_random_times(tiny_export: Path, tmp_path: Path, n_kills: int) -> None:
     path = table(tmp_path / "t.csv", 400)
-    command = [sys.executable, str(Path(__file__).parents[1].joinpath("kill_runs.py")), str(n_kills)]
+    command: list[object] = [
+        sys.executable,
+        str(Path(__file__).parents[1].joinpath("kill_runs.py")),
+        str(n_kills),
+    ]
     command += ["--batch", path, "--model", tiny_export, "--threads", "1", "--errors", tmp_path / "e.csv"]
     command += ["--output", tmp_path / "o.csv"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=280, check=False)
@@ -201,7 +215,7 @@ def test_killed_at_random_times(tiny_export, tmp_path, n_kills):
 # ---------------------------------------------------------------- what is there already
 
 
-def test_an_output_is_not_lost(tmp_path):
+def test_an_output_is_not_lost(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     output.write_text("earlier")
     with pytest.raises(DataError, match=r"o\.csv exists: replace it with --overwrite"):
@@ -217,7 +231,7 @@ def test_an_output_is_not_lost(tmp_path):
     assert answer(path, output, existing="overwrite").is_complete
 
 
-def test_a_stopped_run_is_not_lost(tmp_path):
+def test_a_stopped_run_is_not_lost(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output, should_stop=stop_after(2))
     with pytest.raises(DataError, match=r"holds 14 rows of a run that was stopped: go on with --resume"):
@@ -225,7 +239,7 @@ def test_a_stopped_run_is_not_lost(tmp_path):
     assert answer(path, output, existing="overwrite").n_resumed == 0
 
 
-def test_resume_without_an_earlier_run_starts_afresh(tmp_path, uninterrupted):
+def test_resume_without_an_earlier_run_starts_afresh(tmp_path: Path, uninterrupted: Uninterrupted) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     assert answer(path, output, existing="resume").n_resumed == 0
     assert output.read_bytes() == uninterrupted(path, "csv")[0]
@@ -234,11 +248,13 @@ def test_resume_without_an_earlier_run_starts_afresh(tmp_path, uninterrupted):
     assert output.exists()
 
 
-def test_a_finished_run_is_left_as_it_is(tmp_path, monkeypatch):
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     partial(output).write_text("left by a kill in the last moment")
-    Destination.open(path, output, None, "resume").save(replace(read_state(state(output)), is_tidy=False))
+    left = read_state(state(output))
+    assert left is not None
+    Destination.open(path, output, None, "resume").save(replace(left, is_tidy=False))
     before = output.stat()
     monkeypatch.setattr(FirstWord, "answer_prepared", None)
     summary = answer(path, output, existing="resume")
@@ -247,7 +263,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, monkeypatch):
     assert not partial(output).exists()
 
 
-def test_an_output_that_was_changed_is_no_finished_run(tmp_path):
+def test_an_output_that_was_changed_is_no_finished_run(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     output.write_text("edited")
@@ -266,7 +282,7 @@ def test_an_output_that_was_changed_is_no_finished_run(tmp_path):
         ("errors", "errors: 'none', now 'csv ,'"),
     ],
 )
-def test_runs_are_not_mixed(tmp_path, is_finished, change, message):
+def test_runs_are_not_mixed(tmp_path: Path, is_finished: bool, change: str, message: str) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output, should_stop=lambda: not is_finished)
     before = (output if is_finished else partial(output)).read_bytes()
@@ -284,7 +300,7 @@ def test_runs_are_not_mixed(tmp_path, is_finished, change, message):
     assert (output if is_finished else partial(output)).read_bytes() == before
 
 
-def test_a_growing_file_that_was_cut_is_refused(tmp_path):
+def test_a_growing_file_that_was_cut_is_refused(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output, should_stop=stop_after(2))
     partial(output).write_bytes(partial(output).read_bytes()[:-1])
@@ -292,18 +308,18 @@ def test_a_growing_file_that_was_cut_is_refused(tmp_path):
         answer(path, output, existing="resume")
 
 
-def test_a_table_that_changes_while_it_is_read(tmp_path):
+def test_a_table_that_changes_while_it_is_read(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     with pytest.raises(DataError, match=r"t\.csv changed while it was read"):
         answer(path, output, on_batch=lambda _: path.write_text("question,context\n"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="runs are not kept apart on Windows")
-def test_two_runs_do_not_write_the_same_output(tmp_path):
+def test_two_runs_do_not_write_the_same_output(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     messages = []
 
-    def second(_):
+    def second(_: object) -> None:
         with pytest.raises(DataError, match="another run is writing") as caught:
             answer(path, output, existing="resume")
         messages.append(caught.value)
@@ -314,7 +330,7 @@ def test_two_runs_do_not_write_the_same_output(tmp_path):
 
 
 @pytest.mark.parametrize("alias", ["input", "output"])
-def test_errors_go_to_a_file_of_their_own(tmp_path, alias):
+def test_errors_go_to_a_file_of_their_own(tmp_path: Path, alias: str) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     with pytest.raises(
         DataError, match="is the input itself" if alias == "input" else "is the output itself"
@@ -326,7 +342,7 @@ def test_errors_go_to_a_file_of_their_own(tmp_path, alias):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl.gz", "parquet"])
-def test_a_disk_that_fills_up(tmp_path, uninterrupted, suffix):
+def test_a_disk_that_fills_up(tmp_path: Path, uninterrupted: Uninterrupted, suffix: str) -> None:
     needs(suffix)
     resource = pytest.importorskip("resource", reason="the size of a file cannot be limited here")
     path, output = table(tmp_path / "t.csv", 300), tmp_path / f"o.{suffix}"
@@ -345,7 +361,7 @@ def test_a_disk_that_fills_up(tmp_path, uninterrupted, suffix):
 # ---------------------------------------------------------------- bad rows
 
 
-def test_failed_rows_are_written_apart(tmp_path):
+def test_failed_rows_are_written_apart(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('row,question,context\n007,what?,A\n008,"",A\n009,what?,A,B\n')
     summary = answer(path, tmp_path / "o.csv", errors=tmp_path / "e.jsonl")
@@ -363,7 +379,7 @@ def test_failed_rows_are_written_apart(tmp_path):
     ]  # fmt: skip
 
 
-def test_too_many_failed_rows_stop_the_run(tmp_path):
+def test_too_many_failed_rows_stop_the_run(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv", 200), tmp_path / "o.csv"
     with pytest.raises(
         DataError, match=r"more than 3 of the first 20 rows failed \(4 empty question; row 5: "
@@ -379,8 +395,8 @@ def test_too_many_failed_rows_stop_the_run(tmp_path):
 
 
 @pytest.fixture
-def infer(tiny_export, capsys):
-    def run(*arguments):
+def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
+    def run(*arguments: object) -> tuple[int, str, str]:
         code = main(["infer", *map(str, arguments), "--model", str(tiny_export), "--threads", "1"])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
@@ -390,13 +406,15 @@ def infer(tiny_export, capsys):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_signals_finish_the_part_at_hand(infer, tmp_path, monkeypatch, name):
+def test_signals_finish_the_part_at_hand(
+    infer: Infer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     from qa_extractive.cli.progress import Watcher
 
     path, output = table(tmp_path / "t.csv", 60), tmp_path / "t.answers.csv"
     see = Watcher.see
 
-    def interrupted(self, batch):
+    def interrupted(self: Watcher, batch: Batch) -> None:
         see(self, batch)
         signal.raise_signal(getattr(signal, name))
 
@@ -419,7 +437,7 @@ def test_signals_finish_the_part_at_hand(infer, tmp_path, monkeypatch, name):
     assert out.splitlines()[0] == "resumed 60 rows"
 
 
-def test_refusals_are_one_line_each(infer, tmp_path):
+def test_refusals_are_one_line_each(infer: Infer, tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv")
     infer("--batch", path)
     for arguments in (("--batch", path), ("--batch", path, "--resume", "--threshold", "0.9")):
@@ -429,7 +447,7 @@ def test_refusals_are_one_line_each(infer, tmp_path):
         assert "--overwrite" in err
 
 
-def test_json_lines_for_machines(infer, tmp_path, monkeypatch):
+def test_json_lines_for_machines(infer: Infer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table(tmp_path / "t.csv", 60)
     monkeypatch.setattr("qa_extractive.cli.progress._SECONDS_BETWEEN", {"json": 0.0})
     code, out, err = infer("--batch", path, "--log-json", "--threshold", "1")
@@ -446,7 +464,7 @@ def test_json_lines_for_machines(infer, tmp_path, monkeypatch):
     assert "exists" in json.loads(err)["message"]
 
 
-def test_errors_and_their_limit(infer, tmp_path):
+def test_errors_and_their_limit(infer: Infer, tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv")
     code, out, _ = infer("--batch", path, "--errors", tmp_path / "e.csv")
     assert code == 1

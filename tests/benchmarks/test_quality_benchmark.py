@@ -73,7 +73,8 @@ def _words(text: str) -> set[str]:
 
 
 def _bench(**settings: Any) -> Bench:
-    return Bench(WordReader(), CALIBRATION, Path(), n_bootstrap=50, **settings)
+    system: Any = WordReader()
+    return Bench(system, CALIBRATION, Path(), n_bootstrap=50, **settings)
 
 
 def _example(name: str, question: str, context: str, answer: str | None, document: str = "") -> Example:

@@ -12,13 +12,12 @@ pytest.importorskip("torch")
 
 from qa_extractive.data.loading import examples_to_jsonl
 from qa_extractive.training.corpora import READERS
+from tests.made_examples import made_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(ROOT / "benchmarks")
-    patch.syspath_prepend(ROOT / "tests")
     import screening
-    from made_examples import made_examples
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ sys.meta_path.insert(0, Slow())
 """
 
 
-def run(*given: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*given: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *given]
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(
         command, text=True, cwd=ROOT, env=environment, check=False, stderr=subprocess.PIPE, **options
     )
 

@@ -253,7 +253,8 @@ def test_labels_bring_their_verdicts_and_say_which_are_none(
 ) -> None:
     rows = [("a", "It fell.", ""), ("b", "", "YES"), ("c", "", ""), ("d", "", "partly")]
     labels = write_csv(tmp_path / "l.csv", ("id", "reference", "verdict"), rows)
-    read = Labels(labels, None, warn=(said := []).append).join(load_examples(bare).examples, bare)
+    said: list[str] = []
+    read = Labels(labels, None, warn=said.append).join(load_examples(bare).examples, bare)
     assert [(e.answerable, e.verdict) for e in read] == [
         (True, None), (True, "yes"), (False, None), (False, None)
     ]  # fmt: skip

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import csv
 import gzip
 import io
@@ -6,12 +8,16 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qa_extractive.cli import main
 from qa_extractive.tables.reading import read_rows, write_rows
+
+Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "What was the effect?"
@@ -20,10 +26,10 @@ PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001
 
 
 @pytest.fixture
-def infer(tiny_export, capsys):
+def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
     """Runs ``infer`` in this process with the tiny model: (exit code, stdout, stderr)."""
 
-    def run(*arguments, model=tiny_export):
+    def run(*arguments: object, model: Path = tiny_export) -> tuple[int, str, str]:
         code = main(["infer", *map(str, arguments), "--model", str(model), "--threads", "1"])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
@@ -33,10 +39,10 @@ def infer(tiny_export, capsys):
 
 
 @pytest.fixture
-def refused(infer):
+def refused(infer: Infer) -> Callable[..., str]:
     """Runs ``infer`` on what it must refuse with one line on stderr: that line."""
 
-    def run(*arguments, **options):
+    def run(*arguments: object, **options: Path) -> str:
         code, out, err = infer(*arguments, **options)
         assert (code, out) == (2, "")
         assert err.startswith("error: ")
@@ -46,7 +52,7 @@ def refused(infer):
     return run
 
 
-def write_table(path, table):
+def write_table(path: Path, table: Sequence[Mapping[str, object]]) -> Path:
     columns = dict.fromkeys(name for values in table for name in values)
     with write_rows(path, list(columns)) as writer:
         for values in table:
@@ -54,21 +60,21 @@ def write_table(path, table):
     return path
 
 
-def questions(path, n=1, **cells):
+def questions(path: Path, n: int = 1, **cells: object) -> Path:
     """A table of one question and n contexts, no two alike."""
     contexts = [CONTEXT, *(f"{CONTEXT} {i} percent did." for i in range(1, n))]
     rows = enumerate(contexts)
     return write_table(path, [{"id": i, "question": QUESTION, "context": text} | cells for i, text in rows])
 
 
-def plain_csv(path, delimiter=","):
+def plain_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
     """The rows of a CSV by Python's own reader, which refuses NUL before 3.11."""
     csv.field_size_limit(10**9)
     text = path.read_bytes().decode("utf-8").replace("\0", "\x01")
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
-def assert_verbatim(table):
+def assert_verbatim(table: Iterable[Mapping[str, str]]) -> int:
     """Every row either failed, abstained, or holds a piece of its context; the number answered."""
     n_answered = 0
     for values in table:
@@ -89,7 +95,7 @@ def assert_verbatim(table):
 # ---------------------------------------------------------------- a table
 
 
-def test_a_table_is_answered_beside_the_input(infer, tmp_path):
+def test_a_table_is_answered_beside_the_input(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "papers.csv", 25)
     code, out, err = infer("--batch", path, "--threshold", "0")
     assert (code, err) == (0, "")
@@ -105,7 +111,7 @@ def test_a_table_is_answered_beside_the_input(infer, tmp_path):
     assert f"answers       {tmp_path / 'papers.answers.csv'}\n" in out
 
 
-def test_abstained_rows_say_so(infer, tmp_path):
+def test_abstained_rows_say_so(infer: Infer, tmp_path: Path) -> None:
     code, out, _ = infer("--batch", questions(tmp_path / "t.csv", 3), "--threshold", "1")
     table = plain_csv(tmp_path / "t.answers.csv")
     assert code == 0
@@ -115,11 +121,11 @@ def test_abstained_rows_say_so(infer, tmp_path):
     assert f"abstained     3: {n_unsure} not sure, {3 - n_unsure} not in the paper\n" in out
 
 
-def test_fewer_than_twenty_questions_are_said_to_be(infer, tmp_path):
+def test_fewer_than_twenty_questions_are_said_to_be(infer: Infer, tmp_path: Path) -> None:
     assert "none: fewer than 20 questions" in infer("--batch", questions(tmp_path / "t.csv", 3))[1]
 
 
-def test_failed_rows_do_not_stop_the_others(infer, tmp_path):
+def test_failed_rows_do_not_stop_the_others(infer: Infer, tmp_path: Path) -> None:
     table = [{"question": QUESTION, "context": CONTEXT} for _ in range(24)]
     table[1]["question"] = " "
     table[2]["context"] = ""
@@ -138,7 +144,7 @@ def test_failed_rows_do_not_stop_the_others(infer, tmp_path):
     assert "row 4: line 5: question of" in out
 
 
-def test_ragged_rows_fail_alone(infer, tmp_path):
+def test_ragged_rows_fail_alone(infer: Infer, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(
         f"id,question,context\n1,{QUESTION},{CONTEXT}\n2,{QUESTION}\n3,{QUESTION},a,b\n4,{QUESTION},{CONTEXT}\n"
@@ -151,7 +157,7 @@ def test_ragged_rows_fail_alone(infer, tmp_path):
     assert "line 3: 2 cells where the header has 3" in found[1]["error"]
 
 
-def test_lines_that_are_no_json_fail_alone(infer, tmp_path):
+def test_lines_that_are_no_json_fail_alone(infer: Infer, tmp_path: Path) -> None:
     good = json.dumps({"question": QUESTION, "context": CONTEXT, "n": {"a": [1]}})
     surrogate = json.dumps({"question": QUESTION, "context": "\ud83d " + CONTEXT})
     path = tmp_path / "t.jsonl"
@@ -177,7 +183,7 @@ HARD_CONTEXTS = {
 }
 
 
-def test_hard_contexts_keep_their_offsets(infer, tmp_path):
+def test_hard_contexts_keep_their_offsets(infer: Infer, tmp_path: Path) -> None:
     table = [{"question": QUESTION, "context": context} for context in HARD_CONTEXTS.values()]
     code, out, err = infer("--batch", write_table(tmp_path / "t.csv", table), "--threshold", "0")
     found = plain_csv(tmp_path / "t.answers.csv")
@@ -187,14 +193,14 @@ def test_hard_contexts_keep_their_offsets(infer, tmp_path):
     assert "\u202e" not in out
 
 
-def test_what_the_terminal_sees_holds_no_control_characters(infer, tmp_path):
+def test_what_the_terminal_sees_holds_no_control_characters(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", question="What \x1b[31m was\0 \u202ethe effect?")
     _, out, _ = infer("--batch", path, "--threshold", "0")
     assert out.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("n_words", [20_000, pytest.param(200_000, marks=pytest.mark.slow)])
-def test_a_long_context(infer, tmp_path, n_words):
+def test_a_long_context(infer: Infer, tmp_path: Path, n_words: int) -> None:
     words = random.Random(17).choices(
         "the drug trial patients risk mortality reduced zebra 17".split(), k=n_words
     )
@@ -206,7 +212,7 @@ def test_a_long_context(infer, tmp_path, n_words):
 
 
 @pytest.mark.slow
-def test_ten_thousand_rows(infer, tmp_path):
+def test_ten_thousand_rows(infer: Infer, tmp_path: Path) -> None:
     table = [{"question": QUESTION, "context": f"The risk was {i} percent."} for i in range(10_000)]
     code, out, _ = infer("--batch", write_table(tmp_path / "t.csv", table))
     found = plain_csv(tmp_path / "t.answers.csv")
@@ -219,7 +225,7 @@ def test_ten_thousand_rows(infer, tmp_path):
 @pytest.mark.parametrize(
     "suffix", ["csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "csv.zst", "parquet"]
 )
-def test_formats(infer, tmp_path, suffix):
+def test_formats(infer: Infer, tmp_path: Path, suffix: str) -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     code, _, _ = infer("--batch", questions(tmp_path / f"t.{suffix}", 3), "--threshold", "0")
@@ -228,14 +234,14 @@ def test_formats(infer, tmp_path, suffix):
     assert assert_verbatim(found) == 3
 
 
-def test_the_output_may_have_another_format(infer, tmp_path):
+def test_the_output_may_have_another_format(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", 3)
     code, _, _ = infer("--batch", path, "--output", tmp_path / "out.tsv", "--threshold", "0")
     assert code == 0
     assert assert_verbatim(plain_csv(tmp_path / "out.tsv", "\t")) == 3
 
 
-def test_input_columns_of_the_same_name_are_kept(infer, tmp_path):
+def test_input_columns_of_the_same_name_are_kept(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", answer="gold", score="7", input_score="8", error="none")
     infer("--batch", path, "--threshold", "0")
     (values,) = plain_csv(tmp_path / "t.answers.csv")
@@ -244,7 +250,7 @@ def test_input_columns_of_the_same_name_are_kept(infer, tmp_path):
     assert assert_verbatim([values]) == 1
 
 
-def test_columns_may_be_named(infer, tmp_path):
+def test_columns_may_be_named(infer: Infer, tmp_path: Path) -> None:
     path = write_table(
         tmp_path / "t.csv", [{"q": QUESTION, "body": CONTEXT, "question": "", "context": "no"}]
     )
@@ -255,7 +261,7 @@ def test_columns_may_be_named(infer, tmp_path):
     assert values["body"][int(values["answer_start"]) : int(values["answer_end"])] == values["answer"]
 
 
-def test_top_k_adds_candidates(infer, tmp_path):
+def test_top_k_adds_candidates(infer: Infer, tmp_path: Path) -> None:
     infer("--batch", questions(tmp_path / "t.csv"), "--threshold", "0", "--top-k", "3")
     (values,) = plain_csv(tmp_path / "t.answers.csv")
     spans = json.loads(values["candidates"])
@@ -264,7 +270,7 @@ def test_top_k_adds_candidates(infer, tmp_path):
     assert all(CONTEXT[span["start"] : span["end"]] == span["text"] for span in spans)
 
 
-def test_an_output_that_is_there_is_replaced_with_a_note(infer, tmp_path):
+def test_an_output_that_is_there_is_replaced_with_a_note(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv")
     (tmp_path / "t.answers.csv").write_text("earlier")
     _, out, _ = infer("--batch", path, "--threshold", "0", "--overwrite")
@@ -272,12 +278,14 @@ def test_an_output_that_is_there_is_replaced_with_a_note(infer, tmp_path):
     assert assert_verbatim(plain_csv(tmp_path / "t.answers.csv")) == 1
 
 
-def test_quiet_prints_nothing(infer, tmp_path):
+def test_quiet_prints_nothing(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", question="")
     assert infer("--batch", path, "--quiet") == (1, "", "")
 
 
-def test_progress_is_shown_on_a_terminal_and_wiped(infer, tmp_path, monkeypatch):
+def test_progress_is_shown_on_a_terminal_and_wiped(
+    infer: Infer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = questions(tmp_path / "t.csv", 41)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr("qa_extractive.cli.progress._SECONDS_BETWEEN", {"line": 0.0})
@@ -291,7 +299,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped(infer, tmp_path, monkeypatch)
 # ---------------------------------------------------------------- exit codes
 
 
-def test_a_missed_budget_is_3_only_where_one_was_given(infer, tmp_path):
+def test_a_missed_budget_is_3_only_where_one_was_given(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", 20)
     code, out, _ = infer("--batch", path, "--budget-s", "0.000001")
     assert code == 3
@@ -300,13 +308,15 @@ def test_a_missed_budget_is_3_only_where_one_was_given(infer, tmp_path):
     assert infer("--batch", path, "--overwrite")[0] == 0
 
 
-def test_failed_rows_come_before_a_missed_budget(infer, tmp_path):
+def test_failed_rows_come_before_a_missed_budget(infer: Infer, tmp_path: Path) -> None:
     table = [{"question": q, "context": CONTEXT} for q in ("", QUESTION)]
     assert infer("--batch", write_table(tmp_path / "t.csv", table), "--budget-s", "0.000001")[0] == 1
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "soon"])
-def test_a_budget_is_a_positive_number(tiny_export, capsys, value):
+def test_a_budget_is_a_positive_number(
+    tiny_export: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["infer", "--batch", "t.csv", f"--budget-s={value}"])
     assert stopped.value.code == 2
@@ -316,7 +326,7 @@ def test_a_budget_is_a_positive_number(tiny_export, capsys, value):
 # ---------------------------------------------------------------- what is refused
 
 
-def test_files_that_are_not_there_or_no_files(refused, tmp_path):
+def test_files_that_are_not_there_or_no_files(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "does not exist" in refused("--batch", tmp_path / "none.csv")
     assert "is a folder" in refused("--batch", tmp_path)
 
@@ -348,7 +358,9 @@ def test_files_that_are_not_there_or_no_files(refused, tmp_path):
         ("png.parquet", PNG, "is not a Parquet file"),
     ],
 )
-def test_files_that_cannot_be_read(refused, tmp_path, name, content, message):
+def test_files_that_cannot_be_read(
+    refused: Callable[..., str], tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     if name.endswith(".parquet"):
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     (tmp_path / name).write_bytes(content)
@@ -358,7 +370,7 @@ def test_files_that_cannot_be_read(refused, tmp_path, name, content, message):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_outputs_that_cannot_be_written(refused, tmp_path):
+def test_outputs_that_cannot_be_written(refused: Callable[..., str], tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv")
     before = path.read_bytes()
     assert "is the input itself" in refused("--batch", path, "--output", path)
@@ -369,7 +381,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path):
     assert path.read_bytes() == before
 
 
-def test_models_and_settings_that_cannot_be_used(refused, tmp_path):
+def test_models_and_settings_that_cannot_be_used(refused: Callable[..., str], tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv")
     assert "no-model" in refused("--batch", path, model=tmp_path / "no-model")
     assert "threshold must lie in [0, 1]" in refused("--batch", path, "--threshold", "2")
@@ -395,14 +407,16 @@ def test_models_and_settings_that_cannot_be_used(refused, tmp_path):
         (("--question", "why " * 60, "--context", "c"), "exceeds 32"),
     ],
 )
-def test_arguments_that_do_not_go_together(refused, arguments, message):
+def test_arguments_that_do_not_go_together(
+    refused: Callable[..., str], arguments: tuple[str, ...], message: str
+) -> None:
     assert message in refused(*arguments)
 
 
 @pytest.mark.parametrize(
     "arguments", [["--question", "q", "--context", "c", "--context-file", "f"], ["--threshold", "high"]]
 )
-def test_arguments_that_argparse_refuses(capsys, arguments):
+def test_arguments_that_argparse_refuses(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["infer", *arguments])
     assert stopped.value.code == 2
@@ -412,7 +426,7 @@ def test_arguments_that_argparse_refuses(capsys, arguments):
 # ---------------------------------------------------------------- one question
 
 
-def test_one_question(infer, tiny_export):
+def test_one_question(infer: Infer, tiny_export: Path) -> None:
     from qa_extractive.predictor import Predictor
 
     answer = Predictor(tiny_export, threshold=0.0).answer(QUESTION, CONTEXT, "A trial")
@@ -421,6 +435,7 @@ def test_one_question(infer, tiny_export):
     assert (code, err) == (0, "")
     assert f"answer      {answer.text}\n" in out
     assert f"offsets     [{answer.start}:{answer.end}]\n" in out
+    assert answer.sentence is not None
     assert f"sentence    {answer.sentence.text}\n" in out
     assert f"answerable  {answer.answerable:.3f}" in out
     assert "or " not in out
@@ -429,7 +444,7 @@ def test_one_question(infer, tiny_export):
     assert json.loads(out) == answer.to_dict()
 
 
-def test_one_question_that_is_not_answered(infer):
+def test_one_question_that_is_not_answered(infer: Infer) -> None:
     asked = ("--question", QUESTION, "--context", CONTEXT, "--threshold", "1")
     code, out, _ = infer(*asked)
     assert code == 0
@@ -451,7 +466,9 @@ def test_one_question_that_is_not_answered(infer):
         (0.19, 0.5, "not_reported", "answer      This paper does not say.\nanswerable  0.190, below "),
     ],
 )
-def test_the_three_states_of_an_answer(infer, monkeypatch, answerable, threshold, status, said):
+def test_the_three_states_of_an_answer(
+    infer: Infer, monkeypatch: pytest.MonkeyPatch, answerable: float, threshold: float, status: str, said: str
+) -> None:
     from qa_extractive.predictor import Predictor
     from qa_extractive.types import Answer, Span
 
@@ -480,7 +497,13 @@ def test_the_three_states_of_an_answer(infer, monkeypatch, answerable, threshold
         (None, None, "fell"),
     ],
 )
-def test_a_verdict_stands_before_its_quote(infer, monkeypatch, verdict, probs, said):
+def test_a_verdict_stands_before_its_quote(
+    infer: Infer,
+    monkeypatch: pytest.MonkeyPatch,
+    verdict: str | None,
+    probs: tuple[float, float, float] | None,
+    said: str,
+) -> None:
     from qa_extractive.predictor import Predictor
     from qa_extractive.types import Answer, Span
 
@@ -491,12 +514,12 @@ def test_a_verdict_stands_before_its_quote(infer, monkeypatch, verdict, probs, s
     assert out.startswith(f"answer      {said}\nsentence    fell\n")
 
 
-def test_candidates_are_printed_where_asked_for(infer):
+def test_candidates_are_printed_where_asked_for(infer: Infer) -> None:
     _, out, _ = infer("--question", QUESTION, "--context", CONTEXT, "--threshold", "0", "--top-k", "3")
     assert out.count("or          ") == 2
 
 
-def test_several_questions_of_one_text(infer):
+def test_several_questions_of_one_text(infer: Infer) -> None:
     asked = ("--question", QUESTION, "--question", "Was the risk increased?", "--context", CONTEXT)
     code, out, _ = infer(*asked)
     assert code == 0
@@ -523,7 +546,9 @@ def test_several_questions_of_one_text(infer):
         "/data/paper", "~/paper", "C:\\papers\\paper", "papier_é.txt", "2024.nature.s41586-1.pdf",
     ],
 )  # fmt: skip
-def test_a_context_that_looks_like_a_missing_file_is_refused(refused, tmp_path, monkeypatch, name):
+def test_a_context_that_looks_like_a_missing_file_is_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     error = refused("--question", QUESTION, "--context", name)
     assert f"{name.strip()} looks like the name of a file, which does not exist" in error
@@ -531,7 +556,9 @@ def test_a_context_that_looks_like_a_missing_file_is_refused(refused, tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["paper.txt", "paper", "my paper.txt", "The drug fell", "LICENSE"])
-def test_a_context_that_is_a_file_is_refused(refused, tmp_path, monkeypatch, name):
+def test_a_context_that_is_a_file_is_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text(CONTEXT)
     error = refused("--question", QUESTION, "--context", name)
@@ -545,7 +572,9 @@ def test_a_context_that_is_a_file_is_refused(refused, tmp_path, monkeypatch, nam
         "It fell.The", "10.1038/s41586-020-2649-2", "word " * 2000, "x" * 5000, "a.txt\nb.txt", "/ 5", "…/…",
     ],
 )  # fmt: skip
-def test_a_context_that_is_a_short_text_is_read(infer, tmp_path, monkeypatch, text):
+def test_a_context_that_is_a_short_text_is_read(
+    infer: Infer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     assert infer("--question", QUESTION, "--context", text)[0] == 0
@@ -556,7 +585,7 @@ def test_a_context_that_is_a_short_text_is_read(infer, tmp_path, monkeypatch, te
     "content",
     [CONTEXT, f"\ufeff{CONTEXT}\r\n", "😀 The drug\r\nreduced\rmortality.\n", CONTEXT.encode("utf-16")],
 )
-def test_the_context_from_a_file(infer, tmp_path, content):
+def test_the_context_from_a_file(infer: Infer, tmp_path: Path, content: str | bytes) -> None:
     path = tmp_path / "the paper.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     text = content.decode("utf-16") if isinstance(content, bytes) else content.removeprefix("\ufeff")
@@ -578,14 +607,18 @@ def test_the_context_from_a_file(infer, tmp_path, content):
         (".", None, "is a folder: give a file"),
     ],
 )
-def test_context_files_that_cannot_be_read(refused, tmp_path, name, content, message):
+def test_context_files_that_cannot_be_read(
+    refused: Callable[..., str], tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert message in refused("--question", QUESTION, "--context-file", tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["text", "white space", "file", "standard input"])
-def test_an_empty_context_answers_nothing(infer, monkeypatch, tmp_path, kind):
+def test_an_empty_context_answers_nothing(
+    infer: Infer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
     (tmp_path / "empty.txt").write_bytes(b"")
     feed(monkeypatch, b"")
     given = {
@@ -600,12 +633,12 @@ def test_an_empty_context_answers_nothing(infer, monkeypatch, tmp_path, kind):
     assert err == "note: the context is empty, so it holds no answer\n"
 
 
-def feed(monkeypatch, data):
+def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "ascii"))
 
 
 @pytest.mark.parametrize("option", ["--context", "--context-file"])
-def test_the_context_from_standard_input(infer, monkeypatch, option):
+def test_the_context_from_standard_input(infer: Infer, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     context = "😀 The drug\r\nreduced mortality.\n"
     feed(monkeypatch, context.encode("utf-8"))
     code, out, _ = infer("--question", QUESTION, option, "-", "--threshold", "0", "--json")
@@ -619,13 +652,17 @@ def test_the_context_from_standard_input(infer, monkeypatch, option):
     ("data", "message"),
     [("The µ".encode("latin-1"), "byte 4: not UTF-8"), (PNG, "not UTF-8")],
 )
-def test_standard_input_that_cannot_be_used(refused, monkeypatch, data, message):
+def test_standard_input_that_cannot_be_used(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
     feed(monkeypatch, data)
     assert message in refused("--question", QUESTION, "--context", "-")
 
 
 @pytest.mark.parametrize("context", ["", " \n", "-"])
-def test_an_empty_context_is_an_abstention_with_a_note(infer, monkeypatch, context):
+def test_an_empty_context_is_an_abstention_with_a_note(
+    infer: Infer, monkeypatch: pytest.MonkeyPatch, context: str
+) -> None:
     feed(monkeypatch, b"")
     code, out, err = infer("--question", QUESTION, "--context", context, "--threshold", "0", "--json")
     values = json.loads(out)
@@ -636,7 +673,7 @@ def test_an_empty_context_is_an_abstention_with_a_note(infer, monkeypatch, conte
 # ---------------------------------------------------------------- the script itself
 
 
-def script(*arguments, **options):
+def script(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONIOENCODING": options.pop("encoding", "utf-8")}
     command = [sys.executable, str(ROOT / "infer.py"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, timeout=200, env=environment, check=False, **options)
@@ -644,7 +681,7 @@ def script(*arguments, **options):
     return done
 
 
-def test_the_script_prints_what_an_ascii_terminal_can_show(tiny_export, tmp_path):
+def test_the_script_prints_what_an_ascii_terminal_can_show(tiny_export: Path, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", 2, question="What was the effect 😀?")
     done = script("--batch", path, "--model", tiny_export, "--threshold", "0", encoding="ascii", cwd=tmp_path)
     assert done.returncode == 0
@@ -652,7 +689,7 @@ def test_the_script_prints_what_an_ascii_terminal_can_show(tiny_export, tmp_path
     assert assert_verbatim(plain_csv(tmp_path / "t.answers.csv")) == 2
 
 
-def test_the_script_reads_standard_input(tiny_export, tmp_path):
+def test_the_script_reads_standard_input(tiny_export: Path, tmp_path: Path) -> None:
     asked = ("--question", QUESTION, "--context", "-", "--model", tiny_export, "--threshold", "0", "--json")
     done = script(*asked, input=CONTEXT.encode(), cwd=tmp_path)
     values = json.loads(done.stdout)
@@ -661,7 +698,7 @@ def test_the_script_reads_standard_input(tiny_export, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes close otherwise on Windows")
-def test_the_script_survives_a_reader_that_leaves(tiny_export, tmp_path):
+def test_the_script_survives_a_reader_that_leaves(tiny_export: Path, tmp_path: Path) -> None:
     path = questions(tmp_path / "t.csv", 2, question="")
     read_end, write_end = os.pipe()
     os.close(read_end)

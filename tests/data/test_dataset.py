@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import dataclasses
 import gzip
 import json
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -49,31 +53,31 @@ SQUAD = {
 }
 
 
-def write_json(path, value):
+def write_json(path: Path, value: object) -> Path:
     data = json.dumps(value).encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
 
 
-def write_text(path, text):
+def write_text(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def write_table(path, rows):
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     with write_rows(path, tuple(rows[0])) as writer:
         for row in rows:
             writer.write(row)
     return path
 
 
-def examples(path, **options):
+def examples(path: Path, **options: Any) -> tuple[Example, ...]:
     loaded = load_examples([path], **options)
     assert loaded.problems == ()
     return loaded.examples
 
 
-def whole(example):
+def whole(example: Example) -> tuple[Example, Mapping[str, Any]]:
     """The example with its fields, which equality leaves out."""
     return example, example.fields
 
@@ -90,17 +94,19 @@ def whole(example):
         (["Question", "question", "document", "answer", "answers"], "question", "document", None, "answer"),
     ],
 )
-def test_columns_are_found_by_usual_names(columns, question, context, title, answer):
+def test_columns_are_found_by_usual_names(
+    columns: list[str], question: str, context: str, title: str | None, answer: str | None
+) -> None:
     found = resolve_columns(columns, ColumnNames())
     assert (found.question, found.context, found.title, found.answer) == (question, context, title, answer)
 
 
-def test_named_columns_come_first():
+def test_named_columns_come_first() -> None:
     found = resolve_columns(["q", "question", "context", "gold"], ColumnNames(question="Q", answer="gold"))
-    assert (found.question, found.answer, found.used) == ("q", "gold", {"q", "context", "gold"})
+    assert (found.question, found.answer, found.used) == ("q", "gold", frozenset({"q", "context", "gold"}))
 
 
-def test_missing_columns_name_what_there_is_and_the_option():
+def test_missing_columns_name_what_there_is_and_the_option() -> None:
     with pytest.raises(DataError, match="'a', 'b': use --context-column NAME"):
         resolve_columns(["a", "b"], ColumnNames(question="a"))
     with pytest.raises(DataError, match=r"no column is named 'gold'; .* use --answer-column NAME"):
@@ -111,7 +117,7 @@ def test_missing_columns_name_what_there_is_and_the_option():
         resolve_columns(["question;context"], ColumnNames())
 
 
-def test_the_title_of_squad_is_a_document():
+def test_the_title_of_squad_is_a_document() -> None:
     columns = ["id", "title", "context", "question", "answers"]
     found = resolve_columns(columns, ColumnNames())
     assert (found.title, found.document) == (None, "title")
@@ -120,7 +126,7 @@ def test_the_title_of_squad_is_a_document():
     assert resolve_columns([*columns, "year"], ColumnNames()).title == "title"
 
 
-def test_question_from_row():
+def test_question_from_row() -> None:
     columns = resolve_columns(["question", "context", "title"], ColumnNames())
     row = Row(1, {"question": " q? ", "context": "", "title": " "})
     assert question_from_row(row, columns) == Question(" q? ", "", None)
@@ -138,7 +144,7 @@ def test_question_from_row():
 
 
 @pytest.mark.parametrize("name", ["dev-v1.1.json", "dev-v1.1.json.gz"])
-def test_squad_v1(name, tmp_path):
+def test_squad_v1(name: str, tmp_path: Path) -> None:
     first, second, third = examples(write_json(tmp_path / name, SQUAD))
     assert first == Example(
         id="q1",
@@ -153,7 +159,7 @@ def test_squad_v1(name, tmp_path):
     assert (second.answerable, third.answerable) == (None, None)
 
 
-def test_squad_v2(tmp_path):
+def test_squad_v2(tmp_path: Path) -> None:
     squad = json.loads(json.dumps(SQUAD))
     squad["version"] = "v2.0"
     qas = squad["data"][0]["paragraphs"][0]["qas"]
@@ -168,8 +174,8 @@ def test_squad_v2(tmp_path):
     assert loaded[3].fields == {}
 
 
-def test_bad_squad_records_are_problems_and_stop_nothing(tmp_path):
-    def question(name, *answers, **more):
+def test_bad_squad_records_are_problems_and_stop_nothing(tmp_path: Path) -> None:
+    def question(name: str, *answers: object, **more: object) -> dict[str, object]:
         return {"id": name, "question": "q?", "answers": list(answers), **more}
 
     qas = [
@@ -225,7 +231,7 @@ PUBMEDQA = {
 }
 
 
-def test_pubmedqa(tmp_path):
+def test_pubmedqa(tmp_path: Path) -> None:
     path = write_json(tmp_path / "pqal.json.gz", PUBMEDQA)
     loaded = load_examples([path])
     first, second = loaded.examples
@@ -245,7 +251,7 @@ def test_pubmedqa(tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"version": "v2", "data": rows}])
-def test_a_json_list_of_flat_objects_is_a_table(wrap, tmp_path):
+def test_a_json_list_of_flat_objects_is_a_table(wrap: Callable[[object], object], tmp_path: Path) -> None:
     rows = [
         {"question": "q?", "abstract": CONTEXT, "answer": "Aspirin", "year": 1999},
         {"question": "q?", "abstract": CONTEXT, "late": 1},
@@ -269,7 +275,7 @@ def test_a_json_list_of_flat_objects_is_a_table(wrap, tmp_path):
         ('[{"a": 1}]', "x.json: question: no column"),
     ],
 )
-def test_json_that_is_no_data_set(text, match, tmp_path):
+def test_json_that_is_no_data_set(text: str, match: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=match):
         load_examples([write_text(tmp_path / "x.json", text)])
 
@@ -277,7 +283,7 @@ def test_json_that_is_no_data_set(text, match, tmp_path):
 # ---------------------------------------------------------------- tables
 
 
-def test_a_csv_of_questions(tmp_path):
+def test_a_csv_of_questions(tmp_path: Path) -> None:
     path = write_text(
         tmp_path / "d.csv",
         "id,Question,Context,Title,Answer,year\n"
@@ -303,13 +309,13 @@ def test_a_csv_of_questions(tmp_path):
     assert str(problem).startswith(f"{path}, row 3: line 4: 3 cells where the header has 6")
 
 
-def test_messages_of_a_table_name_the_line(tmp_path):
+def test_messages_of_a_table_name_the_line(tmp_path: Path) -> None:
     path = write_text(tmp_path / "d.csv", 'question,context\n"a\nb",c\n ,c\n')
     (problem,) = load_examples(path).problems
     assert str(problem) == f"{path}, row 2: line 4: question is empty: give a question"
 
 
-def test_without_an_answer_column_nothing_is_known(tmp_path):
+def test_without_an_answer_column_nothing_is_known(tmp_path: Path) -> None:
     (example,) = examples(write_text(tmp_path / "d.csv", "question,context\nq?,c\n"))
     assert (example.answerable, example.references, example.is_labelled) == (None, (), False)
 
@@ -326,7 +332,7 @@ SQUAD_CELL = {"text": ["Aspirin", "safe"], "answer_start": [27, 39]}
         [{"text": "Aspirin", "answer_start": 27}, {"text": "safe", "answer_start": 39}],
     ],
 )
-def test_answers_with_offsets(cell, tmp_path):
+def test_answers_with_offsets(cell: object, tmp_path: Path) -> None:
     row = {"question": "q?", "context": CONTEXT, "answers": cell}
     (example,) = examples(write_table(tmp_path / "d.jsonl", [row]))
     assert example.references == ("Aspirin", "safe")
@@ -354,7 +360,7 @@ def test_answers_with_offsets(cell, tmp_path):
         ({"text": [""], "answer_start": [-1]}, ()),
     ],
 )
-def test_answers_without_offsets(cell, references, tmp_path):
+def test_answers_without_offsets(cell: object, references: tuple[str, ...], tmp_path: Path) -> None:
     row = {"question": "q?", "context": CONTEXT, "answer": cell}
     (example,) = examples(write_table(tmp_path / "d.jsonl", [row]))
     assert (example.references, example.spans, example.answerable) == (references, (), bool(references))
@@ -373,7 +379,17 @@ def test_answers_without_offsets(cell, references, tmp_path):
         ("{'text': array(['Aspirin'], dtype=object), 'answer_start': array([0])}", "write them as JSON"),
     ],
 )
-def test_bad_answers_are_problems(cell, match, tmp_path):
+def test_bad_answers_are_problems(
+    cell: dict[str, list[str] | list[int]]
+    | dict[str, list[str]]
+    | dict[str, list[str] | list[float]]
+    | dict[str, list[str] | list[bool]]
+    | dict[str, list[int]]
+    | list[list[str]]
+    | str,
+    match: str,
+    tmp_path: Path,
+) -> None:
     row = {"question": "q?", "context": CONTEXT, "answers": cell}
     loaded = load_examples([write_table(tmp_path / "d.jsonl", [row, row | {"answers": "Aspirin"}])])
     assert [problem.row for problem in loaded.problems] == [1]
@@ -392,7 +408,9 @@ def test_bad_answers_are_problems(cell, match, tmp_path):
         (SQUAD_CELL, False, False, 0),
     ],
 )
-def test_a_column_answerable_overrides(answer, cell, answerable, n_references, tmp_path):
+def test_a_column_answerable_overrides(
+    answer: object, cell: object, answerable: bool | None, n_references: int, tmp_path: Path
+) -> None:
     row = {"question": "q?", "context": CONTEXT, "answer": answer, "answerable": cell}
     (example,) = examples(write_table(tmp_path / "d.jsonl", [row]))
     assert (example.answerable, len(example.references)) == (answerable, n_references)
@@ -415,7 +433,9 @@ def test_a_column_answerable_overrides(answer, cell, answerable, n_references, t
         ({"verdict": True}, None, None),
     ],
 )
-def test_a_column_verdict_says_yes_no_or_mixed(values, answerable, verdict, tmp_path):
+def test_a_column_verdict_says_yes_no_or_mixed(
+    values: dict[str, object], answerable: bool | None, verdict: str | None, tmp_path: Path
+) -> None:
     row = {"question": "Did the risk fall?", "context": "The risk fell.", **values}
     (example,) = examples(write_table(tmp_path / "t.jsonl", [row]))
     assert (example.answerable, example.verdict) == (answerable, verdict)
@@ -423,16 +443,16 @@ def test_a_column_verdict_says_yes_no_or_mixed(values, answerable, verdict, tmp_
     assert example.fields == {named: values[named]}, "and it stays a column to slice by"
 
 
-def test_an_answerable_that_is_neither(tmp_path):
+def test_an_answerable_that_is_neither(tmp_path: Path) -> None:
     path = write_text(tmp_path / "d.csv", "question,context,answerable\nq?,c,maybe\n")
     assert "answerable is 'maybe'" in load_examples([path]).problems[0].message
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl.gz", "csv"])
-def test_squad_as_the_hub_has_it(suffix, tmp_path):
+def test_squad_as_the_hub_has_it(suffix: str, tmp_path: Path) -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
-    empty = {"text": [], "answer_start": []}
+    empty: dict[str, list[object]] = {"text": [], "answer_start": []}
     rows = [
         {"id": "a", "title": "Doc", "context": CONTEXT, "question": "q?", "answers": SQUAD_CELL},
         {"id": "b", "title": "Doc", "context": CONTEXT, "question": "q?", "answers": empty},
@@ -443,7 +463,7 @@ def test_squad_as_the_hub_has_it(suffix, tmp_path):
     assert (second.answerable, first.fields) == (False, {})
 
 
-def test_columns_named_by_the_user(tmp_path):
+def test_columns_named_by_the_user(tmp_path: Path) -> None:
     path = write_text(tmp_path / "d.tsv", "frage\ttext\tlabel\nq?\tc\tja\n")
     (example,) = examples(path, names=ColumnNames(question="frage", answer="label"))
     assert example.references == ("ja",)
@@ -451,16 +471,16 @@ def test_columns_named_by_the_user(tmp_path):
         load_examples([path])
 
 
-def test_ids_stay_unique_over_files(tmp_path):
+def test_ids_stay_unique_over_files(tmp_path: Path) -> None:
     rows = "id,question,context\n1,q,c\n1,q,c\n1#2,q,c\n,q,c\n"
-    paths = [
-        write_text(tmp_path / name / "d.csv", rows) for name in "ab" if (tmp_path / name).mkdir() is None
-    ]
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    paths = [write_text(tmp_path / name / "d.csv", rows) for name in "ab"]
     ids = [example.id for example in load_examples(paths).examples]
     assert ids == ["1", "1#2", "1#2#2", "d-4", "1#3", "1#4", "1#2#3", "d-4#2"]
 
 
-def test_strict_stops_at_the_first_problem(tmp_path):
+def test_strict_stops_at_the_first_problem(tmp_path: Path) -> None:
     path = write_text(tmp_path / "d.csv", "question,context\nq,c\n,c\n")
     with pytest.raises(DataError, match="row 2: line 3: question is empty"):
         load_examples([path], strict=True)
@@ -477,7 +497,7 @@ json_values = st.recursive(
 
 
 @st.composite
-def any_example(draw):
+def any_example(draw: st.DrawFn) -> Example:
     context = draw(text)
     places = st.tuples(st.integers(0, len(context)), st.integers(0, len(context)))
     cuts = [sorted(place) for place in draw(st.lists(places, max_size=3)) if place[0] != place[1]]
@@ -497,13 +517,15 @@ def any_example(draw):
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz"])
 @settings(max_examples=50, deadline=None)
 @given(given_examples=st.lists(any_example(), min_size=1, max_size=4, unique_by=lambda example: example.id))
-def test_examples_come_back_whole(name, tmp_path_factory, given_examples):
+def test_examples_come_back_whole(
+    name: str, tmp_path_factory: pytest.TempPathFactory, given_examples: list[Example]
+) -> None:
     path = tmp_path_factory.mktemp("own") / name
     examples_to_jsonl(path, given_examples)
     assert [whole(example) for example in examples(path)] == [whole(example) for example in given_examples]
 
 
-def test_bad_lines_of_our_own_jsonl_are_problems(tmp_path):
+def test_bad_lines_of_our_own_jsonl_are_problems(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     examples_to_jsonl(path, [Example("a", Question("q", "abc"), spans=(Span("a", 0, 1),))])
     good = json.loads(path.read_text(encoding="utf-8"))
@@ -523,22 +545,22 @@ def test_bad_lines_of_our_own_jsonl_are_problems(tmp_path):
     assert [(e.id, e.spans, e.fields) for e in loaded.examples] == [("b", (Span("a", 0, 1),), {"more": 1})]
 
 
-def test_examples_are_written_as_jsonl_only(tmp_path):
+def test_examples_are_written_as_jsonl_only(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"name the file \.jsonl"):
         examples_to_jsonl(tmp_path / "e.csv", [])
 
 
-def test_results_are_frozen(tmp_path):
+def test_results_are_frozen(tmp_path: Path) -> None:
     loaded = load_examples(write_text(tmp_path / "d.csv", "question,context\nq,c\n"))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        loaded.examples = ()
+        loaded.examples = ()  # type: ignore[misc]
 
 
 # ---------------------------------------------------------------- real data
 
 
 @pytest.mark.skipif("QA_DATA" not in os.environ, reason="QA_DATA names no folder of third-party data")
-def test_real_data():
+def test_real_data() -> None:
     root = Path(os.environ["QA_DATA"])
     squad = examples(root / "squad" / "dev-v2.0.json.gz")
     assert len(squad) == 11_873

@@ -86,7 +86,7 @@ class Server:
         self._http.server_close()
         self._thread.join()
 
-    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler has its own self
+    def _handler(server: Server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler has its own self
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

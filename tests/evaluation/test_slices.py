@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qa_extractive.data.question_forms import YES_NO, is_yes_no, question_type
-from qa_extractive.errors import DataError, ModelError
+from qa_extractive.errors import DataError, ModelError, QAError
 from qa_extractive.evaluation.ceiling import ceiling_of, oracle_rouge_l
 from qa_extractive.evaluation.failures import failures_of
 from qa_extractive.evaluation.lengths import count_tokens
@@ -131,7 +131,12 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are() -> None:
 
 def test_figures_of_a_part_by_hand() -> None:
     examples = [asks(0, "halved the risk"), asks(1), asks(2, "safe"), asks(3)]
-    said = [says("halved the risk"), says("safe", abstained=True), says("Aspirin"), ModelError("no")]
+    said: list[Answer | QAError] = [
+        says("halved the risk"),
+        says("safe", abstained=True),
+        says("Aspirin"),
+        ModelError("no"),
+    ]
     rows = tuple(map(ScoredRow.of, examples, said))
     unknown = ScoredRow.of(Example("u", Question("Why?", CONTEXT)), says("safe", abstained=True))
     results = Results("fake", (*rows, unknown), ())
@@ -157,7 +162,7 @@ def test_intervals_from_30_rows_on() -> None:
 
 
 def test_the_worst_are_those_it_was_surest_of() -> None:
-    said = {
+    said: dict[int, tuple[Example, Answer | QAError]] = {
         0: (asks(0, "safe"), says("Aspirin", 0.4)),
         1: (asks(1, "safe"), says("Aspirin", 0.8)),
         2: (asks(2, "safe"), says("safe", 0.99)),

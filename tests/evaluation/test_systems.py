@@ -92,7 +92,7 @@ def test_each_kind_is_opened_as_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_
     assert open_system(str(DEFAULT_MODEL), [], name="models/default").name == "models/default"
     hub = open_system("hf:owner/name", [])
     assert isinstance(hub, ModelSystem)
-    assert (hub.name, hub.predictor) == ("hf:owner/name", "exported owner/name native")
+    assert (hub.name, str(hub.predictor)) == ("hf:owner/name", "exported owner/name native")
     assert open_system(f"hf:{tmp_path}", []).name == f"hf:{tmp_path.name}"
     exact = open_system("exact:default", [])
     assert isinstance(exact, ModelSystem)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("sklearn")
 
@@ -35,10 +37,10 @@ ABSTAINED = Answer("", 0, 0, 0.1, 0.1, abstained=True)
 def says(verdict: str | None, prob: float = 0.8, answerable: float = 0.9) -> Answer:
     """The whole context as the answer, and a verdict of that probability."""
     rest = (1 - prob) / 2
-    probs = tuple(prob if each == verdict else rest for each in VERDICTS)
+    yes, no, mixed = (prob if each == verdict else rest for each in VERDICTS)
     return Answer(
         CONTEXT, 0, len(CONTEXT), 0.9, answerable, False,
-        verdict=verdict, verdict_probs=probs if verdict else None,
+        verdict=verdict, verdict_probs=(yes, no, mixed) if verdict else None,
     )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ def test_verdicts_by_hand() -> None:
         (found.scores.macro_f1_interval, found.scores.macro_f1),
     ):
         assert interval is not None
+        assert value is not None
         assert interval[0] <= value <= interval[1]
         assert interval[0] < interval[1]
     assert found.calibration_interval is not None
@@ -103,14 +106,14 @@ def test_intervals_are_those_of_whole_documents() -> None:
     found = evaluate(Fake([says(verdict) for verdict in said]), examples, n_bootstrap=50).verdicts
     assert found is not None
 
-    def drawn_rows(drawn: Sequence[int]) -> list[int]:
+    def drawn_rows(drawn: NDArray[np.intp]) -> list[int]:
         return [i for d in drawn for i in range(90) if i % 30 == d]
 
-    def f1_of(drawn: Sequence[int]) -> float | None:
+    def f1_of(drawn: NDArray[np.intp]) -> float | None:
         rows = drawn_rows(drawn)
         return macro_f1([true[i] for i in rows], [said[i] for i in rows])
 
-    def accuracy_of(drawn: Sequence[int]) -> float | None:
+    def accuracy_of(drawn: NDArray[np.intp]) -> float | None:
         rows = drawn_rows(drawn)
         return sum(true[i] == said[i] for i in rows) / len(rows)
 

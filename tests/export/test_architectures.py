@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering  # noqa: E402
 
 from qa_extractive.errors import ExportError, ModelError  # noqa: E402
 from qa_extractive.export import exporter  # noqa: E402
+from qa_extractive.export.graph import write_fp32  # noqa: E402
 from qa_extractive.inference.backend import WindowLogits  # noqa: E402
 from qa_extractive.inference.onnx_backend import OnnxBackend  # noqa: E402
 from qa_extractive.inference.windows import Window, Windower  # noqa: E402
@@ -69,7 +70,7 @@ Logits = list[WindowLogits]
 @pytest.fixture
 def traced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both exports of a checkpoint begin with the same fp32 graph, which is written for the first one."""
-    write, kept = exporter.write_fp32, tmp_path / "traced"
+    write, kept = write_fp32, tmp_path / "traced"
 
     def write_once(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
         if not kept.exists():

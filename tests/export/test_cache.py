@@ -43,7 +43,7 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (output / "model.onnx").write_bytes(b"")
 
     module = ModuleType("qa_extractive.export.exporter")
-    module.export = export  # type: ignore[attr-defined]
+    vars(module).update(export=export)
     monkeypatch.setitem(sys.modules, "qa_extractive.export.exporter", module)
     return made
 

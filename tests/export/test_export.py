@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("optimum")
 
 import onnx
+import onnxruntime as ort
 import torch
 
 from qa_extractive.config import WindowConfig
@@ -26,7 +27,6 @@ from qa_extractive.export.passes import smoothing
 from qa_extractive.export.passes.kernels import use_quick_kernels
 from qa_extractive.export.passes.smoothing import SMOOTHING, activation_peaks, smooth_outliers
 from qa_extractive.export.report import EXPORT_FILE, ExportReport
-from qa_extractive.inference import onnx_backend
 from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.onnx_backend import OnnxBackend
@@ -123,14 +123,14 @@ def test_normalisations_are_not_fused_again(
 ) -> None:
     """What the backend asks of onnxruntime leaves them apart when the graph is opened."""
     asked: dict[str, Any] = {}
-    opened = onnx_backend.ort.InferenceSession
+    opened = ort.InferenceSession
 
     def session(graph: Any, options: Any, **arguments: Any) -> Any:
         options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
         asked.update(arguments)
         return opened(graph, options, **arguments)
 
-    monkeypatch.setattr(onnx_backend.ort, "InferenceSession", session)
+    monkeypatch.setattr(ort, "InferenceSession", session)
     OnnxBackend(tiny_export, 1)
     assert "SkipLayerNormFusion" in asked["disabled_optimizers"]
     kinds = {node.op_type for node in onnx.load(str(tmp_path / "optimized.onnx")).graph.node}
@@ -310,7 +310,7 @@ def test_rebuilt_int8_answers_as_the_export(tiny_export: Path, tiny_checkpoint: 
     torch_logits = TorchBackend(SpanReader.from_pretrained(folder)).run(windows)
     onnx_logits = OnnxBackend(tiny_export).run(windows)
     both = [np.concatenate([[*w.start, *w.end] for w in each]) for each in (torch_logits, onnx_logits)]
-    assert np.corrcoef(*both)[0, 1] > 0.99
+    assert np.corrcoef(both)[0, 1] > 0.99
     assert export(folder, tmp_path / "again", n_threads=1).max_logit_diff < 1e-4
     assert WindowConfig(**json.loads((folder / "reader.json").read_text())["window"]).max_tokens == 128
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from qa_extractive.errors import DataError
@@ -18,7 +20,7 @@ class Scripted:
     def __init__(self, name: str, *texts: str | None) -> None:
         self.name, self.texts = name, texts
 
-    def answer_batch(self, questions: list[Question]) -> list[Answer]:
+    def answer_batch(self, questions: Sequence[Question]) -> list[Answer]:
         return [_answer(text) for text in self.texts[: len(questions)]]
 
 

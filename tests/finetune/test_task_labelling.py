@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,9 +193,9 @@ def test_texts_are_chosen_by_a_hash_and_not_by_their_place() -> None:
 @pytest.mark.parametrize(
     "settings", [{"n_contexts": -1}, {"n_questions": 0}, {"min_score": 1.5}, {"min_agreement": float("nan")}]
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(DataError):
-        LabellingSettings(**settings)  # type: ignore[arg-type]
+        LabellingSettings(**settings)
 
 
 def test_texts_are_read_from_tables_with_what_is_wrong(tmp_path: Path) -> None:
@@ -214,7 +215,8 @@ class FakeEndpoint:
     """Replies one after another; an error is raised."""
 
     def __init__(self, *replies: str | QAError) -> None:
-        self.replies, self.messages = list(replies), []  # type: ignore[var-annotated]
+        self.replies = list(replies)
+        self.messages: list[object] = []
 
     def complete(self, messages: object) -> Reply:
         self.messages.append(messages)

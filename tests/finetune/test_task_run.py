@@ -21,6 +21,7 @@ from qa_extractive.cli.finetune import EXIT_REFUSED, EXIT_WEAK_TEACHER
 from qa_extractive.config import TrainConfig
 from qa_extractive.data.documents import folds_of
 from qa_extractive.data.loading import load_examples
+from qa_extractive.evaluation import systems
 from qa_extractive.finetune import run as running
 from qa_extractive.finetune import students
 from qa_extractive.finetune.outcome import TaskSettings
@@ -29,6 +30,7 @@ from qa_extractive.finetune.students import MANY_ROWS, HeldOut, settings_for, ta
 from qa_extractive.finetune.teachers import SpanTeacher
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.decoding import Candidate, RawPrediction
+from qa_extractive.training import run as training
 from qa_extractive.training.progress import N_MEASURED, RunState
 from qa_extractive.types import Answer, Example, Question
 
@@ -268,7 +270,7 @@ def test_an_endpoint_teaches_by_hard_labels(
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, student_knows: bool) -> None:
     """On the test rows the base, or the student, answers right, and the other one nothing."""
-    original = running.open_system
+    original = systems.open_system
 
     def open_system(model: str, examples: Sequence[Example], *, name: str) -> Any:
         system = original(model, examples, name=name)
@@ -318,7 +320,7 @@ def test_few_rows_calibrate_their_student_across_folds(
     """Each row is read by a student trained without its document; what comes of it is the student's own."""
     data, seen = tmp_path / "new.csv", []
     data.write_text(trial_rows(range(30)), encoding="utf-8")
-    original = students.train
+    original = training.train
 
     def train(examples: Sequence[Example], **settings: Any) -> Any:
         seen.append({example.id for example in examples})

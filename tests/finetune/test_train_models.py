@@ -18,10 +18,11 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.finetune import models_run
 from qa_extractive.finetune.models_file import ModelsFile
+from qa_extractive.training.run import train as train_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 
-SMALL = {"max_steps": 1, "batch_size": 4, "n_dev": 0, "n_calibration": 0}
+SMALL: dict[str, Any] = {"max_steps": 1, "batch_size": 4, "n_dev": 0, "n_calibration": 0}
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_settings_are_those_of_training_the_model_s_own_before_the_common_ones(f
     )
     models = ModelsFile.load(path)
     assert [run.config.max_steps for run in models.runs] == [1, 7]
-    assert models.runs[0].config == TrainConfig(**SMALL)  # type: ignore[arg-type]
+    assert models.runs[0].config == TrainConfig(**SMALL)
     assert models.runs[1].config.learning_rate == 1, "a whole number is a float too"
     assert [run.quantize for run in models.runs] == ["auto", "int4"]
     assert models.data == (folder / "train.csv",)
@@ -109,7 +110,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
 ) -> None:
     broken = folder / "broken"
     broken.mkdir()
-    models = [
+    models: list[dict[str, Any]] = [
         {"name": "first", "base": str(tiny_checkpoint), "quantize": "none"},
         {"name": "broken", "base": "broken"},
         {"name": "later", "base": str(tiny_checkpoint), "learning_rate": 0.01},
@@ -117,7 +118,7 @@ def test_models_are_compared_one_fails_alone_and_a_resumed_run_repeats_nothing(
     output = folder / "out"
     command = ["sweep", str(_file(folder, models)), "--output", str(output)]
 
-    original, trained = models_run.train, []
+    original, trained = train_model, []
 
     def train(*args: Any, **kwargs: Any) -> Any:
         trained.append(kwargs["output"].parent.name)

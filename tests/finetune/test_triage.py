@@ -188,8 +188,9 @@ def test_the_logit_of_a_row_is_what_is_served(tiny_checkpoint: Path) -> None:
     windows = windower.windows([e.question for e in examples])
     assert len(windows) > 3
     served = TorchBackend(model).run(windows)
+    assert all(each.answerability is not None for each in served)
     wanted = [
-        max(s.answerability for s, w in zip(served, windows, strict=True) if w.question_index == i)
+        max(s.answerability or 0.0 for s, w in zip(served, windows, strict=True) if w.question_index == i)
         for i in range(3)
     ]
     found = row_logits(model.answerability_head, encode(model, windower, examples))

@@ -36,7 +36,7 @@ def _example(answerable: bool | None, reference: str = "alpha") -> Example:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def test_known_probabilities_are_recovered() -> None:

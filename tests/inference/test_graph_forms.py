@@ -143,7 +143,8 @@ def test_a_broken_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     content = (folder / MODEL_FILE).read_bytes()
     (folder / MODEL_FILE).write_bytes(content[: len(content) // 2])
     monkeypatch.setenv(INT8_VARIABLE, "unsigned")
-    for settings in ({}, {"precision": "exact"}):
+    both: tuple[dict[str, Any], ...] = ({}, {"precision": "exact"})
+    for settings in both:
         with pytest.raises(
             ModelError, match=r"model\.onnx cannot be loaded, export the model again"
         ) as caught:
@@ -248,13 +249,13 @@ def test_a_cpu_that_saturates_gets_unsigned_weights(
 ) -> None:
     monkeypatch.delenv(INT8_VARIABLE, raising=False)
     opened: list[Any] = []
-    session = onnx_backend.ort.InferenceSession
+    session = ort.InferenceSession
 
     def spied(graph: Any, *arguments: Any, **options: Any) -> Any:
         opened.append(graph)
         return session(graph, *arguments, **options)
 
-    monkeypatch.setattr(onnx_backend.ort, "InferenceSession", spied)
+    monkeypatch.setattr(ort, "InferenceSession", spied)
     for saturates in (False, True):
         monkeypatch.setattr(onnx_backend, "sums_saturate", lambda answer=saturates: answer)
         OnnxBackend(DEFAULT_MODEL, 1).run(windows[:1])

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qa_extractive import predictor as predictor_module
 from qa_extractive._utils.digests import file_digest
 from qa_extractive.archive.manifest import MANIFEST_FILE
 from qa_extractive.archive.pack import pack
@@ -25,7 +24,7 @@ from qa_extractive.errors import ModelError
 from qa_extractive.inference import onnx_checks as graph_module
 from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.onnx_checks import check_graph
-from qa_extractive.inference.windows import Window
+from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +42,7 @@ def refuse(folder: Path, message: str) -> None:
     packed = pack(folder, folder.with_name("model.tar.gz"))
     for load, about in ((Predictor, str(folder)), (open_model, f"{packed} is refused: ")):
         with pytest.raises(ModelError) as caught:
-            load(packed if load is open_model else folder)  # type: ignore[operator]
+            load(packed if load is open_model else folder)
         assert str(caught.value).startswith(about)
         assert message in str(caught.value)
         assert str(caught.value).isprintable()
@@ -230,14 +229,14 @@ def _packed_as_it_is(folder: Path) -> Path:
 
 def test_a_folder_that_changes_while_it_is_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of one model and half of another would answer, and say nothing."""
-    original = predictor_module.Windower.load
+    original = Windower.load
 
     def exporting(*given: Any, **options: Any) -> Any:
         values = json.loads((folder / "calibration.json").read_text())
         (folder / "calibration.json").write_text(json.dumps(values | {"threshold": 0.1}, indent=1))
         return original(*given, **options)
 
-    monkeypatch.setattr(predictor_module.Windower, "load", exporting)
+    monkeypatch.setattr(Windower, "load", exporting)
     with pytest.raises(ModelError, match="has changed while it was loaded: load it again"):
         Predictor(folder)
 
@@ -246,7 +245,7 @@ def test_a_link_that_turns_to_another_model(folder: Path, monkeypatch: pytest.Mo
     other = shutil.copytree(folder, folder.with_name("other"))
     link = folder.with_name("current")
     link.symlink_to(folder)
-    original = predictor_module.Windower.load
+    original = Windower.load
 
     def turning(*given: Any, **options: Any) -> Any:
         link.unlink()
@@ -254,7 +253,7 @@ def test_a_link_that_turns_to_another_model(folder: Path, monkeypatch: pytest.Mo
         return original(*given, **options)
 
     assert Predictor(link).identity() == Predictor(folder).identity()
-    monkeypatch.setattr(predictor_module.Windower, "load", turning)
+    monkeypatch.setattr(Windower, "load", turning)
     with pytest.raises(ModelError, match="has changed while it was loaded"):
         Predictor(link)
 
@@ -372,7 +371,8 @@ def test_words_are_no_weights_in_other_files(folder: Path, place: str) -> None:
     else:
         from onnx import helper
 
-        made = helper.make_tensor("location", 8, [1], [b"location"])
+        values: Any = [b"location"]  # which the types of onnx leave out
+        made = helper.make_tensor("location", 8, [1], values)
         model.graph.node.append(helper.make_node("Constant", [], ["location"], value=made))
     save(model, folder)
     check_graph(folder / "model.onnx")
@@ -406,7 +406,7 @@ def _with_external(kind: str) -> bytes:
     elif kind == "entries only":
         model.graph.initializer[0].external_data.add(key="location", value="x")
     elif kind == "behind a group":  # which protobuf passes over; ONNX has none
-        return b"\x0b\x0c" + graph("../secret").SerializeToString()
+        return b"\x0b\x0c" + bytes(graph("../secret").SerializeToString())
     return bytes(model.SerializeToString())
 
 

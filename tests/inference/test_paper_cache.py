@@ -79,24 +79,24 @@ def _starts(folder: Path, windows: list[Window]) -> list[int]:
     return [int(inputs.of_paper(window)["position_ids"][0, 0]) for window in windows]
 
 
-@torch.inference_mode()
 def _torch_logits(model: Any, window: Window, start: int) -> np.ndarray:
     """Start logits; the first layer hides the question, which stands right before it, from the context."""
-    inputs = pad_windows([window])
-    n_context = window.n_tokens - window.first
-    positions = [0, *range(start - window.first + 1, start + n_context)]
-    hidden = model.encoder.embeddings(
-        input_ids=inputs["input_ids"],
-        token_type_ids=inputs["token_type_ids"],
-        position_ids=torch.tensor([positions]),
-    )
-    for number, layer in enumerate(model.encoder.encoder.layer):
-        seen = np.ones((window.n_tokens, window.n_tokens), dtype=bool)
-        if number == 0:
-            seen[window.first :, : window.first] = False
-        output = layer(hidden, torch.from_numpy(np.where(seen, 0.0, -1e9).astype(np.float32))[None, None])
-        hidden = output[0] if isinstance(output, tuple) else output
-    return np.asarray(model.span_head(hidden)[0, :, 0].numpy())
+    with torch.inference_mode():
+        inputs = pad_windows([window])
+        n_context = window.n_tokens - window.first
+        positions = [0, *range(start - window.first + 1, start + n_context)]
+        hidden = model.encoder.embeddings(
+            input_ids=inputs["input_ids"],
+            token_type_ids=inputs["token_type_ids"],
+            position_ids=torch.tensor([positions]),
+        )
+        for number, layer in enumerate(model.encoder.encoder.layer):
+            seen = np.ones((window.n_tokens, window.n_tokens), dtype=bool)
+            if number == 0:
+                seen[window.first :, : window.first] = False
+            output = layer(hidden, torch.from_numpy(np.where(seen, 0.0, -1e9).astype(np.float32))[None, None])
+            hidden = output[0] if isinstance(output, tuple) else output
+        return np.asarray(model.span_head(hidden)[0, :, 0].numpy())
 
 
 def test_the_context_does_not_see_the_question_in_the_lowest_layer(
@@ -281,7 +281,11 @@ def test_the_oldest_values_make_room() -> None:
     made: list[str] = []
 
     def get(key: str, value: str) -> str:
-        return kept.get(key, lambda: made.append(key) or value)  # type: ignore[func-returns-value]
+        def make() -> str:
+            made.append(key)
+            return value
+
+        return kept.get(key, make)
 
     assert [get("a", "12"), get("b", "34"), get("a", "12")] == ["12", "34", "12"]
     get("c", "56")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qa_extractive.inference.scheduler import longest_first, plan_runs, run_in_threads
@@ -48,13 +48,18 @@ def test_equal_windows_keep_their_order() -> None:
     assert longest_first([5, 9, 5, 9]) == (1, 3, 0, 2)
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 60), max_size=8),
     n_threads=st.integers(1, 4),
 )
 def test_parts_come_back_in_order_whatever_ends_first(sizes: list[int], n_threads: int) -> None:
     def job(part: int, i: int) -> Callable[[], tuple[int, int]]:
-        return lambda: (time.sleep(0.0002 * ((part + i) % 3)), (part, i))[1]
+        def run() -> tuple[int, int]:
+            time.sleep(0.0002 * ((part + i) % 3))
+            return part, i
+
+        return run
 
     parts = ([job(part, i) for i in range(size)] for part, size in enumerate(sizes))
     expected = [[(part, i) for i in range(size)] for part, size in enumerate(sizes)]
@@ -110,8 +115,12 @@ def test_the_first_error_ends_it_and_what_waits_is_not_started() -> None:
 def test_an_error_of_making_a_part_is_raised_when_the_running_jobs_have_ended() -> None:
     ended: list[int] = []
 
+    def job() -> None:
+        time.sleep(0.05)
+        ended.append(1)
+
     def parts() -> Iterator[list[Callable[[], None]]]:
-        yield [lambda: (time.sleep(0.05), ended.append(1))[1]]
+        yield [job]
         raise ValueError("no second part")
 
     with pytest.raises(ValueError, match="no second part"):
@@ -121,7 +130,12 @@ def test_an_error_of_making_a_part_is_raised_when_the_running_jobs_have_ended() 
 
 def test_closing_starts_no_more() -> None:
     started: list[int] = []
-    parts = ([lambda: (time.sleep(0.002), started.append(1))[1]] * 20 for _ in range(30))
+
+    def job() -> None:
+        time.sleep(0.002)
+        started.append(1)
+
+    parts = ([job] * 20 for _ in range(30))
     results = run_in_threads(parts, 2)
     next(results)
     results.close()

@@ -43,12 +43,11 @@ from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.window_labels import label_windows  # noqa: E402
 from qa_extractive.types import Example, Question  # noqa: E402
+from tests.made_examples import made_examples  # noqa: E402
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
-    patch.syspath_prepend(Path(__file__).resolve().parents[1])
     import effort
-    from made_examples import made_examples
 
 CONTEXTS = [
     "The drug was given to 512 patients. The risk of bleeding fell to 9 percent. Placebo did nothing.",
@@ -138,16 +137,18 @@ def test_sentences_above_the_limit_and_the_best_one_are_read(
             assert (values[stop:] > DROPPED).all()
 
 
-@torch.inference_mode()
 def _torch_logits(model: Any, window: Window, kept: Sequence[np.ndarray]) -> np.ndarray:
     """Start logits with tokens hidden from each layer, by masks."""
-    inputs = pad_windows([window])
-    hidden = model.encoder.embeddings(input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"])
-    for layer, mask in zip(model.encoder.encoder.layer, kept, strict=True):
-        extended = torch.from_numpy(np.where(mask, 0.0, -1e9).astype(np.float32))[None, None, None]
-        output = layer(hidden, extended)
-        hidden = output[0] if isinstance(output, tuple) else output
-    return np.asarray(model.span_head(hidden)[0, :, 0].numpy())
+    with torch.inference_mode():
+        inputs = pad_windows([window])
+        hidden = model.encoder.embeddings(
+            input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"]
+        )
+        for layer, mask in zip(model.encoder.encoder.layer, kept, strict=True):
+            extended = torch.from_numpy(np.where(mask, 0.0, -1e9).astype(np.float32))[None, None, None]
+            output = layer(hidden, extended)
+            hidden = output[0] if isinstance(output, tuple) else output
+        return np.asarray(model.span_head(hidden)[0, :, 0].numpy())
 
 
 def _three_masks(window: Window, scores: Sequence[dict[int, float]], limit: float) -> list[np.ndarray]:
@@ -429,10 +430,10 @@ def test_settings_of_the_heads_are_checked(capsys: pytest.CaptureFixture[str]) -
         with pytest.raises(DataError, match="skim_only needs skim_layers, and no lora_rank"):
             TrainConfig(**settings)
     with pytest.raises(DataError, match="skim_layers must be a list of whole numbers"):
-        TrainConfig(skim_layers=["1"])
+        TrainConfig(skim_layers=["1"])  # type: ignore[list-item]
     for limit in (float("nan"), "1", None, True):
         with pytest.raises(ModelError, match="keep_above must be a number"):
-            SkimConfig(limit)
+            SkimConfig(limit)  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
         main(["train", "--output", "o", "--skim-layers", "two"])
     assert "'two' is no list of layers such as 2,4" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_where_there_is_no_verdict(
 @pytest.mark.parametrize(
     "values", [{"verdict": "yes"}, {"verdict_probs": (1.0, 0.0, 0.0)}, {"verdict": "yes", "abstained": True}]
 )
-def test_an_answer_refuses_a_verdict_that_cannot_be(values: dict[str, object]) -> None:
+def test_an_answer_refuses_a_verdict_that_cannot_be(values: dict[str, Any]) -> None:
     probs = {"verdict_probs": (1.0, 0.0, 0.0)} if values.get("abstained") else {}
     with pytest.raises(DataError, match="verdict"):
         Answer("", 0, 0, 0.5, 0.5, **{"abstained": False, **probs, **values})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ EXAMPLES = load_examples(
 ).examples
 
 # What is lost -> how to lose it; where it changes nothing, an answer has no such thing.
-DAMAGES = {
+DAMAGES: dict[str, tuple[str, str | Callable[[re.Match[str]], str]]] = {
     "bound": (r"[<>≤≥~±]\s?|at least |up to ", ""),
     "sign": (r"(?<![\w⁻])[-−](?=\d)", ""),
     "point": (r"(?<!\d)\.(?=\d)", ""),
@@ -203,8 +203,8 @@ class Pointing:
     def _logits(self, window: Window) -> WindowLogits:
         start, end = np.zeros((2, window.n_tokens), dtype=np.float32)
         inside = (window.offsets[:, 0] < self.place[1]) & (window.offsets[:, 1] > self.place[0])
-        first, *_, last = [*np.flatnonzero(inside), *np.flatnonzero(inside)[-1:]]
-        start[window.first + first] = end[window.first + last] = 20.0
+        places = np.flatnonzero(inside)
+        start[window.first + places[0]] = end[window.first + places[-1]] = 20.0
         return WindowLogits(start, end, 9.0)
 
 
@@ -216,6 +216,7 @@ def pointed() -> Predictor:
 
 
 def _points(predictor: Predictor, question: Question, start: int, end: int) -> str:
+    assert isinstance(predictor._backend, Pointing)
     predictor._backend.place = (start, end)
     return predictor.answer(question.question, question.context).text
 

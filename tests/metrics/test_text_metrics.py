@@ -1,5 +1,7 @@
 """Normalisation, exact match, token F1 and ROUGE-L: hand-computed values and independent implementations."""
 
+from __future__ import annotations
+
 import functools
 import time
 
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from qa_extractive.errors import DataError
 from qa_extractive.metrics.text import (
+    SquadVersion,
     best_exact_match,
     best_rouge_l,
     best_token_f1,
@@ -48,13 +51,13 @@ TEXTS = st.one_of(st.lists(WORDS, max_size=8).map(" ".join), st.text(max_size=30
         ("$^+=<>|~`", ""),
     ],
 )
-def test_normalize_answer(text, expected):
+def test_normalize_answer(text: str, expected: str) -> None:
     assert normalize_answer(text) == expected
 
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_normalising_leaves_single_blanks_and_no_capitals(text):
+def test_normalising_leaves_single_blanks_and_no_capitals(text: str) -> None:
     normal = normalize_answer(text)
     assert normal == " ".join(normal.split())
     assert not set(normal) & set("ABCXYZ.,;!?()")
@@ -75,13 +78,15 @@ def test_normalising_leaves_single_blanks_and_no_capitals(text):
     ],
 )
 @pytest.mark.parametrize("version", ["1.1", "2.0"])
-def test_hand_computed_scores(prediction, reference, em, f1, version):
+def test_hand_computed_scores(
+    prediction: str, reference: str, em: float, f1: float, version: SquadVersion
+) -> None:
     assert exact_match(prediction, reference) == em
     assert token_f1(prediction, reference, version=version) == pytest.approx(f1, abs=1e-15)
 
 
 @pytest.mark.parametrize(("prediction", "reference"), [("", ""), ("the", ""), ("", "..."), ("a", "An!")])
-def test_the_versions_differ_where_nothing_is_left(prediction, reference):
+def test_the_versions_differ_where_nothing_is_left(prediction: str, reference: str) -> None:
     assert exact_match(prediction, reference) == 1.0
     assert token_f1(prediction, reference, version="2.0") == 1.0
     assert token_f1(prediction, reference, version="1.1") == 0.0
@@ -89,7 +94,7 @@ def test_the_versions_differ_where_nothing_is_left(prediction, reference):
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from(["1.1", "2.0"]))
-def test_f1_is_symmetric_and_one_for_an_exact_match(left, right, version):
+def test_f1_is_symmetric_and_one_for_an_exact_match(left: str, right: str, version: SquadVersion) -> None:
     f1 = token_f1(left, right, version=version)
     assert f1 == pytest.approx(token_f1(right, left, version=version))
     assert 0.0 <= f1 <= 1.0
@@ -97,19 +102,19 @@ def test_f1_is_symmetric_and_one_for_an_exact_match(left, right, version):
         assert f1 == 1.0
 
 
-def test_gold_references_of_version_2_drop_what_normalises_to_nothing():
+def test_gold_references_of_version_2_drop_what_normalises_to_nothing() -> None:
     assert gold_references(["the", "cat", "..."]) == ("cat",)
     assert gold_references(["the", "..."]) == ("",)
     assert gold_references([]) == ("",)
 
 
-def test_gold_references_of_version_1_stay_as_they_are():
+def test_gold_references_of_version_1_stay_as_they_are() -> None:
     assert gold_references(["the", "cat"], version="1.1") == ("the", "cat")
     with pytest.raises(DataError, match=r"version 2\.0"):
         gold_references([], version="1.1")
 
 
-def test_best_is_the_maximum_over_references():
+def test_best_is_the_maximum_over_references() -> None:
     references = ["dog", "the black cat", "cat"]
     assert best_exact_match("Cat", references) == 1.0
     assert best_token_f1("black cat sat", references) == pytest.approx(4 / 5)
@@ -119,7 +124,7 @@ def test_best_is_the_maximum_over_references():
     assert best_exact_match("", ["the", "cat"], version="2.0") == 0.0
 
 
-def test_best_of_an_unanswerable_question():
+def test_best_of_an_unanswerable_question() -> None:
     assert (best_exact_match("", []), best_token_f1("", [])) == (1.0, 1.0)
     assert (best_exact_match("x", []), best_token_f1("x", [])) == (0.0, 0.0)
     assert best_rouge_l("x", []) is None
@@ -137,24 +142,24 @@ def test_best_of_an_unanswerable_question():
         ("", "", 0.0),
     ],
 )
-def test_rouge_l_by_hand(prediction, reference, expected):
+def test_rouge_l_by_hand(prediction: str, reference: str, expected: float) -> None:
     assert rouge_l(prediction, reference) == pytest.approx(expected)
 
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
-def test_rouge_l_equals_the_rouge_score_package(prediction, reference):
+def test_rouge_l_equals_the_rouge_score_package(prediction: str, reference: str) -> None:
     assert rouge_l(prediction, reference) == pytest.approx(rouge_package(reference, prediction), abs=1e-12)
 
 
 def rouge_package(target: str, prediction: str) -> float:
     scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=False)
-    return scorer.score(target, prediction)["rougeL"].fmeasure
+    return float(scorer.score(target, prediction)["rougeL"].fmeasure)
 
 
 @settings(deadline=None)
 @given(*[st.lists(st.sampled_from("abc"), max_size=9)] * 2)
-def test_lcs_length_equals_the_recursive_definition(left, right):
+def test_lcs_length_equals_the_recursive_definition(left: list[str], right: list[str]) -> None:
     @functools.cache
     def lcs(i: int, j: int) -> int:
         if i == len(left) or j == len(right):
@@ -164,7 +169,7 @@ def test_lcs_length_equals_the_recursive_definition(left, right):
     assert lcs_length(left, right) == lcs(0, 0)
 
 
-def test_lcs_of_thousands_of_tokens():
+def test_lcs_of_thousands_of_tokens() -> None:
     tokens = [str(i % 997) for i in range(4000)]
     started = time.process_time()
     assert lcs_length(tokens, [*reversed(["x"] * 500), *tokens]) == 4000

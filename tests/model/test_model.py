@@ -37,12 +37,14 @@ def checkpoint(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> SpanReader:
-    return SpanReader.from_pretrained(checkpoint, use_safetensors=True).eval()
+    reader: SpanReader = SpanReader.from_pretrained(checkpoint, use_safetensors=True).eval()
+    return reader
 
 
 @pytest.fixture
 def bert(tiny_checkpoint: Path) -> SpanReader:
-    return SpanReader.from_pretrained(tiny_checkpoint, use_safetensors=True).eval()
+    reader: SpanReader = SpanReader.from_pretrained(tiny_checkpoint, use_safetensors=True).eval()
+    return reader
 
 
 @pytest.fixture

@@ -164,7 +164,12 @@ def outcomes(path: Path, content: str) -> list[Any]:
 
 
 NO_TEXT = "neither an abstract nor a body"
-MOSS = {"title": "Moss on roofs", "abstract": "Moss held 3.2 l.", "year": 2019, "doi": "10.9999/moss.1"}
+MOSS: dict[str, Any] = {
+    "title": "Moss on roofs",
+    "abstract": "Moss held 3.2 l.",
+    "year": 2019,
+    "doi": "10.9999/moss.1",
+}
 EXPORTS: dict[str, tuple[str, list[Any]]] = {
     "medline": (
         MEDLINE,

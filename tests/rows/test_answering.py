@@ -1,10 +1,15 @@
 """What runs ahead, what is remembered, and the types that a table keeps."""
 
+from __future__ import annotations
+
 import datetime
 import json
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +20,7 @@ from qa_extractive.data.columns import TableColumns
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.answer_rows import BATCH_SIZE, answer_rows, answer_rows_ahead
 from qa_extractive.rows.recent_questions import RecentQuestions
+from qa_extractive.rows.results import RowResult
 from qa_extractive.tables.reading import Row, read_rows, write_rows
 from qa_extractive.types import Answer, Question, Span
 
@@ -24,35 +30,35 @@ COLUMNS = TableColumns("question", "context", "title")
 class FirstWord:
     """Answers with the first word of the context, and keeps what it was asked."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
 
-    def check(self, question):
+    def check(self, question: Question) -> None:
         pass
 
-    def prepare(self, questions):
+    def prepare(self, questions: Sequence[Question]) -> Sequence[Question]:
         return questions
 
-    def answer_prepared(self, questions):
+    def answer_prepared(self, questions: Sequence[Question]) -> list[Answer]:
         self.asked += questions
         return [self.answer(question) for question in questions]
 
-    def answer(self, question):
+    def answer(self, question: Question) -> Answer:
         word = question.context.split()[0]
         span = Span(word, 0, len(word), 0.25)
         return Answer(word, 0, len(word), 0.25, 0.75, False, span, (span,))
 
-    def identity(self):
+    def identity(self) -> dict[str, str]:
         return {"model": "first word"}
 
 
 # ---------------------------------------------------------------- ahead
 
 
-def test_items_come_in_order_and_no_further_than_asked_for():
+def test_items_come_in_order_and_no_further_than_asked_for() -> None:
     made = []
 
-    def items():
+    def items() -> Iterator[int]:
         for i in range(100):
             made.append(i)
             yield i
@@ -64,8 +70,8 @@ def test_items_come_in_order_and_no_further_than_asked_for():
     assert list(stream) == list(range(10, 100))
 
 
-def test_an_error_comes_in_its_place():
-    def items():
+def test_an_error_comes_in_its_place() -> None:
+    def items() -> Iterator[int]:
         yield 1
         raise KeyError("here")
 
@@ -75,10 +81,10 @@ def test_an_error_comes_in_its_place():
         next(stream)
 
 
-def test_closing_ends_the_thread_and_what_it_reads():
+def test_closing_ends_the_thread_and_what_it_reads() -> None:
     closed = threading.Event()
 
-    def endless():
+    def endless() -> Iterator[int]:
         try:
             while True:
                 yield 1
@@ -93,20 +99,20 @@ def test_closing_ends_the_thread_and_what_it_reads():
     assert threading.active_count() == n_threads
 
 
-def test_reading_answering_and_writing_overlap():
+def test_reading_answering_and_writing_overlap() -> None:
     """Each stage waits for the one before it to be a batch further: one after the other, none would be."""
     n_batches = 5
     is_read = [threading.Event() for _ in range(n_batches)]
     is_being_answered = [threading.Event() for _ in range(n_batches)]
 
     class Waiting(FirstWord):
-        def answer_prepared(self, questions):
+        def answer_prepared(self, questions: Sequence[Question]) -> list[Answer]:
             batch = len(self.asked) // BATCH_SIZE
             is_being_answered[batch].set()
             assert all(event.wait(20) for event in is_read[batch + 1 : batch + 2])
             return super().answer_prepared(questions)
 
-    def rows_that_tell():
+    def rows_that_tell() -> Iterator[Row]:
         for i in range(n_batches * BATCH_SIZE):
             yield Row(i + 1, {"question": "what?", "context": f"word{i}"})
             if (i + 1) % BATCH_SIZE == 0:
@@ -120,25 +126,30 @@ def test_reading_answering_and_writing_overlap():
 # ---------------------------------------------------------------- repeated questions
 
 
-def rows(*contexts, title=None):
+def rows(*contexts: str, title: str | None = None) -> list[Row]:
     cells = ({"question": "what?", "context": context, "title": title} for context in contexts)
     return [Row(number, values) for number, values in enumerate(cells, start=1)]
 
 
-def test_a_repeated_question_is_asked_once():
+def text_of(result: RowResult) -> str:
+    assert isinstance(result.outcome, Answer)
+    return result.outcome.text
+
+
+def test_a_repeated_question_is_asked_once() -> None:
     answerer = FirstWord()
     table = rows(*(f"word{i % 7}" for i in range(100)))
     results = [r for batch in answer_rows(answerer, table, COLUMNS, RecentQuestions()) for r in batch.results]
     assert len(answerer.asked) == 7
-    assert [result.outcome.text for result in results] == [row.values["context"] for row in table]
+    assert [text_of(result) for result in results] == [row.values["context"] for row in table]
     assert [result.is_repeated for result in results] == [False] * 7 + [True] * 93
 
 
-def test_repeats_across_batches_and_threads():
+def test_repeats_across_batches_and_threads() -> None:
     answerer = FirstWord()
     table = rows(*(f"word{i % 50}" for i in range(1000)))
     batches = list(answer_rows_ahead(answerer, table, COLUMNS, RecentQuestions()))
-    outcomes = [result.outcome.text for batch in batches for result in batch.results]
+    outcomes = [text_of(result) for batch in batches for result in batch.results]
     assert outcomes == [row.values["context"] for row in table]
     assert len(answerer.asked) == 50
     assert [batch.n_questions for batch in batches if batch.n_questions] == [20, 20, 10]
@@ -154,14 +165,14 @@ def test_repeats_across_batches_and_threads():
         Question("what?", "a b", ""),
     ],
 )
-def test_questions_that_are_not_the_same(other):
+def test_questions_that_are_not_the_same(other: Question) -> None:
     recent = RecentQuestions()
     assert recent.ask(Question("what?", "a b"))[1] is False
     assert recent.ask(other)[1] is False
     assert recent.ask(Question("what?", "a b"))[1] is True
 
 
-def test_the_longest_unasked_is_forgotten_first():
+def test_the_longest_unasked_is_forgotten_first() -> None:
     recent = RecentQuestions(max_characters=3 * 1001)
     a, b, c, d = (Question("what?", word) for word in "abcd")
     for question in (a, b, c, a, d):
@@ -169,22 +180,22 @@ def test_the_longest_unasked_is_forgotten_first():
     assert [recent.ask(question)[1] for question in (a, c, d, b)] == [True, True, True, False]
 
 
-def test_a_context_longer_than_the_memory_is_answered():
+def test_a_context_longer_than_the_memory_is_answered() -> None:
     answerer = FirstWord()
     recent = RecentQuestions(max_characters=10)
     results = [r for b in answer_rows(answerer, rows("x" * 99, "x" * 99), COLUMNS, recent) for r in b.results]
-    assert [len(result.outcome.text) for result in results] == [99, 99]
+    assert [len(text_of(result)) for result in results] == [99, 99]
 
 
 # ---------------------------------------------------------------- types
 
 
-def answered(path, output):
+def answered(path: Path, output: Path) -> Path:
     answer_table(FirstWord(), BatchJob.open(path, output))
     return output
 
 
-def test_parquet_keeps_its_types(tmp_path):
+def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     stamp = datetime.datetime(2020, 2, 29, 12, 30, tzinfo=datetime.timezone.utc)
@@ -216,7 +227,7 @@ def test_parquet_keeps_its_types(tmp_path):
     ]  # fmt: skip
 
 
-def test_csv_to_parquet_is_text(tmp_path):
+def test_csv_to_parquet_is_text(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     (tmp_path / "t.csv").write_text("question,context,id,date\nwhat?,A,007,2020-02-29\nwhat?,B,,\nwhat?,C\n")
     found = read_rows(answered(tmp_path / "t.csv", tmp_path / "o.parquet"))
@@ -227,12 +238,12 @@ def test_csv_to_parquet_is_text(tmp_path):
     ]
 
 
-def test_jsonl_to_parquet_finds_types_over_all_rows(tmp_path):
+def test_jsonl_to_parquet_finds_types_over_all_rows(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     import json
 
-    late = [{}] * 1500
+    late: list[dict[str, Any]] = [{}] * 1500
     rows = [
         {"whole": 1, "real": 1, "mixed": 1, "list": [], "late": None, "big": 2**60 + 1, "huge": 1},
         *late,
@@ -260,7 +271,7 @@ def test_jsonl_to_parquet_finds_types_over_all_rows(tmp_path):
     assert arrow.types.is_int64(table.schema.field("answer_start").type)
 
 
-def test_parquet_is_written_in_row_groups_of_bounded_size(tmp_path):
+def test_parquet_is_written_in_row_groups_of_bounded_size(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
     lines = "".join(f'{{"question": "what?", "context": "w{i}"}}\n' for i in range(21_000))
     (tmp_path / "t.jsonl").write_text(lines)
@@ -270,7 +281,9 @@ def test_parquet_is_written_in_row_groups_of_bounded_size(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_an_empty_context_is_an_abstention_wherever_it_comes_from(tmp_path, tiny_export, suffix):
+def test_an_empty_context_is_an_abstention_wherever_it_comes_from(
+    tmp_path: Path, tiny_export: Path, suffix: str
+) -> None:
     """One rule: in Python, in a DataFrame, in tables of every kind, and in what is read to learn from."""
     pandas = pytest.importorskip("pandas")
     if suffix == "parquet":

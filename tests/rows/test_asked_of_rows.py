@@ -1,31 +1,36 @@
 """The same questions asked of every row of a table of papers."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import qa_extractive.batch.local
-from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, answer_table
+from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, Summary, answer_table
+from qa_extractive.batch.destination import Existing
 from qa_extractive.cli import main
 from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.types import Question
+from tests.batch_runs import PART, FirstWord, needs, partial, stop_after
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(Path(__file__).resolve().parents[1])
-    from batch_runs import PART, FirstWord, needs, partial, stop_after
+Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 
 QUESTIONS = ("What fell?", "Who took part?", 'Why, "exactly"?')
 N_PAPERS = 11  # with three questions: parts of seven rows end within a paper
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qa_extractive.batch.local, "PART_ROWS", PART)
 
 
-def papers(path, n=N_PAPERS, **cells):
+def papers(path: Path, n: int = N_PAPERS, **cells: str) -> Path:
     rows = [{"id": f"{i:02}", "title": "A trial", "abstract": f"word{i} fell."} | cells for i in range(n)]
     with write_rows(path, [*rows[0]]) as writer:
         for row in rows:
@@ -33,13 +38,21 @@ def papers(path, n=N_PAPERS, **cells):
     return path
 
 
-def ask(path, output, predictor=None, questions=QUESTIONS, existing="refuse", errors=None, **options):
+def ask(
+    path: Path,
+    output: Path,
+    predictor: FirstWord | None = None,
+    questions: Sequence[str] = QUESTIONS,
+    existing: Existing = "refuse",
+    errors: Path | None = None,
+    **options: Any,
+) -> Summary:
     job = BatchJob.open(path, output, existing=existing, errors=errors, questions=questions)
     return answer_table(predictor or FirstWord(), job, **options)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "csv.gz", "parquet"])
-def test_a_row_for_each_paper_and_question(tmp_path, suffix):
+def test_a_row_for_each_paper_and_question(tmp_path: Path, suffix: str) -> None:
     needs(suffix)
     output = tmp_path / f"o.{suffix}"
     summary = ask(papers(tmp_path / f"t.{suffix}"), output)
@@ -54,7 +67,7 @@ def test_a_row_for_each_paper_and_question(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("n_parts", [1, 2, 3, 4])
-def test_a_run_that_is_stopped_within_a_paper_goes_on(tmp_path, suffix, n_parts):
+def test_a_run_that_is_stopped_within_a_paper_goes_on(tmp_path: Path, suffix: str, n_parts: int) -> None:
     needs(suffix)
     path, output, whole = papers(tmp_path / "t.jsonl"), tmp_path / f"o.{suffix}", tmp_path / f"w.{suffix}"
     ask(path, whole)
@@ -67,7 +80,7 @@ def test_a_run_that_is_stopped_within_a_paper_goes_on(tmp_path, suffix, n_parts)
 
 
 @pytest.mark.parametrize("other", [(), QUESTIONS[:2], QUESTIONS[::-1], (*QUESTIONS, "More?")])
-def test_other_questions_are_another_run(tmp_path, other):
+def test_other_questions_are_another_run(tmp_path: Path, other: tuple[str, ...]) -> None:
     path, output = papers(tmp_path / "t.csv", question="Old?"), tmp_path / "o.csv"
     ask(path, output, should_stop=stop_after(2))
     before = partial(output).read_bytes()
@@ -84,7 +97,9 @@ def test_other_questions_are_another_run(tmp_path, other):
     ("column", "kept"), [("question", "input_question"), ("Question", "Question"), ("query", "query")]
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_questions_of_the_table_are_kept_and_not_asked(tmp_path, suffix, column, kept):
+def test_questions_of_the_table_are_kept_and_not_asked(
+    tmp_path: Path, suffix: str, column: str, kept: str
+) -> None:
     needs(suffix)
     output = tmp_path / f"o.{suffix}"
     ask(papers(tmp_path / f"t.{suffix}", 2, **{column: "Old?"}, answer="gold"), output)
@@ -95,18 +110,18 @@ def test_questions_of_the_table_are_kept_and_not_asked(tmp_path, suffix, column,
     assert [row["question"] for row in rows] == [*QUESTIONS, *QUESTIONS]
 
 
-def test_the_title_is_read(tmp_path):
+def test_the_title_is_read(tmp_path: Path) -> None:
     seen = set()
 
     class Titles(FirstWord):
-        def check(self, question):
+        def check(self, question: Question) -> None:
             seen.add(question.title)
 
     ask(papers(tmp_path / "t.csv"), tmp_path / "o.csv", Titles())
     assert seen == {None, "A trial"}  # None: the questions alone, before the rows
 
 
-def test_bad_rows_are_bad_for_each_question_and_have_the_number_of_their_paper(tmp_path):
+def test_bad_rows_are_bad_for_each_question_and_have_the_number_of_their_paper(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("id,abstract\n1,word\n2,word,more\n3,word\n")
     summary = ask(path, tmp_path / "o.csv", errors=tmp_path / "e.jsonl")
@@ -117,7 +132,7 @@ def test_bad_rows_are_bad_for_each_question_and_have_the_number_of_their_paper(t
     assert (summary.n_rows, summary.n_failed) == (9, 3)
 
 
-def test_columns_may_be_named(tmp_path):
+def test_columns_may_be_named(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("question,head,abstract\nbody,H,no\n")
     job = BatchJob.open(path, names=ColumnNames(context="question", title="head"), questions=("What?",))
@@ -136,12 +151,14 @@ def test_columns_may_be_named(tmp_path):
         (("What?",), ColumnNames(title="nothing"), "no column is named 'nothing'"),
     ],
 )
-def test_questions_that_cannot_be_asked(tmp_path, questions, names, message):
+def test_questions_that_cannot_be_asked(
+    tmp_path: Path, questions: tuple[str, ...], names: ColumnNames, message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         BatchJob.open(papers(tmp_path / "t.csv"), names=names, questions=questions)
 
 
-def test_a_table_without_papers(tmp_path):
+def test_a_table_without_papers(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,question\n1,What?\n")
     with pytest.raises(DataError, match="context: no column for it"):
         BatchJob.open(tmp_path / "t.csv", questions=("What?",))
@@ -151,8 +168,8 @@ def test_a_table_without_papers(tmp_path):
 
 
 @pytest.fixture
-def infer(tiny_export, capsys):
-    def run(*arguments):
+def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
+    def run(*arguments: object) -> tuple[int, str, str]:
         code = main(["infer", *map(str, arguments), "--model", str(tiny_export), "--threads", "1"])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
@@ -161,7 +178,7 @@ def infer(tiny_export, capsys):
     return run
 
 
-def test_the_command_asks_each_paper(infer, tmp_path):
+def test_the_command_asks_each_paper(infer: Infer, tmp_path: Path) -> None:
     path = papers(tmp_path / "t.csv")
     asked = ("--batch", path, "--question", QUESTIONS[0], "--question", QUESTIONS[1])
     code, out, err = infer(*asked)
@@ -175,7 +192,9 @@ def test_the_command_asks_each_paper(infer, tmp_path):
 
 
 @pytest.mark.parametrize("mode", [(), ("--quiet",), ("--log-json",)])
-def test_the_command_says_that_the_tables_questions_are_not_asked(infer, tmp_path, mode):
+def test_the_command_says_that_the_tables_questions_are_not_asked(
+    infer: Infer, tmp_path: Path, mode: tuple[str, ...]
+) -> None:
     path = papers(tmp_path / "t.csv", question="Old?")
     code, _, err = infer("--batch", path, "--question", QUESTIONS[0], *mode)
     assert code == 0
@@ -185,7 +204,9 @@ def test_the_command_says_that_the_tables_questions_are_not_asked(infer, tmp_pat
         assert json.loads(err.splitlines()[0])["event"] == "note"
 
 
-def test_the_command_refuses_questions_that_are_too_long_before_it_begins(infer, tmp_path):
+def test_the_command_refuses_questions_that_are_too_long_before_it_begins(
+    infer: Infer, tmp_path: Path
+) -> None:
     code, out, err = infer("--batch", papers(tmp_path / "t.csv"), "--question", "why " * 60)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "exceeds 32" in err

@@ -36,7 +36,8 @@ class Model:
         assert self.gate.wait(10.0)
         if self.bad_marks & set(marks):
             raise ModelError(f"cannot read {self.bad_marks & set(marks)}")
-        return [WindowLogits(np.float32([m]), np.float32([m]), float(m)) for m in marks]
+        logits = [np.array([mark], dtype=np.float32) for mark in marks]
+        return [WindowLogits(mark, mark, float(mark[0])) for mark in logits]
 
     @property
     def seen(self) -> list[int]:
@@ -72,7 +73,7 @@ async def held_up(batcher: Batcher, model: Model) -> list[asyncio.Task[Any]]:
     held = []
     for mark in (901, 902):
         held.append(asyncio.create_task(batcher.run([window(mark)])))
-        await until(lambda mark=mark: mark in model.seen)
+        await until(lambda: mark in model.seen)  # noqa: B023 - over before the next mark
     return held
 
 

@@ -206,7 +206,7 @@ def test_few_characters_sent_cannot_become_many_to_read(served: Any) -> None:
     assert seconds < 5.0
 
 
-_JUNK = (
+_JUNK: tuple[Any, ...] = (
     *(
         None,
         True,
@@ -271,7 +271,7 @@ def _spoilt(random: Random) -> tuple[str, bytes]:
 
 def test_malformed_requests_are_refused_and_never_break_it(served: Any) -> None:
     random = Random(174)
-    statuses = Counter()
+    statuses: Counter[int] = Counter()
     for _ in range(400):
         path, body = _spoilt(random)
         response, _ = _ask(served, path, body)

@@ -339,13 +339,14 @@ def test_a_run_can_be_stopped_and_keeps_what_came(visit: Visit) -> None:
 
 
 def test_a_busy_service_is_asked_again(visit: Visit) -> None:
-    n_refused = []
+    n_refused: list[int] = []
 
     def busy(route: Any) -> None:
         if n_refused:
-            return route.continue_()  # type: ignore[no-any-return]
-        n_refused.append(1)
-        return route.fulfill(status=503, headers={"Retry-After": "1"}, body="Service Unavailable")  # type: ignore[no-any-return]
+            route.continue_()
+        else:
+            n_refused.append(1)
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body="Service Unavailable")
 
     visit.page.route("**/v1/answers", busy)
     visit.ask(ASKED, CONTEXT)

@@ -1,15 +1,19 @@
 """Parquet columns that Python cannot hold, JSONL rows that no format can: nothing altered, nothing ended."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from qa_extractive.batch import BatchJob, answer_table
+from qa_extractive.batch import BatchJob, Summary, answer_table
 from qa_extractive.data.loading import load_examples
 from qa_extractive.errors import DataError
 from qa_extractive.tables.arrow_types import as_types, table_types
@@ -26,18 +30,18 @@ N_ROWS = 5
 FAR = 2**62
 
 
-def _bad_text():
+def _bad_text() -> Any:
     offsets = arrow.array([0, 2, 4, 6, 8, 10], arrow.int32()).buffers()[1]
     return arrow.Array.from_buffers(
         arrow.string(), N_ROWS, [None, offsets, arrow.py_buffer(b"ab\xff\xfecdefgh")]
     )
 
 
-def _five(value, kind):
+def _five(value: object, kind: Any) -> Any:
     return arrow.array([value] * (N_ROWS - 1) + [None], kind)
 
 
-def _doubled():
+def _doubled() -> Any:
     fields = [arrow.array([each] * N_ROWS) for each in (1, 2)]
     return arrow.StructArray.from_arrays(fields, ["a", "a"])
 
@@ -68,25 +72,25 @@ FOREIGN = {
 }
 
 
-def _table(path, further, **replaced):
+def _table(path: Path, further: Mapping[str, Any], **replaced: Any) -> Path:
     columns = {"question": arrow.array(["what?"] * N_ROWS), "abstract": arrow.array(["The drug."] * N_ROWS)}
     parquet.write_table(arrow.table({**columns, **further, **replaced}), path)
     return path
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory):
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     columns = {name: column for name, (column, _) in FOREIGN.items()}
     return _table(tmp_path_factory.mktemp("foreign") / "t.parquet", columns)
 
 
-def _answered(path, output):
+def _answered(path: Path, output: Path) -> Summary:
     summary = answer_table(FirstWord(), BatchJob.open(path, output))
     assert summary.n_rows == N_ROWS
     return summary
 
 
-def test_foreign_columns_pass_through_parquet_untouched(foreign, tmp_path):
+def test_foreign_columns_pass_through_parquet_untouched(foreign: Path, tmp_path: Path) -> None:
     assert _answered(foreign, tmp_path / "o.parquet").n_answered == N_ROWS
     before, after = parquet.read_table(foreign), parquet.read_table(tmp_path / "o.parquet")
     for name in before.column_names:
@@ -94,7 +98,7 @@ def test_foreign_columns_pass_through_parquet_untouched(foreign, tmp_path):
         assert after[name].combine_chunks().equals(before[name].combine_chunks()), name
 
 
-def test_foreign_columns_in_a_csv_are_text_that_says_what_they_are(foreign, tmp_path):
+def test_foreign_columns_in_a_csv_are_text_that_says_what_they_are(foreign: Path, tmp_path: Path) -> None:
     _answered(foreign, tmp_path / "o.csv")
     with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -104,7 +108,7 @@ def test_foreign_columns_in_a_csv_are_text_that_says_what_they_are(foreign, tmp_
     assert rows[1]["text"] == "\ufffd\ufffd"
 
 
-def test_foreign_columns_in_jsonl(foreign, tmp_path):
+def test_foreign_columns_in_jsonl(foreign: Path, tmp_path: Path) -> None:
     _answered(foreign, tmp_path / "o.jsonl")
     first, *_, last = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
     assert first["doubled field"] == [["a", 1], ["a", 2]]
@@ -112,7 +116,7 @@ def test_foreign_columns_in_jsonl(foreign, tmp_path):
     assert last["date"] is None
 
 
-def test_foreign_columns_are_python_where_all_are_asked_for(foreign):
+def test_foreign_columns_are_python_where_all_are_asked_for(foreign: Path) -> None:
     loaded = load_examples(foreign)
     assert len(loaded.examples) == N_ROWS - 1
     assert "column 'text': its text is not UTF-8" in str(loaded.problems[0])
@@ -121,7 +125,7 @@ def test_foreign_columns_are_python_where_all_are_asked_for(foreign):
 
 @pytest.mark.parametrize("part", ["question", "abstract"])
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_text_that_is_no_utf8_is_an_error_of_its_row(part, suffix, tmp_path):
+def test_text_that_is_no_utf8_is_an_error_of_its_row(part: str, suffix: str, tmp_path: Path) -> None:
     path = _table(tmp_path / "t.parquet", {}, **{part: _bad_text()})
     summary = _answered(path, tmp_path / f"o.{suffix}")
     assert (summary.n_answered, summary.n_failed) == (N_ROWS - 1, 1)
@@ -135,7 +139,7 @@ def test_text_that_is_no_utf8_is_an_error_of_its_row(part, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["date", "time", "doubled field"])
-def test_a_question_that_is_no_text_is_an_error_of_its_row(name, tmp_path):
+def test_a_question_that_is_no_text_is_an_error_of_its_row(name: str, tmp_path: Path) -> None:
     path = _table(tmp_path / "t.parquet", {}, question=FOREIGN[name][0])
     summary = _answered(path, tmp_path / "o.parquet")
     assert {failures.kind for failures in summary.failures} <= {"not text", "empty question"}
@@ -144,7 +148,7 @@ def test_a_question_that_is_no_text_is_an_error_of_its_row(name, tmp_path):
     assert after["question"].combine_chunks().equals(before["question"].combine_chunks())
 
 
-def test_parts_and_batches_do_not_meet_and_nothing_moves(tmp_path):
+def test_parts_and_batches_do_not_meet_and_nothing_moves(tmp_path: Path) -> None:
     n_rows = 2500  # parts of 400, batches of 1024, row groups of 700
     columns = {
         "question": [f"what {i}?" for i in range(n_rows)],
@@ -161,7 +165,7 @@ def test_parts_and_batches_do_not_meet_and_nothing_moves(tmp_path):
     assert after["question"].to_pylist() == before["question"].to_pylist()
 
 
-def test_record_batches_take_other_types_without_python(foreign):
+def test_record_batches_take_other_types_without_python(foreign: Path) -> None:
     reader = read_rows(foreign)
     types = table_types(reader)
     (batch,) = parquet.read_table(foreign).to_batches()
@@ -170,7 +174,7 @@ def test_record_batches_take_other_types_without_python(foreign):
 
 
 @pytest.mark.parametrize("n_threads", [1])
-def test_the_kernel_makes_an_error_of_a_row_that_is_no_utf8(n_threads):
+def test_the_kernel_makes_an_error_of_a_row_that_is_no_utf8(n_threads: int) -> None:
     from qa_extractive import Predictor
     from qa_extractive.batch.arrow import AnswerKernel
 
@@ -182,7 +186,7 @@ def test_the_kernel_makes_an_error_of_a_row_that_is_no_utf8(n_threads):
     assert set(out.column("status").to_pylist()) <= {"answered", "unsure", "not_reported", "failed"}
 
 
-def test_repeated_columns_of_parquet(tmp_path):
+def test_repeated_columns_of_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     note = arrow.array(["n"])
     columns = [arrow.array(["what?"]), arrow.array(["The drug."]), note, arrow.array(["m"])]
@@ -200,7 +204,7 @@ def test_repeated_columns_of_parquet(tmp_path):
 # ---------------------------------------------------------------- bounds and names
 
 
-def test_a_parquet_row_that_is_too_long_is_refused(tmp_path, monkeypatch):
+def test_a_parquet_row_that_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qa_extractive.tables.parquet._MAX_ROW_BYTES", 1000)
     path = _table(tmp_path / "t.parquet", {"note": arrow.array(["x" * 40] * 4 + ["y" * 2000])})
     reader = read_rows(path)
@@ -211,10 +215,10 @@ def test_a_parquet_row_that_is_too_long_is_refused(tmp_path, monkeypatch):
         read_rows(path)
 
 
-def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
+def test_memory_that_runs_out_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _table(tmp_path / "t.parquet", {})
 
-    def full(*_args, **_kwargs):
+    def full(*_args: object, **_kwargs: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(parquet, "ParquetFile", full)
@@ -223,7 +227,7 @@ def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl.gz"])
-def test_a_name_that_is_no_utf8(suffix, tmp_path):
+def test_a_name_that_is_no_utf8(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"t\udcff.{suffix}"
     try:
         path.touch()
@@ -238,7 +242,7 @@ def test_a_name_that_is_no_utf8(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("n_bytes", [240, 250, 255, 256, 5000])
-def test_names_that_are_too_long(suffix, n_bytes, tmp_path):
+def test_names_that_are_too_long(suffix: str, n_bytes: int, tmp_path: Path) -> None:
     path = _table(tmp_path / "t.parquet", {})
     long = tmp_path / ("x" * (n_bytes - len(suffix)) + suffix)
     if n_bytes == 240:
@@ -256,7 +260,7 @@ def test_names_that_are_too_long(suffix, n_bytes, tmp_path):
         assert "File name too long" in str(error.value) or "does not exist" in str(error.value)
 
 
-def test_links_that_lead_to_themselves(tmp_path):
+def test_links_that_lead_to_themselves(tmp_path: Path) -> None:
     path = _table(tmp_path / "t.parquet", {})
     for name in ("one.csv", "two.parquet"):
         loop = tmp_path / name
@@ -273,11 +277,11 @@ def test_links_that_lead_to_themselves(tmp_path):
 # ---------------------------------------------------------------- JSONL
 
 
-def _nested(depth, inner="1"):
+def _nested(depth: int, inner: str = "1") -> str:
     return "[" * depth + inner + "]" * depth
 
 
-def _lines(path, *cells):
+def _lines(path: Path, *cells: str) -> Path:
     rows = [f'{{"question": "what?", "abstract": "The drug.", "x": {cell}}}\n' for cell in cells]
     path.write_text("".join(rows), encoding="utf-8")
     return path
@@ -285,7 +289,7 @@ def _lines(path, *cells):
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("cell", [_nested(64), _nested(980), '{"a":' * 500 + "1" + "}" * 500])
-def test_deep_nesting_is_an_error_of_its_row(cell, suffix, tmp_path):
+def test_deep_nesting_is_an_error_of_its_row(cell: str, suffix: str, tmp_path: Path) -> None:
     path = _lines(tmp_path / "t.jsonl", "[1]", cell, "[2]")
     summary = answer_table(FirstWord(), BatchJob.open(path, tmp_path / f"o.{suffix}"))
     assert (summary.n_answered, summary.n_failed) == (2, 1)
@@ -296,7 +300,7 @@ def test_deep_nesting_is_an_error_of_its_row(cell, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_nesting_within_the_bound_goes_through(suffix, tmp_path):
+def test_nesting_within_the_bound_goes_through(suffix: str, tmp_path: Path) -> None:
     path = _lines(tmp_path / "t.jsonl", _nested(MAX_NESTING), _nested(MAX_NESTING, "2"))
     assert answer_table(FirstWord(), BatchJob.open(path, tmp_path / f"o.{suffix}")).n_answered == 2
     assert read_rows(tmp_path / f"o.{suffix}").n_rows == 2
@@ -312,7 +316,9 @@ def test_nesting_within_the_bound_goes_through(suffix, tmp_path):
         ('{"a": 1, "a": 2}', "the key 'a' is there twice"),
     ],
 )
-def test_what_python_would_change_in_silence_is_an_error_of_its_row(cell, why, tmp_path):
+def test_what_python_would_change_in_silence_is_an_error_of_its_row(
+    cell: str, why: str, tmp_path: Path
+) -> None:
     first, second = read_rows(_lines(tmp_path / "t.jsonl", cell, "1.5e300"))
     assert first.error is not None
     assert first.error.startswith("line 1: ")
@@ -322,13 +328,13 @@ def test_what_python_would_change_in_silence_is_an_error_of_its_row(cell, why, t
 
 
 @pytest.mark.parametrize("cell", ["0.0", "-0e5", "NaN", '{"a": 1, "a": 1}', "5e-324"])
-def test_what_stays_the_same_is_no_error(cell, tmp_path):
+def test_what_stays_the_same_is_no_error(cell: str, tmp_path: Path) -> None:
     (row,) = read_rows(_lines(tmp_path / "t.jsonl", cell))
     assert row.error is None
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
-def test_keys_that_differ_by_lone_surrogates_stay_apart(suffix, tmp_path):
+def test_keys_that_differ_by_lone_surrogates_stay_apart(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(
         '{"question": "what?", "abstract": "The drug.", "k\\ud800": 1, "k\\udc00": 2, "k\ufffd": 3,'
@@ -343,7 +349,7 @@ def test_keys_that_differ_by_lone_surrogates_stay_apart(suffix, tmp_path):
     assert inner == {"a\ufffd": 1, "a\ufffd_2": 2}
 
 
-def test_many_keys_that_differ_by_lone_surrogates_take_no_time():
+def test_many_keys_that_differ_by_lone_surrogates_take_no_time() -> None:
     keys = [f"{chr(0xD800 + i % 2048)}{chr(0xD800 + i // 2048)}." for i in range(50_000)]
     assert len(replace_surrogates(dict.fromkeys(keys, 1))) == 50_000
 
@@ -352,10 +358,10 @@ def test_many_keys_that_differ_by_lone_surrogates_take_no_time():
 
 
 @pytest.mark.parametrize("option", [None, "--quiet", "--log-json"])
-def test_the_notice_goes_where_the_rest_goes(option, tmp_path):
+def test_the_notice_goes_where_the_rest_goes(option: str | None, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("question;abstract\nHow much?;We gave 5 µg.\n".encode("cp1252"))
-    command = [sys.executable, ROOT / "infer.py", "--batch", path, "--threads", "1"]
+    command: list[str | Path] = [sys.executable, ROOT / "infer.py", "--batch", path, "--threads", "1"]
     done = subprocess.run([*command, *filter(None, [option])], capture_output=True, text=True, check=True)
     notices = [line for line in done.stderr.splitlines() if "read as Windows-1252" in line]
     assert len(notices) == (0 if option == "--quiet" else 1)
@@ -364,7 +370,7 @@ def test_the_notice_goes_where_the_rest_goes(option, tmp_path):
         assert events[0] == "warning"
 
 
-def test_large_cells_are_taken_one_by_one():
+def test_large_cells_are_taken_one_by_one() -> None:
     from qa_extractive.tables.arrow_values import python_cells
 
     column = arrow.array(["x" * 20_000_000, "y" * 20_000_000])
@@ -372,10 +378,12 @@ def test_large_cells_are_taken_one_by_one():
     assert next(cells) == ("x" * 20_000_000, None)
 
 
-def test_memory_that_runs_out_in_a_command_is_one_line(tmp_path, monkeypatch, capsys):
+def test_memory_that_runs_out_in_a_command_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from qa_extractive.cli import main
 
-    def full(*_args):
+    def full(*_args: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("qa_extractive.batch.local.read_rows", full)

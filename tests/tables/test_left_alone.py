@@ -1,5 +1,7 @@
 """What is beside an output and is not this run's stays as it is; what another run writes, it writes alone."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -7,19 +9,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import qa_extractive.batch.local
 from qa_extractive.batch import BatchJob, answer_table
+from qa_extractive.batch.destination import Existing
 from qa_extractive.errors import DataError
 from qa_extractive.tables.locking import lock_path, locked
 from qa_extractive.tables.reading import read_rows
-
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(Path(__file__).resolve().parents[1])
-    from batch_runs import N_ROWS, PART, FirstWord, answer, needs, partial, state, stop_after, table
+from tests.batch_runs import N_ROWS, PART, FirstWord, answer, needs, partial, state, stop_after, table
 
 SUFFIXES = ("csv", "csv.gz", "parquet")
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
@@ -27,11 +28,11 @@ needs_locks = pytest.mark.skipif(os.name == "nt", reason="runs are not kept apar
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qa_extractive.batch.local, "PART_ROWS", PART)
 
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -41,7 +42,9 @@ def names(folder):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("existing", ["refuse", "resume"])
 @pytest.mark.parametrize("which", ["output", "errors"])
-def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path, suffix, existing, which):
+def test_a_file_that_appears_during_the_run_is_not_replaced(
+    tmp_path: Path, suffix: str, existing: Existing, which: str
+) -> None:
     needs(suffix)
     path, output, errors = table(tmp_path / "t.csv"), tmp_path / f"o.{suffix}", tmp_path / f"e.{suffix}"
     theirs = output if which == "output" else errors
@@ -58,7 +61,7 @@ def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path, suffix, ex
     assert names(tmp_path) == sorted(["t.csv", "moved", output.name, errors.name, state(output).name])
 
 
-def test_a_folder_that_appears_during_the_run_is_left(tmp_path):
+def test_a_folder_that_appears_during_the_run_is_left(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     with pytest.raises(DataError, match=r"o\.csv appeared during the run"):
         answer(path, output, on_batch=lambda _: output.mkdir(exist_ok=True))
@@ -66,7 +69,7 @@ def test_a_folder_that_appears_during_the_run_is_left(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_overwrite_replaces_also_what_appears_and_after_a_stop(tmp_path, suffix):
+def test_overwrite_replaces_also_what_appears_and_after_a_stop(tmp_path: Path, suffix: str) -> None:
     needs(suffix)
     path, output = table(tmp_path / "t.csv"), tmp_path / f"o.{suffix}"
     output.write_text("earlier")
@@ -78,10 +81,12 @@ def test_overwrite_replaces_also_what_appears_and_after_a_stop(tmp_path, suffix)
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("has_links", [True, False])
-def test_a_system_that_cannot_rename_without_replacing(tmp_path, monkeypatch, suffix, has_links):
+def test_a_system_that_cannot_rename_without_replacing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, has_links: bool
+) -> None:
     needs(suffix)
 
-    def link(*_, **__):
+    def link(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("qa_extractive._utils.files._rename_new", lambda *_: False)
@@ -99,25 +104,25 @@ def test_a_system_that_cannot_rename_without_replacing(tmp_path, monkeypatch, su
 # ---------------------------------------------------------------- names that a run would use
 
 
-def _folder(path):
+def _folder(path: Path) -> None:
     path.mkdir()
     (path / "thesis.txt").write_text("mine")
 
 
-def _file(path):
+def _file(path: Path) -> None:
     path.write_text("mine")
 
 
-def _link(path):
+def _link(path: Path) -> None:
     (path.parent / "elsewhere").write_text("mine")
     path.symlink_to("elsewhere")
 
 
-def _dangling(path):
+def _dangling(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-def _content(folder):
+def _content(folder: Path) -> dict[Path, str | bytes | bool]:
     return {
         path.relative_to(folder): str(path.readlink())
         if path.is_symlink()
@@ -130,7 +135,9 @@ def _content(folder):
 @pytest.mark.parametrize("make", [_folder, _file, _link, _dangling])
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
 @pytest.mark.parametrize("which", ["o.csv", "e.csv"])
-def test_what_has_the_name_of_a_growing_file_is_left_alone(tmp_path, make, existing, which):
+def test_what_has_the_name_of_a_growing_file_is_left_alone(
+    tmp_path: Path, make: Callable[[Path], object], existing: Existing, which: str
+) -> None:
     path = table(tmp_path / "t.csv")
     make(tmp_path / f"{which}.partial")
     before = _content(tmp_path)
@@ -141,7 +148,7 @@ def test_what_has_the_name_of_a_growing_file_is_left_alone(tmp_path, make, exist
 
 @needs_links
 @pytest.mark.parametrize("make", [_folder, _file, _link])
-def test_it_is_left_alone_beside_a_finished_run_too(tmp_path, make):
+def test_it_is_left_alone_beside_a_finished_run_too(tmp_path: Path, make: Callable[[Path], object]) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     make(partial(output))
@@ -153,7 +160,7 @@ def test_it_is_left_alone_beside_a_finished_run_too(tmp_path, make):
 
 
 @needs_links
-def test_no_link_is_written_through(tmp_path):
+def test_no_link_is_written_through(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv.gz"
     theirs = tmp_path / "theirs"
     theirs.write_text("mine")
@@ -166,7 +173,7 @@ def test_no_link_is_written_through(tmp_path):
     assert theirs.read_text() == "mine"
 
 
-def test_the_partial_errors_of_a_stopped_run_are_left_to_it(tmp_path):
+def test_the_partial_errors_of_a_stopped_run_are_left_to_it(tmp_path: Path) -> None:
     path, errors = table(tmp_path / "t.csv"), tmp_path / "e.csv"
     answer(path, tmp_path / "o.csv", errors=errors, should_stop=stop_after(2))
     before = partial(errors).read_bytes()
@@ -178,7 +185,7 @@ def test_the_partial_errors_of_a_stopped_run_are_left_to_it(tmp_path):
     assert names(tmp_path) == ["e.csv", "o.csv", "o.csv.run.json", "t.csv"]
 
 
-def test_a_stopped_run_goes_on_with_its_own_errors_only(tmp_path):
+def test_a_stopped_run_goes_on_with_its_own_errors_only(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output, errors=tmp_path / "e.csv", should_stop=stop_after(2))
     with pytest.raises(DataError, match=r"errors_file: 'e\.csv', now 'f\.csv'"):
@@ -187,7 +194,7 @@ def test_a_stopped_run_goes_on_with_its_own_errors_only(tmp_path):
     assert names(tmp_path) == ["o.csv", "o.csv.run.json", "t.csv"]
 
 
-def test_a_run_may_be_moved_with_its_folder(tmp_path):
+def test_a_run_may_be_moved_with_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
     path = table(tmp_path / "t.csv")
@@ -196,7 +203,7 @@ def test_a_run_may_be_moved_with_its_folder(tmp_path):
     assert answer(path, moved / "o.csv", existing="resume", errors=moved / "e.csv").n_resumed == 2 * PART
 
 
-def test_an_overwrite_that_fails_at_once_leaves_the_finished_run_as_it_was(tmp_path):
+def test_an_overwrite_that_fails_at_once_leaves_the_finished_run_as_it_was(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     before = _content(tmp_path)
@@ -209,7 +216,7 @@ def test_an_overwrite_that_fails_at_once_leaves_the_finished_run_as_it_was(tmp_p
 # ---------------------------------------------------------------- a state that is damaged
 
 
-def _damages(content):
+def _damages(content: bytes) -> Iterator[bytes]:
     values = json.loads(content)
     yield b""
     yield content[: len(content) // 2]
@@ -226,7 +233,7 @@ def _damages(content):
         yield json.dumps(values | {name: "x"}).encode()
 
 
-def test_a_damaged_state_restarts_nothing_in_silence(tmp_path):
+def test_a_damaged_state_restarts_nothing_in_silence(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output, should_stop=stop_after(2))
     good, rows = state(output).read_bytes(), partial(output).read_bytes()
@@ -243,7 +250,7 @@ def test_a_damaged_state_restarts_nothing_in_silence(tmp_path):
     assert answer(path, output, existing="overwrite").n_resumed == 0
 
 
-def test_a_state_that_is_no_file(tmp_path):
+def test_a_state_that_is_no_file(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     state(output).mkdir()
     for existing in ("refuse", "resume"):
@@ -259,11 +266,11 @@ def test_a_state_that_is_no_file(tmp_path):
 
 @needs_locks
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
-def test_two_runs_do_not_write_the_same_errors(tmp_path, existing):
+def test_two_runs_do_not_write_the_same_errors(tmp_path: Path, existing: Existing) -> None:
     path, errors = table(tmp_path / "t.csv"), tmp_path / "e.csv"
     refused = []
 
-    def second(_):
+    def second(_: object) -> None:
         with pytest.raises(
             DataError, match=r"another run is writing .*e\.csv: wait|no run of p\.csv left it"
         ):
@@ -278,11 +285,11 @@ def test_two_runs_do_not_write_the_same_errors(tmp_path, existing):
 
 
 @needs_locks
-def test_the_errors_of_one_run_are_not_the_output_of_another(tmp_path):
+def test_the_errors_of_one_run_are_not_the_output_of_another(tmp_path: Path) -> None:
     path, shared = table(tmp_path / "t.csv"), tmp_path / "shared.csv"
     seen = []
 
-    def second(_):
+    def second(_: object) -> None:
         with pytest.raises(DataError, match=r"another run is writing|no run of"):
             answer(path, shared, existing="overwrite")
         seen.append(True)
@@ -292,7 +299,9 @@ def test_the_errors_of_one_run_are_not_the_output_of_another(tmp_path):
 
 
 @pytest.mark.parametrize("existing", ["refuse", "resume"])
-def test_a_run_that_checked_before_another_finished_leaves_its_output(tmp_path, existing):
+def test_a_run_that_checked_before_another_finished_leaves_its_output(
+    tmp_path: Path, existing: Existing
+) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     late = BatchJob.open(path, output, existing=existing)
     answer(path, output)
@@ -306,11 +315,11 @@ def test_a_run_that_checked_before_another_finished_leaves_its_output(tmp_path, 
 
 
 @needs_locks
-def test_of_many_runs_at_once_one_writes(tmp_path):
+def test_of_many_runs_at_once_one_writes(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     done, refused = [], []
 
-    def run():
+    def run() -> None:
         try:
             done.append(answer(path, output))
         except DataError as error:
@@ -333,12 +342,12 @@ def test_of_many_runs_at_once_one_writes(tmp_path):
 
 
 @needs_locks
-def test_a_resumed_finished_run_does_not_tidy_what_another_writes(tmp_path):
+def test_a_resumed_finished_run_does_not_tidy_what_another_writes(tmp_path: Path) -> None:
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
     refused = []
 
-    def second(_):
+    def second(_: object) -> None:
         with pytest.raises(DataError, match=r"another run is writing|was begun with something else"):
             answer(path, output, FirstWord(0.5), existing="resume")
         refused.append(True)
@@ -348,7 +357,7 @@ def test_a_resumed_finished_run_does_not_tidy_what_another_writes(tmp_path):
 
 
 @needs_locks
-def test_a_lock_is_given_back_and_a_file_of_its_name_kept(tmp_path):
+def test_a_lock_is_given_back_and_a_file_of_its_name_kept(tmp_path: Path) -> None:
     target = tmp_path / "o.csv"
     lock_path(target).write_text("mine")
     with locked([target]), pytest.raises(DataError, match="another run is writing"), locked([target]):
@@ -380,11 +389,14 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("log", [(), ("--log-json",)])
-def test_a_second_signal_stops_at_once(tiny_export, tmp_path, name, log):
+def test_a_second_signal_stops_at_once(
+    tiny_export: Path, tmp_path: Path, name: str, log: tuple[str, ...]
+) -> None:
     path, number = table(tmp_path / "t.csv", 60), getattr(signal, name)
     arguments = ["infer", "--batch", path, "--model", tiny_export, "--threads", "1", *log]
     command = [sys.executable, "-c", _SLOW, *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         while "answering" not in process.stderr.readline():
             pass
         process.send_signal(number)
@@ -404,7 +416,9 @@ def test_a_second_signal_stops_at_once(tiny_export, tmp_path, name, log):
     assert names(tmp_path) == ["t.answers.csv", "t.answers.csv.run.json", "t.csv"]
 
 
-def test_a_finished_run_is_known_where_nothing_can_be_written(tmp_path, monkeypatch):
+def test_a_finished_run_is_known_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from qa_extractive.batch.destination import Destination
     from qa_extractive.batch.local import finished_summary
     from qa_extractive.data.columns import ColumnNames
@@ -412,10 +426,11 @@ def test_a_finished_run_is_known_where_nothing_can_be_written(tmp_path, monkeypa
     path, output = table(tmp_path / "t.csv"), tmp_path / "o.csv"
     answer(path, output)
 
-    def read_only(*_):
+    def read_only(*_: object) -> None:
         raise DataError("o.csv cannot be written: Read-only file system")
 
     monkeypatch.setattr(os, "open", read_only)
     destination = Destination.open(path, output, None, "resume")
     summary = finished_summary(FirstWord(), path, destination, ColumnNames(), with_candidates=False)
+    assert summary is not None
     assert (summary.n_resumed, summary.is_complete) == (N_ROWS, True)

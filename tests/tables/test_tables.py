@@ -1,9 +1,13 @@
+from __future__ import annotations
+
 import codecs
 import gzip
 import json
 import random
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,23 +41,23 @@ cell = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampl
 name = cell.filter(lambda text: text.strip() and not text.startswith("\ufeff"))
 
 
-def write_text(path, text, encoding="utf-8"):
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
 
 
-def write_table(path, columns, rows):
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> Path:
     with write_rows(path, columns) as writer:
         for row in rows:
             writer.write(row)
     return path
 
 
-def values_of(path):
+def values_of(path: Path) -> list[dict[str, Any]]:
     return [row.values for row in read_rows(path)]
 
 
-def needs_pyarrow(name):
+def needs_pyarrow(name: str) -> None:
     if name == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     if name.endswith("zst"):
@@ -66,7 +70,9 @@ def needs_pyarrow(name):
 @pytest.mark.parametrize("suffix", ALL_FORMATS)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_what_is_written_is_read_back(suffix, tmp_path_factory, data):
+def test_what_is_written_is_read_back(
+    suffix: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     needs_pyarrow(suffix)
     columns = tuple(data.draw(st.lists(name, min_size=1, max_size=4, unique=True), label="columns"))
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(columns, cell)), max_size=5), label="rows")
@@ -83,7 +89,7 @@ def test_what_is_written_is_read_back(suffix, tmp_path_factory, data):
 
 
 @pytest.mark.parametrize("suffix", ALL_FORMATS)
-def test_values_that_are_not_text(suffix, tmp_path):
+def test_values_that_are_not_text(suffix: str, tmp_path: Path) -> None:
     needs_pyarrow(suffix)
     row = {"n": 3, "x": 0.1, "ok": True, "none": None, "list": ["ä", "b"], "dict": {"k": [1]}}
     path = write_table(tmp_path / f"t.{suffix}", tuple(row), [row, {}])
@@ -104,7 +110,7 @@ def test_values_that_are_not_text(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ALL_FORMATS)
-def test_lone_surrogates_become_replacement_characters(suffix, tmp_path):
+def test_lone_surrogates_become_replacement_characters(suffix: str, tmp_path: Path) -> None:
     needs_pyarrow(suffix)
     row = {"text": "a\ud800b", "list": ["\udfff"]}
     (values,) = values_of(write_table(tmp_path / f"t.{suffix}", tuple(row), [row]))
@@ -112,7 +118,7 @@ def test_lone_surrogates_become_replacement_characters(suffix, tmp_path):
     assert values["list"] in (["\ufffd"], '["\ufffd"]')
 
 
-def test_json_holds_no_nan(tmp_path):
+def test_json_holds_no_nan(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     row = {
         "a": float("nan"),
@@ -126,7 +132,7 @@ def test_json_holds_no_nan(tmp_path):
     assert values_of(write_table(tmp_path / "t.csv", ("a",), [{"a": float("nan")}])) == [{"a": ""}]
 
 
-def test_parquet_column_of_mixed_values_becomes_text(tmp_path):
+def test_parquet_column_of_mixed_values_becomes_text(tmp_path: Path) -> None:
     needs_pyarrow("parquet")
     rows = [{"mixed": 1, "empty": {}, "huge": 10**30}, {"mixed": "a", "empty": {}, "huge": 2}]
     path = write_table(tmp_path / "t.parquet", tuple(rows[0]), rows)
@@ -136,7 +142,7 @@ def test_parquet_column_of_mixed_values_becomes_text(tmp_path):
     ]
 
 
-def test_gzip_output_is_reproducible(tmp_path):
+def test_gzip_output_is_reproducible(tmp_path: Path) -> None:
     one, two = (write_table(tmp_path / name, ("a",), [{"a": "x"}]) for name in ("1.csv.gz", "2.csv.gz"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -146,7 +152,7 @@ def test_gzip_output_is_reproducible(tmp_path):
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_line_ends_and_encodings(ending, encoding, tmp_path):
+def test_line_ends_and_encodings(ending: str, encoding: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / "T.CSV", ending.join(["a,b", '"ä",007', "", '" x ",', ""]), encoding)
     assert list(read_rows(path)) == [
         Row(1, {"a": "ä", "b": "007"}, line=2),
@@ -155,13 +161,13 @@ def test_line_ends_and_encodings(ending, encoding, tmp_path):
 
 
 @pytest.mark.parametrize("bom", [codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE])
-def test_utf16_of_either_order(bom, tmp_path):
+def test_utf16_of_either_order(bom: bytes, tmp_path: Path) -> None:
     order = "utf-16-be" if bom == codecs.BOM_UTF16_BE else "utf-16-le"
     (tmp_path / "t.tsv").write_bytes(bom + "a\tb\n😀\t2\n".encode(order))
     assert values_of(tmp_path / "t.tsv") == [{"a": "😀", "b": "2"}]
 
 
-def test_a_row_with_too_many_or_too_few_cells_keeps_its_place(tmp_path):
+def test_a_row_with_too_many_or_too_few_cells_keeps_its_place(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", 'a,b\n1,2\n"1\n",2,3\n1\n \n3,4\n')
     rows = list(read_rows(path))
     assert [row.number for row in rows] == [1, 2, 3, 4]
@@ -179,17 +185,17 @@ def test_a_row_with_too_many_or_too_few_cells_keeps_its_place(tmp_path):
     assert rows[0].error is rows[2].error is rows[3].error is None
 
 
-def test_nul_loses_no_row(tmp_path):
+def test_nul_loses_no_row(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", 'a,b\n\0,"x\0\ny"\n1,2\n')
     assert values_of(path) == [{"a": "\0", "b": "x\0\ny"}, {"a": "1", "b": "2"}]
 
 
-def test_a_cell_of_megabytes(tmp_path):
+def test_a_cell_of_megabytes(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", "a,b\n" + "x" * 3_000_000 + ",y\n")
     assert [len(cell) for cell in values_of(path)[0].values()] == [3_000_000, 1]
 
 
-def test_a_single_column_keeps_blank_cells(tmp_path):
+def test_a_single_column_keeps_blank_cells(tmp_path: Path) -> None:
     assert values_of(write_text(tmp_path / "t.csv", 'a\n""\n  \n\nx\n')) == [
         {"a": ""},
         {"a": "  "},
@@ -197,7 +203,7 @@ def test_a_single_column_keeps_blank_cells(tmp_path):
     ]
 
 
-def test_header_only(tmp_path):
+def test_header_only(tmp_path: Path) -> None:
     reader = read_rows(write_text(tmp_path / "t.csv", "a,b"))
     assert (reader.columns, reader.n_rows, list(reader)) == (("a", "b"), 0, [])
 
@@ -212,12 +218,12 @@ def test_header_only(tmp_path):
         ('a,b\r\n1,"2\r\n\r\n3', 2),
     ],
 )
-def test_a_quote_that_never_closes(text, line, tmp_path):
+def test_a_quote_that_never_closes(text: str, line: int, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"t.csv, line {line}: a quote opens here and never closes"):
         read_rows(write_text(tmp_path / "t.csv", text))
 
 
-def test_reading_stops_early_without_a_warning(tmp_path):
+def test_reading_stops_early_without_a_warning(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv", "a\n" + "1\n" * 100_000)
     rows = iter(read_rows(path))
     assert next(rows).values == {"a": "1"}
@@ -227,7 +233,7 @@ def test_reading_stops_early_without_a_warning(tmp_path):
 # ---------------------------------------------------------------- JSONL as found
 
 
-def test_bad_jsonl_lines_keep_their_place(tmp_path):
+def test_bad_jsonl_lines_keep_their_place(tmp_path: Path) -> None:
     lines = [
         '{"a": 1}',
         "{'a': 1}",
@@ -254,7 +260,7 @@ def test_bad_jsonl_lines_keep_their_place(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_jsonl_encodings(encoding, tmp_path):
+def test_jsonl_encodings(encoding: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.ndjson", '{"a": "ä\u2028"}\r\n{"a": "\\ud83d\\ude00"}\r\n', encoding)
     assert values_of(path) == [{"a": "ä\u2028"}, {"a": "😀"}]
 
@@ -262,7 +268,7 @@ def test_jsonl_encodings(encoding, tmp_path):
 # ---------------------------------------------------------------- files that cannot be read
 
 
-def refuses(path, *parts):
+def refuses(path: Path, *parts: str) -> None:
     with pytest.raises(DataError) as caught:
         list(read_rows(path))
     message = str(caught.value)
@@ -271,14 +277,14 @@ def refuses(path, *parts):
         assert part in message
 
 
-def packed(suffix, content):
+def packed(suffix: str, content: bytes) -> bytes:
     if suffix.endswith("zst"):
-        return pytest.importorskip("zstandard", reason=".zst needs zstandard").compress(content)
+        return bytes(pytest.importorskip("zstandard", reason=".zst needs zstandard").compress(content))
     return gzip.compress(content) if suffix.endswith("gz") else content
 
 
 @pytest.mark.parametrize("suffix", TEXT_FORMATS)
-def test_missing_folder_and_empty(suffix, tmp_path):
+def test_missing_folder_and_empty(suffix: str, tmp_path: Path) -> None:
     refuses(tmp_path / f"none.{suffix}", "does not exist")
     (tmp_path / f"folder.{suffix}").mkdir()
     refuses(tmp_path / f"folder.{suffix}", "is a folder")
@@ -289,11 +295,11 @@ def test_missing_folder_and_empty(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", "t.gz", "t.parquet.gz", "t.json"])
-def test_unknown_format(name, tmp_path):
+def test_unknown_format(name: str, tmp_path: Path) -> None:
     refuses(write_text(tmp_path / name, "a\n1\n"), "must end in .csv")
 
 
-def test_damaged_utf8_names_the_place_and_the_remedy(tmp_path):
+def test_damaged_utf8_names_the_place_and_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("a,b\n1,2µg\ncaf".encode() + b"\xe9,3\n")
     refuses(path, "line 3, byte 14", "0xe9", "UTF-8")
@@ -301,7 +307,7 @@ def test_damaged_utf8_names_the_place_and_the_remedy(tmp_path):
     refuses(tmp_path / "t.csv.gz", "line 3, byte 14", "0xe9")
 
 
-def test_latin1_deep_in_a_file(tmp_path):
+def test_latin1_deep_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b'{"a": 1}\n' * 5000 + b'{"a": "\xff"}\n')
     refuses(path, "line 5001, byte 45007")
@@ -320,13 +326,13 @@ def test_latin1_deep_in_a_file(tmp_path):
         (bytes(range(256)), "not UTF-8 text"),
     ],
 )
-def test_binary_content(content, part, tmp_path):
+def test_binary_content(content: bytes, part: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     refuses(path, part)
 
 
-def test_damaged_gzip(tmp_path):
+def test_damaged_gzip(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.csv.gz", "a\n1\n")
     refuses(path, "without .gz")
     whole = gzip.compress(("a\n" + "\n".join(map(str, range(5000)))).encode())
@@ -336,7 +342,7 @@ def test_damaged_gzip(tmp_path):
     refuses(path, "")
 
 
-def test_damaged_zstd(tmp_path):
+def test_damaged_zstd(tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard", reason=".zst needs zstandard")
     path = write_text(tmp_path / "t.csv.zst", "a\n1\n")
     refuses(path, "is not compressed with zstd", "without .zst")
@@ -348,7 +354,7 @@ def test_damaged_zstd(tmp_path):
     refuses(tmp_path / "t.csv", "compressed with zstd: add .zst")
 
 
-def test_all_frames_of_zstd_and_all_members_of_gzip_are_read(tmp_path):
+def test_all_frames_of_zstd_and_all_members_of_gzip_are_read(tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard", reason=".zst needs zstandard")
     for suffix, pack in (("gz", gzip.compress), ("zst", zstandard.compress)):
         path = tmp_path / f"t.csv.{suffix}"
@@ -356,7 +362,7 @@ def test_all_frames_of_zstd_and_all_members_of_gzip_are_read(tmp_path):
         assert read_rows(path).n_rows == 100_002
 
 
-def test_zstd_without_its_package(tmp_path, monkeypatch):
+def test_zstd_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
     (tmp_path / "t.csv.zst").write_bytes(b"x")
     with pytest.raises(DataError, match=r"pip install 'qa-extractive\[zstd\]'"):
@@ -367,7 +373,7 @@ def test_zstd_without_its_package(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ALL_FORMATS)
-def test_rows_after_the_first_few(suffix, tmp_path):
+def test_rows_after_the_first_few(suffix: str, tmp_path: Path) -> None:
     needs_pyarrow(suffix)
     path = write_table(tmp_path / f"t.{suffix}", ("a",), [{"a": str(i)} for i in range(2500)])
     reader = read_rows(path)
@@ -375,8 +381,8 @@ def test_rows_after_the_first_few(suffix, tmp_path):
         assert list(reader.after(n_rows)) == list(reader)[n_rows:]
 
 
-def test_missing_permission(tmp_path, monkeypatch):
-    def denied(*_args, **_kwargs):
+def test_missing_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_args: object, **_kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     path = write_text(tmp_path / "t.csv", "a\n1\n")
@@ -384,7 +390,7 @@ def test_missing_permission(tmp_path, monkeypatch):
     refuses(path, "cannot be read: Permission denied")
 
 
-def test_parquet_that_is_none(tmp_path):
+def test_parquet_that_is_none(tmp_path: Path) -> None:
     needs_pyarrow("parquet")
     refuses(write_text(tmp_path / "t.parquet", "a,b\n1,2\n"), "not a Parquet file")
     refuses(write_text(tmp_path / "e.parquet", ""), "not a Parquet file")
@@ -393,7 +399,7 @@ def test_parquet_that_is_none(tmp_path):
     refuses(tmp_path / "folder.parquet", "is a folder")
 
 
-def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"pip install 'qa-extractive\[parquet\]'"):
         read_rows(tmp_path / "t.parquet")
@@ -406,12 +412,12 @@ def test_parquet_without_pyarrow(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ALL_FORMATS)
-def test_a_failure_leaves_the_folder_as_it_was(suffix, tmp_path):
+def test_a_failure_leaves_the_folder_as_it_was(suffix: str, tmp_path: Path) -> None:
     needs_pyarrow(suffix)
     target = tmp_path / f"t.{suffix}"
     target.write_text("before", encoding="utf-8")
 
-    def interrupted():
+    def interrupted() -> None:
         with write_rows(target, ("a",)) as writer:
             writer.write({"a": "1"})
             raise KeyboardInterrupt
@@ -424,7 +430,7 @@ def test_a_failure_leaves_the_folder_as_it_was(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl.gz", "parquet"])
 @pytest.mark.parametrize("n_bytes", [10, 1_000_000])
-def test_a_full_disk(suffix, n_bytes, tmp_path):
+def test_a_full_disk(suffix: str, n_bytes: int, tmp_path: Path) -> None:
     needs_pyarrow(suffix)
     resource = pytest.importorskip("resource", reason="the size of a file cannot be limited here")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -441,7 +447,7 @@ def test_a_full_disk(suffix, n_bytes, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_appears_before_the_end(tmp_path):
+def test_nothing_appears_before_the_end(tmp_path: Path) -> None:
     target = tmp_path / "t.csv"
     with write_rows(target, ("a",)) as writer:
         writer.write({"a": "1"})
@@ -449,7 +455,7 @@ def test_nothing_appears_before_the_end(tmp_path):
     assert target.read_bytes() == b"a\n1\n"
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "real.csv", tmp_path / "link.csv"
     real.write_text("old", encoding="utf-8")
     link.symlink_to(real)
@@ -467,13 +473,13 @@ def test_a_link_stays_a_link(tmp_path):
         ("t.csv", ("a", "a"), "more than one column"),
     ],
 )
-def test_targets_refused(name, columns, match, tmp_path):
+def test_targets_refused(name: str, columns: tuple[str, ...], match: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=match), write_rows(tmp_path / name, columns):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_value_without_a_column_is_refused(tmp_path):
+def test_a_value_without_a_column_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(DataError, match="no such column: 'b'"),
         write_rows(tmp_path / "t.csv", ("a",)) as writer,
@@ -481,13 +487,13 @@ def test_a_value_without_a_column_is_refused(tmp_path):
         writer.write({"a": 1, "b": 2})
 
 
-def test_a_folder_as_target(tmp_path):
+def test_a_folder_as_target(tmp_path: Path) -> None:
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(DataError, match="is a folder"), write_rows(tmp_path / "t.csv", ("a",)):
         pass
 
 
-def test_jsonl_lines_are_valid_json(tmp_path):
+def test_jsonl_lines_are_valid_json(tmp_path: Path) -> None:
     path = write_table(tmp_path / "t.jsonl", ("a",), [{"a": text} for text in HARD_CELLS])
     lines = path.read_bytes().split(b"\n")
     assert [json.loads(line)["a"] for line in lines if line] == HARD_CELLS

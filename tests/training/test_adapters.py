@@ -15,6 +15,7 @@ pytest.importorskip("peft")
 from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.windows import Windower  # noqa: E402
+from qa_extractive.model.checkpoint import window_for  # noqa: E402
 from qa_extractive.model.span_reader import ENCODER_TYPES, SpanReader, TorchBackend  # noqa: E402
 from qa_extractive.training import run, trainer  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
@@ -60,9 +61,7 @@ def _examples(n: int = 12) -> list[Example]:
 
 
 def _windows(base: str, model: SpanReader) -> list[LabelledWindow]:
-    return label_windows(
-        Windower(run.load_tokenizer(base), run.window_for(model.encoder.config)), _examples()
-    )
+    return label_windows(Windower(run.load_tokenizer(base), window_for(model.encoder.config)), _examples())
 
 
 @pytest.fixture(params=ENCODER_TYPES)
@@ -121,7 +120,12 @@ def test_layers_computed_again_keep_less_and_give_the_same_gradients(base: str) 
         if is_checkpointed:
             model.recompute_layers()
         n_kept: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: n_kept.append(t.numel()) or t, lambda t: t):
+
+        def keep(tensor: Any) -> Any:
+            n_kept.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             loss = model.train()(**batch).loss
         loss.backward()
         return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}, sum(n_kept)
@@ -140,9 +144,12 @@ def test_the_option_computes_layers_again(
 
     n_passes: list[bool] = []
     forward = BertIntermediate.forward
-    monkeypatch.setattr(
-        BertIntermediate, "forward", lambda self, x: n_passes.append(self.training) or forward(self, x)
-    )
+
+    def counted(self: Any, x: Any) -> Any:
+        n_passes.append(self.training)
+        return forward(self, x)
+
+    monkeypatch.setattr(BertIntermediate, "forward", counted)
     base, config = str(tiny_checkpoint), dataclasses.replace(LORA, lora_rank=0, save_minutes=60.0)
     counts = []
     for name in ("plain", "again"):

@@ -304,7 +304,10 @@ def test_shares_of_negatives_can_differ_by_source() -> None:
     made = with_negatives(examples, config, random.Random(1))
     n = {(e.source, e.fields.get("negative")) for e in made}
     assert ("b", "removed") not in n
-    count = lambda source, kind: sum(e.source == source for e in _negative(made, kind))  # noqa: E731
+
+    def count(source: str, kind: str) -> int:
+        return sum(e.source == source for e in _negative(made, kind))
+
     assert count("a", "mismatched") == 20
     assert count("b", "mismatched") == 4
     assert 0 < count("a", "removed") <= 10

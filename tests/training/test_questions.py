@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from qa_extractive.training import questions
 class _First(random.Random):
     """Always the first choice."""
 
-    def choice(self, options):  # type: ignore[no-untyped-def]
+    def choice(self, options: Any) -> Any:
         return options[0]
 
 

@@ -14,7 +14,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.training.recipe import Recipe, Source
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = {"reader": "claims", "path": "claims.jsonl.gz"}
+SOURCE: dict[str, Any] = {"reader": "claims", "path": "claims.jsonl.gz"}
 
 
 def _load(folder: Path, values: Any) -> Recipe:

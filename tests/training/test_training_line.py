@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,6 @@ pytest.importorskip("transformers")
 
 from qa_extractive.cli import main
 from qa_extractive.cli.training_progress import TrainingLine
-from qa_extractive.training import progress as watching
 from qa_extractive.training.progress import N_MEASURED, RunState, Watcher, duration
 from qa_extractive.training.trainer import Progress
 
@@ -70,7 +70,7 @@ def test_time_is_measured_without_the_first_step_and_bounded_by_max_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     seen: list[RunState] = []
     progress = Progress(100, None)
     watcher = Watcher(seen.append, progress)
