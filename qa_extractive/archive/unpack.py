@@ -318,7 +318,7 @@ def _kind(member: tarfile.TarInfo) -> str:
 def _data_filter(member: tarfile.TarInfo, folder: Path) -> tarfile.TarInfo:
     """The member as tarfile's own filter lets it pass."""
     if not hasattr(tarfile, "data_filter"):
-        raise _RefusedError("this Python's tarfile has no data filter: use 3.10.12, 3.11.4 or newer")
+        raise _RefusedError("this Python's tarfile has no data filter: use 3.11.4 or newer")
     return tarfile.data_filter(member, str(folder))
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from qa_extractive.cli.terminal import print_on_stderr, replace_line
@@ -46,7 +46,7 @@ class EventLog:
 
 def event_line(event: str, **values: Any) -> str:
     """The JSON of an event."""
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     return json.dumps({"time": now, "event": event, **values})
 
 

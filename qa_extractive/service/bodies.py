@@ -52,7 +52,7 @@ class BodyLimitMiddleware:
             body = await self._body(scope, receive)
         except _BodyError as error:
             return await refuse_unread(scope, receive, send, error.refusal)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return await send_refusal(scope, send, _too_slow(self._settings))
         return None if body is None else await self._app(scope, replay(body, receive), send)
 

@@ -175,7 +175,7 @@ class Engine:
         with self._admitted(questions):
             try:
                 return await asyncio.wait_for(self._answer(questions, options), self.settings.deadline_s)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise DeadlineError(
                     f"no answer within {self.settings.deadline_s:g} s: ask fewer or shorter texts at once"
                 ) from None

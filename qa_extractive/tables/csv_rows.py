@@ -26,8 +26,6 @@ from qa_extractive.tables.text_files import (
 WINDOWS_1252 = Encoding("cp1252")
 
 _MAX_CELL_CHARACTERS = 2**31 - 1
-# csv refuses NUL before Python 3.11. Decoded text never holds a lone surrogate, so one can stand in.
-_NUL_STAND_IN = "\udc00"
 _MAX_RUN = 1000  # rows that one row may have been cut into
 _SURE_RUN = 5  # rows of one length that are no row cut into pieces
 
@@ -212,8 +210,6 @@ def _records(stream: TextIO, path: Path, dialect: Dialect) -> Iterator[_Record]:
     lines = _RecordLines(stream, path, dialect.delimiter)
     try:
         for cells in csv.reader(lines, delimiter=dialect.delimiter):
-            if lines.has_nul():
-                cells = [cell.replace(_NUL_STAND_IN, "\0") for cell in cells]
             record = _Record(lines.start, cells, lines.is_ended())
             lines.next_record()
             if cells:
@@ -258,7 +254,7 @@ class _RecordLines:
             raise StopIteration
         self._record.append(line)
         self._room -= len(line)
-        return line.replace("\0", _NUL_STAND_IN)
+        return line
 
     def _line(self) -> str:
         line = self._stream.readline(self._room + 1)
@@ -268,10 +264,6 @@ class _RecordLines:
                 "begins here: shorten it, or close the quote that is open"
             )
         return line
-
-    def has_nul(self) -> bool:
-        """Whether the record holds a NUL."""
-        return any("\0" in line for line in self._record)
 
     def is_ended(self) -> bool:
         """Whether the record ends with a line end."""

@@ -198,7 +198,7 @@ def answered(path: Path, output: Path) -> Path:
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    stamp = datetime.datetime(2020, 2, 29, 12, 30, tzinfo=datetime.timezone.utc)
+    stamp = datetime.datetime(2020, 2, 29, 12, 30, tzinfo=datetime.UTC)
     columns = {
         "question": arrow.array(["what?"] * 3),
         "context": arrow.array(["A", "B", "C"], arrow.large_string()),
