@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ LAYERS = (
 )
 HEAVY = (
     *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
-    *("ray", "fastapi"),
+    *("ray", "fastapi", "pydantic", "openai", "jinja2", "tqdm"),
 )
 
 
@@ -132,6 +133,18 @@ def test_predicting_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
+
+
+def test_the_wheel_carries_every_file_that_is_no_module() -> None:
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    patterns = settings["options.package_data"]["qa_extractive"].split()
+    carried = {path for pattern in patterns for path in PACKAGE.glob(pattern) if path.is_file()}
+    carried |= {path for path in (PACKAGE / "models").rglob("*") if path.is_file()}
+    others = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert "models/**" in patterns
+    assert PACKAGE / "report" / "templates" / "report.html" in carried
+    assert others <= carried
 
 
 def test_no_file_names_a_path_of_a_machine_or_edits_sys_path() -> None:

@@ -118,6 +118,7 @@ _EXTRA_OF = {
     "scipy": "train",
     "accelerate": "train",
     "datasets": "train",
+    "openai": "teacher",
     "pyarrow": "parquet",
     "zstandard": "zstd",
     "fastapi": "serve",

@@ -1,14 +1,14 @@
 """An OpenAI-compatible chat-completions endpoint: messages in, a text and its token counts out.
 
-Standard library only. The protocol is that of ``POST {base_url}/chat/completions``
-(https://platform.openai.com/docs/api-reference/chat), which vLLM, llama.cpp, Ollama and most hosts speak.
-Requests are paced, repeated where that may help, and never redirected: the key stays with one host.
+The protocol is that of ``POST {base_url}/chat/completions``
+(https://platform.openai.com/docs/api-reference/chat), which vLLM, llama.cpp, Ollama and most hosts speak; the
+package ``openai`` sends the requests. They are paced, repeated where that may help, and never redirected: the
+key stays with one host. The package's own retries are off: they keep no rate, wait two minutes at most, and
+do not hold the other threads back.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import logging
 import math
 import os
@@ -16,11 +16,9 @@ import random
 import re
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from qa_extractive.errors import QAError
@@ -34,7 +32,6 @@ _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _DROPPED = frozenset({"temperature", "seed"})
 _N_UNREACHED = 3
-_MAX_BYTES = 16 << 20
 _SHOWN_CHARACTERS = 200
 
 _NO_PRICES = Prices()
@@ -151,12 +148,21 @@ class ChatEndpoint:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the model's name at the endpoint; nothing is sent yet."""
+        import openai
+
         self.n_requests = 0
         self.refused_parameters: tuple[str, ...] = ()
         self._model, self._settings, self._sleep = model, settings, sleep
+        self._headers = {} if settings.api_key else {"Authorization": openai.Omit()}
         self._limiter = RateLimiter(settings.requests_per_minute, clock=clock, sleep=sleep)
         self._parameters = {"temperature": 0, "seed": settings.seed, "max_tokens": settings.max_tokens}
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._client = openai.OpenAI(
+            base_url=settings.base_url,
+            api_key=settings.api_key or "none",
+            timeout=settings.timeout_s,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),
+        )
         self._random = random.Random(settings.seed)
         self._lock = threading.Lock()
         self._has_replied = False
@@ -210,24 +216,19 @@ class ChatEndpoint:
         return True
 
     def _send(self, body: Mapping[str, Any]) -> Reply:
+        from openai import APIConnectionError, APIStatusError
+
         self._limiter.wait()
         with self._lock:
             self.n_requests += 1
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._settings.api_key:
-            headers["Authorization"] = f"Bearer {self._settings.api_key}"
-        request = urllib.request.Request(
-            self._settings.url, json.dumps(body).encode(), headers, method="POST"
-        )
         try:
-            with self._opener.open(request, timeout=self._settings.timeout_s) as response:
-                return reply_of(response.read(_MAX_BYTES))
-        except urllib.error.HTTPError as error:
-            with error:
-                raise refusal_of(error.code, _body(error), error.headers) from None
-        except (OSError, http.client.HTTPException, UnicodeError) as error:  # time-outs, lost connections
-            reason = getattr(error, "reason", None) or error
-            message = f"{type(error).__name__}: {reason}"
+            chat = self._client.chat.completions.with_raw_response
+            return reply_of(chat.create(**body, extra_headers=self._headers).content)
+        except APIStatusError as error:
+            raise refusal_of(error.status_code, error.body, error.response.headers) from None
+        except (APIConnectionError, UnicodeError) as error:  # time-outs, lost connections, impossible names
+            reason = error.__cause__ or error
+            message = f"{type(reason).__name__}: {reason}"
             raise RefusedError(message, is_passing=True, is_reached=False) from None
 
     def _pause(self, refusal: RefusedError, n_tried: int) -> None:
@@ -254,28 +255,6 @@ class ChatEndpoint:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._settings.api_key, "***") if self._settings.api_key else text
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Makes a redirection an error: followed, it would carry the key to another host."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> None:
-        return None
-
-
-def _body(error: urllib.error.HTTPError) -> bytes:
-    try:
-        return error.read(_MAX_BYTES)
-    except (OSError, http.client.HTTPException):
-        return b""
 
 
 def _one_line(text: str) -> str:

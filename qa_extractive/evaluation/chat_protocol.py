@@ -9,16 +9,14 @@ import email.utils
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
-from typing import Any
 
 LONGEST_RETRY_AFTER_S = 300.0
 
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500
 _FINAL = frozenset({401, 402, 404})  # the key, the account, the model or the URL: the same for every row
 _NO_QUOTA = "insufficient_quota"  # a 429 that waiting does not heal
-_SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +68,9 @@ def reply_of(payload: bytes) -> Reply:
         values = json.loads(payload)
     except (ValueError, RecursionError):
         raise RefusedError("its response is not JSON", is_passing=True) from None
-    if isinstance(values, dict) and values.get("error"):
-        code = _error_fields(payload).get("code")
-        raise refusal_of(code if isinstance(code, int) else 400, payload, Message())
+    if isinstance(values, dict) and (error := values.get("error")):
+        code = error.get("code") if isinstance(error, dict) else None
+        raise refusal_of(code if isinstance(code, int) else 400, error, {})
     try:
         choice = values["choices"][0]
         text, reason = choice["message"].get("content"), choice.get("finish_reason")
@@ -88,10 +86,10 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def refusal_of(status: int, payload: bytes, headers: Message) -> RefusedError:
-    """What an HTTP error says: the message of its body if there is one, and what may be done."""
-    values = _error_fields(payload)
-    said = values.get("message") or payload[:_SHOWN_CHARACTERS].decode("utf-8", "replace")
+def refusal_of(status: int, error: object, headers: Mapping[str, str]) -> RefusedError:
+    """What an HTTP error says, its JSON or its text, and what may be done."""
+    values = error if isinstance(error, dict) else {}
+    said = values.get("message") or str(error)
     has_quota = values.get("code") != _NO_QUOTA
     is_moved = 300 <= status < 400
     wait_s = retry_after_s(headers.get("Retry-After"))
@@ -113,18 +111,6 @@ def refusal_of(status: int, payload: bytes, headers: Message) -> RefusedError:
 
 def _may_pass(status: int) -> bool:
     return status in _PASSING or status >= 500
-
-
-def _error_fields(payload: bytes) -> dict[str, Any]:
-    """``message``, ``code`` and ``param`` of an error, which some servers nest and some do not."""
-    try:
-        values = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    nested = values.get("error", values) if isinstance(values, dict) else values
-    if isinstance(nested, str):
-        return {"message": nested}
-    return nested if isinstance(nested, dict) else {}
 
 
 def retry_after_s(value: str | None) -> float:

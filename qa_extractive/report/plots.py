@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from qa_extractive.errors import QAError
@@ -50,14 +51,15 @@ _SETTINGS: Any = {
 }
 
 
-def require_matplotlib() -> None:
-    """Raise QAError with the pip command where matplotlib is missing."""
+def require_report_extra() -> None:
+    """Raise QAError with the pip command where matplotlib or jinja2 is missing."""
     # While it looks for fonts, the first time, it warns of having to: nothing that a user can act on.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise QAError("plots need matplotlib: pip install 'qa-extractive[report]'") from None
+    for module, needs in (("matplotlib.figure", "plots need matplotlib"), ("jinja2", "it needs jinja2")):
+        try:
+            import_module(module)
+        except ImportError:
+            raise QAError(f"{needs}: pip install 'qa-extractive[report]'") from None
 
 
 def f1_by_length(systems: Sequence[tuple[str, Sequence[SliceFigures]]]) -> bytes:

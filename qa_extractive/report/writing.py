@@ -14,7 +14,7 @@ from qa_extractive.evaluation.run import Results
 from qa_extractive.report.content import Report, report_blocks
 from qa_extractive.report.html import html
 from qa_extractive.report.markdown import markdown
-from qa_extractive.report.plots import require_matplotlib
+from qa_extractive.report.plots import require_report_extra
 from qa_extractive.report.predictions import prediction_names, write_predictions
 from qa_extractive.tables.writing import replace_surrogates
 
@@ -52,7 +52,7 @@ def write_metrics(folder: Path, report: Report) -> Path:
 
 
 def write_report(folder: Path, report: Report, *, warn: Callable[[str], None]) -> list[Path]:
-    """Write ``report.md``, and ``report.html`` with its plots where matplotlib is installed.
+    """Write ``report.md``, and ``report.html`` with its plots where matplotlib and jinja2 are installed.
 
     Args:
         folder: Where to.
@@ -67,7 +67,7 @@ def write_report(folder: Path, report: Report, *, warn: Callable[[str], None]) -
     """
     written = [_write(folder / MARKDOWN_FILE, markdown(report_blocks(report, with_plots=False)))]
     try:
-        require_matplotlib()
+        require_report_extra()
     except QAError as error:
         warn(f"{HTML_FILE} is left out: {error}")
         return written

@@ -6,6 +6,7 @@ import email.utils
 import json
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +94,7 @@ class Server:
                 with server._lock:
                     n = len(server.bodies)
                     server.bodies.append(body)
-                    server.headers.append(dict(self.headers))
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                     server.paths.append(self.path)
                     server.n_at_once += 1
                     server.most_at_once = max(server.most_at_once, server.n_at_once)
@@ -185,7 +186,7 @@ def test_a_quote_is_a_verbatim_answer(server: Server, fake: FakeTime) -> None:
     }
     assert body["messages"] == messages_for(QUESTION)
     assert server.paths == ["/v1/chat/completions"]
-    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert system.usage == Usage(
         Prices(2.0, 8.0),
         n_questions=1,
@@ -330,7 +331,7 @@ def test_a_server_that_is_never_reached_is_given_up(fake: FakeTime, monkeypatch:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
     system = system_at(url, fake, n_retries=2)
     problems = [str(outcome) for outcome in system.answer_rows(numbered(6))]
-    assert all(f"{url}/chat/completions: URLError: " in problem for problem in problems)
+    assert all(f"{url}/chat/completions: ConnectError: " in problem for problem in problems)
     assert all("tried 3 times" in problem for problem in problems)
     assert (system.usage.n_requests, system.usage.n_failed) == (3 * 3, 6)
 
@@ -478,11 +479,37 @@ def test_openai_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         open_generative(" ")
 
 
+def test_the_key_is_in_no_log(server: Server, fake: FakeTime, caplog: pytest.LogCaptureFixture) -> None:
+    server.say(failure(500), failure(401, message=f"bad key {KEY}"))
+    with caplog.at_level(logging.DEBUG):
+        (problem,) = system_at(server.url, fake).answer_rows([QUESTION])
+    assert "bad key ***" in str(problem)
+    assert caplog.messages, "the client logs its requests"
+    assert KEY not in caplog.text
+
+
+def test_a_host_that_no_request_can_name_fails_its_rows(fake: FakeTime) -> None:
+    system = system_at(f"http://{'a' * 64}.example/v1", fake, n_retries=0)
+    assert all(isinstance(outcome, QAError) for outcome in system.answer_rows(numbered(2)))
+
+
+def test_without_the_package_the_command_to_install_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    data = tmp_path / "data.csv"
+    data.write_text("id,question,context,answer\na,How many?,We saw 40 mice.,40")
+    arguments = ["--data", str(data), "--model", "openai:m", "--openai-base-url", "http://localhost:1/v1"]
+    assert main(["evaluate", *arguments, "--output", str(tmp_path / "out")]) == 2
+    says = "error: openai is not installed: pip install 'qa-extractive[teacher]'\n"
+    assert capsys.readouterr().err == says
+
+
 def test_a_local_server_needs_none(server: Server, fake: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     settings = EndpointSettings(server.url + "/")
     assert open_generative("m", settings).answer_batch([QUESTION])[0].text == "2 h"
-    assert "Authorization" not in server.headers[0]
+    assert "authorization" not in server.headers[0]
     assert server.paths == ["/v1/chat/completions"]
 
 

@@ -200,6 +200,12 @@ def test_pictures_take_the_colours_of_the_page() -> None:
         assert (f"--plot-{i}:" in dark) is (colour != "#000000")
 
 
+def test_two_equal_sections_share_no_id() -> None:
+    same = Section("S", (Section("T", ()), Section("T", ())))
+    found = check_html(html(Section("R", (same, same))))
+    assert len(found.ids) == len(found.links) == 6
+
+
 def test_two_pictures_share_no_id() -> None:
     used = b'<use xlink:href="#a" clip-path="url(#a)"/>'
     svg = b'<svg viewBox="0 0 9 9"><defs><path id="a" d="M 0 0"/></defs>' + used + b"</svg>"
@@ -252,15 +258,21 @@ def test_metrics_are_those_of_the_parts() -> None:
     assert values["oracle"] == {"n": 15, "f1": 1.0, "rouge_l": 1.0, "verbatim_share": 1.0}
 
 
-def test_without_matplotlib_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+@pytest.mark.parametrize(
+    ("module", "needs"), [("matplotlib.figure", "plots need matplotlib"), ("jinja2", "it needs jinja2")]
+)
+def test_without_the_extra_one_line_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, needs: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setitem(sys.modules, module, None)
     warnings: list[str] = []
     report = reported([FirstSentence()], asks(4))
     names = [path.name for path in writing.write_report(tmp_path, report, warn=warnings.append)]
     assert names == ["report.md"]
-    assert warnings == ["report.html is left out: plots need matplotlib: pip install 'qa-extractive[report]'"]
+    assert warnings == [f"report.html is left out: {needs}: pip install 'qa-extractive[report]'"]
     with pytest.raises(QAError, match="report"):
-        plots.require_matplotlib()
+        plots.require_report_extra()
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
