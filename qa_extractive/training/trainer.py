@@ -21,7 +21,8 @@ from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.metrics.thresholds import best_cut
-from qa_extractive.model.span_reader import SpanReader, TorchBackend
+from qa_extractive.model.span_reader import SpanReader
+from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.training.distributed import is_main_process, n_processes, run_on_main_process
 from qa_extractive.training.window_labels import LabelledWindow
