@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from qa_extractive._utils.digests import file_digest
 from qa_extractive.config import ReaderConfig, TrainConfig, read_json
-from qa_extractive.data.loading import examples_to_jsonl
+from qa_extractive.data.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError
 from qa_extractive.export.dequantize import ARCHITECTURE_FILE, load_rebuilt
 from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration

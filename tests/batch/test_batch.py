@@ -22,8 +22,12 @@ from qa_extractive.batch import (
 )
 from qa_extractive.data.columns import ColumnNames, TableColumns
 from qa_extractive.errors import DataError, LongContextError, ModelError
-from qa_extractive.tables.reading import Row, read_rows, write_rows
+from qa_extractive.tables.reading import Row, read_rows
 from qa_extractive.types import Answer, Question, Span
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).resolve().parents[1])
+    from batch_runs import write_table
 
 COLUMNS = TableColumns("question", "context")
 ALL_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "jsonl.zst", "parquet")
@@ -67,14 +71,6 @@ def row(number, question="what?", context="The drug.", error=None, **further):
 
 def rows(n):
     return [row(i) for i in range(1, n + 1)]
-
-
-def write_table(path, table):
-    columns = dict.fromkeys(name for values in table for name in values)
-    with write_rows(path, list(columns)) as writer:
-        for values in table:
-            writer.write(values)
-    return path
 
 
 def plain_csv(path, delimiter=","):

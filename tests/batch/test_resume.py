@@ -15,7 +15,6 @@ from qa_extractive._utils import files
 from qa_extractive.batch import BatchJob, answer_table
 from qa_extractive.batch.destination import Destination
 from qa_extractive.batch.state import read_state
-from qa_extractive.cli import main
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.tables.growing import GrowingTable
 from qa_extractive.tables.reading import read_rows
@@ -376,17 +375,6 @@ def test_too_many_failed_rows_stop_the_run(tmp_path):
 
 
 # ---------------------------------------------------------------- the command
-
-
-@pytest.fixture
-def infer(tiny_export, capsys):
-    def run(*arguments):
-        code = main(["infer", *map(str, arguments), "--model", str(tiny_export), "--threads", "1"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return run
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -11,25 +11,16 @@ from pathlib import Path
 import pytest
 
 from qa_extractive.cli import main
-from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.tables.reading import read_rows
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).resolve().parents[1])
+    from batch_runs import write_table
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "What was the effect?"
 CONTEXT = "The drug reduced mortality. The risk was not increased."
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489")
-
-
-@pytest.fixture
-def infer(tiny_export, capsys):
-    """Runs ``infer`` in this process with the tiny model: (exit code, stdout, stderr)."""
-
-    def run(*arguments, model=tiny_export):
-        code = main(["infer", *map(str, arguments), "--model", str(model), "--threads", "1"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture
@@ -44,14 +35,6 @@ def refused(infer):
         return err
 
     return run
-
-
-def write_table(path, table):
-    columns = dict.fromkeys(name for values in table for name in values)
-    with write_rows(path, list(columns)) as writer:
-        for values in table:
-            writer.write(values)
-    return path
 
 
 def questions(path, n=1, **cells):

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -16,34 +17,13 @@ from qa_extractive.predictor import Predictor
 from qa_extractive.rows.answer_rows import BATCH_SIZE, answer_rows, answer_rows_ahead
 from qa_extractive.rows.recent_questions import RecentQuestions
 from qa_extractive.tables.reading import Row, read_rows, write_rows
-from qa_extractive.types import Answer, Question, Span
+from qa_extractive.types import Question
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).resolve().parents[1])
+    from batch_runs import FirstWord
 
 COLUMNS = TableColumns("question", "context", "title")
-
-
-class FirstWord:
-    """Answers with the first word of the context, and keeps what it was asked."""
-
-    def __init__(self):
-        self.asked = []
-
-    def check(self, question):
-        pass
-
-    def prepare(self, questions):
-        return questions
-
-    def answer_prepared(self, questions):
-        self.asked += questions
-        return [self.answer(question) for question in questions]
-
-    def answer(self, question):
-        word = question.context.split()[0]
-        span = Span(word, 0, len(word), 0.25)
-        return Answer(word, 0, len(word), 0.25, 0.75, False, span, (span,))
-
-    def identity(self):
-        return {"model": "first word"}
 
 
 # ---------------------------------------------------------------- ahead
