@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.alignment.align import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
+from qa_extractive.alignment import DEFAULT_THRESHOLD, TIERS, AlignedExamples, align, align_examples
 from qa_extractive.data.loading import load_examples
 from qa_extractive.types import Example, Question
 

@@ -21,7 +21,7 @@ from typing import Any
 from quality_parts.science import shuffled_example
 
 from qa_extractive.cli import main as qa_extractive
-from qa_extractive.data.loading import examples_to_jsonl, load_examples
+from qa_extractive.data import examples_to_jsonl, load_examples
 from qa_extractive.tables.text_files import read_json
 from qa_extractive.training.corpora import READERS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,16 @@ PART = 7
 
 
 class FirstWord:
-    """Answers with the first word of the context, and counts what it was asked."""
+    """Answers with the first word of the context, and keeps what it was asked."""
 
     def __init__(self, threshold: float = 0.5, n_answers: int | None = None) -> None:
-        self.n_asked = 0
+        self.asked: list[Question] = []
         self._threshold = threshold
         self._n_answers = n_answers  # then it fails
+
+    @property
+    def n_asked(self) -> int:
+        return len(self.asked)
 
     def check(self, question: Question) -> None:
         pass
@@ -33,7 +37,7 @@ class FirstWord:
         return questions
 
     def answer_prepared(self, questions: Sequence[Question]) -> list[Answer]:
-        self.n_asked += len(questions)
+        self.asked += questions
         if self._n_answers is not None and self.n_asked > self._n_answers:
             raise ModelError("model.onnx failed")
         return [self.answer(question) for question in questions]
@@ -60,6 +64,15 @@ def table(path: Path, n: int = N_ROWS) -> Path:
         for i in range(n):
             question = "" if i % 5 == 4 else "what?"
             writer.write({"id": f"{i:03}", "question": question, "context": f"word{i} and, «more»\n"})
+    return path
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Rows in a table with the columns of all of them."""
+    columns = dict.fromkeys(name for values in rows for name in values)
+    with write_rows(path, list(columns)) as writer:
+        for values in rows:
+            writer.write(values)
     return path
 
 

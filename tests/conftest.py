@@ -227,6 +227,20 @@ def tiny_qa_checkpoint(make_qa_checkpoint: Callable[..., Path]) -> Path:
     return make_qa_checkpoint("bert")
 
 
+@pytest.fixture
+def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs ``infer`` in this process with the tiny model: exit code, standard output, standard error."""
+    from qa_extractive.cli import main
+
+    def run(*arguments: object, model: Path = tiny_export) -> tuple[int, str, str]:
+        code = main(["infer", *map(str, arguments), "--model", str(model), "--threads", "1"])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run
+
+
 def _save_hub_tokenizer(tokenizer: Any, folder: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 

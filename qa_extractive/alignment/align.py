@@ -20,20 +20,8 @@ from dataclasses import replace
 from qa_extractive.alignment.forms import ContextForms, ReferenceForms
 from qa_extractive.alignment.oracle import oracle_f1, oracle_sentence_f1
 from qa_extractive.alignment.tiers import exact_spans, normalised_spans, sentence_spans, window_spans
-from qa_extractive.alignment.types import TIERS, AlignedExamples, Alignment, AlignmentReport, Tier
+from qa_extractive.alignment.types import AlignedExamples, Alignment, AlignmentReport, Tier
 from qa_extractive.types import Example, Span
-
-__all__ = [
-    "DEFAULT_THRESHOLD",
-    "TIERS",
-    "AlignedExamples",
-    "Alignment",
-    "AlignmentReport",
-    "Tier",
-    "align",
-    "align_example",
-    "align_examples",
-]
 
 DEFAULT_THRESHOLD = 0.5
 

@@ -13,7 +13,7 @@ from qa_extractive.errors import ModelError
 from qa_extractive.inference.calibration import CALIBRATION_FILE, CALIBRATION_FILES
 from qa_extractive.inference.onnx_backend import MODEL_FILE
 from qa_extractive.inference.onnx_checks import MAX_GRAPH_BYTES
-from qa_extractive.inference.windows import MAX_TOKENIZER_BYTES, TOKENIZER_FILE
+from qa_extractive.inference.tokenizer_file import MAX_TOKENIZER_BYTES, TOKENIZER_FILE
 
 MANIFEST_FILE = "manifest.json"
 REQUIRED_FILES = (MODEL_FILE, TOKENIZER_FILE, READER_FILE, CALIBRATION_FILE)

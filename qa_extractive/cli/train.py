@@ -19,7 +19,7 @@ from qa_extractive.training.distributed import run_on_main_process
 from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
-    from qa_extractive.alignment.align import AlignmentReport
+    from qa_extractive.alignment.types import AlignmentReport
     from qa_extractive.training.recipe import Recipe
     from qa_extractive.types import Example
 

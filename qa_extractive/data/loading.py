@@ -20,7 +20,7 @@ from qa_extractive.data.annotated import (
 )
 from qa_extractive.data.answerable import answerability, truth, verdict_of
 from qa_extractive.data.columns import ColumnNames, TableColumns, question_from_row, resolve_columns
-from qa_extractive.data.example_jsonl import example_from_values, examples_to_jsonl, holds_examples
+from qa_extractive.data.example_jsonl import example_from_values, holds_examples
 from qa_extractive.data.given_answers import GivenAnswer, given_answers, spans_of, with_places
 from qa_extractive.data.hub import Table, is_data_set, open_table
 from qa_extractive.data.outcomes import Outcome, attempt
@@ -35,17 +35,6 @@ from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import Row
 from qa_extractive.tables.text_files import data_stem, read_json
 from qa_extractive.types import VERDICTS, Example
-
-__all__ = [
-    "ColumnNames",
-    "Loaded",
-    "Problem",
-    "TableColumns",
-    "examples_to_jsonl",
-    "load_examples",
-    "question_from_row",
-    "resolve_columns",
-]
 
 
 @dataclass(frozen=True, slots=True)

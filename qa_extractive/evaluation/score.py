@@ -43,6 +43,7 @@ from qa_extractive.metrics.scores import (
 )
 from qa_extractive.metrics.speed import latency_percentiles, rate
 from qa_extractive.metrics.text import RIGHT_F1, SquadVersion, normalize_answer
+from qa_extractive.metrics.thresholds import answer_gains, best_cut
 from qa_extractive.types import Example
 
 N_CALIBRATION_BINS = 15
@@ -217,13 +218,10 @@ def _best_threshold(rows: Sequence[ScoredRow], scores: Floats) -> BestThreshold:
     if not rows:
         return BestThreshold(None, None)
     no_ans = ~_bools(row.answerable for row in rows)
-    gains = np.where(no_ans, _floats(-1.0 if row.text else 0.0 for row in rows), scores)
+    gains = answer_gains(scores, ~no_ans, _bools(bool(row.text) for row in rows))
     thresholds, groups = np.unique(_floats(row.answerable_prob for row in rows), return_inverse=True)
-    totals = np.cumsum(np.bincount(groups, weights=gains)[::-1])  # from the highest threshold down
-    best = int(totals.argmax())
-    if totals[best] <= 0.0:
-        return BestThreshold(float(no_ans.mean()), None)
-    return BestThreshold(float(no_ans.sum() + totals[best]) / len(rows), float(thresholds[::-1][best]))
+    best = best_cut(thresholds, np.bincount(groups, weights=gains))
+    return BestThreshold(float(no_ans.sum() + best.total) / len(rows), best.above)
 
 
 def _answering(rows: Sequence[ScoredRow], resampling: Resampling) -> Answering:

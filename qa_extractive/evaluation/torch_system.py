@@ -7,11 +7,11 @@ from pathlib import Path
 
 from qa_extractive.config import DecodeConfig
 from qa_extractive.errors import DataError, ModelError
+from qa_extractive.inference.answers import to_answer
 from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.pipeline import read
 from qa_extractive.inference.windows import Windower
-from qa_extractive.predictor import to_answer
 from qa_extractive.settings import AnswerSettings
 from qa_extractive.types import Answer, Question
 
@@ -73,7 +73,8 @@ def open_torch(folder: Path, name: str) -> TorchSystem:
         import torch
 
         from qa_extractive.model.checkpoint import load_checkpoint
-        from qa_extractive.model.span_reader import SpanReader, TorchBackend
+        from qa_extractive.model.span_reader import SpanReader
+        from qa_extractive.model.torch_backend import TorchBackend
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{error.name} is missing, which torch:{folder} needs: pip install 'qa-extractive[train]'"

@@ -30,7 +30,7 @@ from qa_extractive.export.passes.smoothing import SMOOTHING
 from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE
 from qa_extractive.inference.onnx_checks import check_graph
-from qa_extractive.inference.windows import TOKENIZER_FILE
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 

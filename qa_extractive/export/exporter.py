@@ -25,9 +25,9 @@ from qa_extractive.export.report import EXPORT_FILE, ExportReport
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.inference.calibration_fit import fit
 from qa_extractive.inference.onnx_backend import MODEL_FILE
-from qa_extractive.inference.windows import TOKENIZER_FILE
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.checkpoint import Checkpoint, load_checkpoint
-from qa_extractive.model.span_reader import pad_windows
+from qa_extractive.model.torch_backend import pad_windows
 from qa_extractive.predictor import Predictor
 from qa_extractive.settings import CACHED, FAST, FULL
 from qa_extractive.types import Example

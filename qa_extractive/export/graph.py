@@ -34,7 +34,7 @@ from qa_extractive.export.passes.smoothing import Inputs, activation_peaks, smoo
 from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.inference.onnx_forms import float_products
-from qa_extractive.inference.windows import TOKENIZER_FILE
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.checkpoint import Checkpoint
 from qa_extractive.model.span_reader import SpanReader
 

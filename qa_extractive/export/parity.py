@@ -22,7 +22,7 @@ from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.model.checkpoint import Checkpoint
-from qa_extractive.model.span_reader import pad_windows
+from qa_extractive.model.torch_backend import pad_windows
 from qa_extractive.predictor import Predictor
 from qa_extractive.types import Example
 

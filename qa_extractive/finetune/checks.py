@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qa_extractive.alignment.align import AlignmentReport, align_examples
+from qa_extractive.alignment.align import align_examples
+from qa_extractive.alignment.types import AlignmentReport
 from qa_extractive.data.contexts import Context
 from qa_extractive.data.loading import Problem
 from qa_extractive.errors import DataError

@@ -15,19 +15,15 @@ from qa_extractive.data.documents import folds_of
 from qa_extractive.data.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.evaluation.chat_endpoint import EndpointSettings
-from qa_extractive.evaluation.compare import compare
-from qa_extractive.evaluation.run import run_system
-from qa_extractive.evaluation.score import score
-from qa_extractive.evaluation.systems import DEFAULT, System, open_system
-from qa_extractive.evaluation.torch_system import open_torch
+from qa_extractive.evaluation.systems import DEFAULT
 from qa_extractive.export.cross_fit import CrossFit, cross_fit
 from qa_extractive.export.exporter import export
 from qa_extractive.export.recalibrate import note_calibration
 from qa_extractive.export.report import ExportReport
 from qa_extractive.finetune.card import add_to_card
 from qa_extractive.finetune.checks import CheckedJob
-from qa_extractive.finetune.gate import Verdict, f1_difference, judge
-from qa_extractive.finetune.outcome import Choice, FileCheck, Outcome, TaskSettings, WeakTeacherError
+from qa_extractive.finetune.measured import Measured
+from qa_extractive.finetune.outcome import Choice, Outcome, TaskSettings, WeakTeacherError
 from qa_extractive.finetune.plan import JobClock, works
 from qa_extractive.finetune.pseudo_labels import (
     SOURCE,
@@ -36,7 +32,7 @@ from qa_extractive.finetune.pseudo_labels import (
     rehearsal_questions,
 )
 from qa_extractive.finetune.report import write_outcome
-from qa_extractive.finetune.scores import Scores, changes, mean_f1, score_systems
+from qa_extractive.finetune.scores import mean_f1
 from qa_extractive.finetune.students import (
     HeldOut,
     Student,
@@ -46,7 +42,7 @@ from qa_extractive.finetune.students import (
     taught_settings,
     teach,
 )
-from qa_extractive.finetune.teachers import Teacher, open_span_model, open_teacher, system_name
+from qa_extractive.finetune.teachers import Teacher, open_span_model, open_teacher
 from qa_extractive.finetune.validation import TeacherCheck, check_teacher
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.calibration_fit import FitRows, can_calibrate
@@ -144,8 +140,8 @@ class _Run:
         calibrated = {
             name: self.calibrate(students[name], folders[name], own) for name, own in held_out.items()
         }
-        base_name, other_name, scores = self.score(folders)
-        verdict = self.judge(choice, other_name, scores)
+        self.say(f"scoring on {len(self.job.test):,} test rows")
+        measured = Measured.of(folders, self.job.test, self.settings)
         outcome = Outcome(
             checked=self.checked,
             settings=self.settings,
@@ -154,15 +150,19 @@ class _Run:
             labelled=labelled,
             has_logits=soft is not None,
             students=students,
-            scores=scores,
+            scores=measured.scores,
             choice=choice,
             calibrated={name: fitted for name, fitted in calibrated.items() if fitted is not None},
-            base_name=base_name,
-            changes=None
-            if base_name is None
-            else changes(scores.of(base_name)[0], scores.of(choice.name)[0]),
-            verdict=verdict,
-            file=self.file(choice.name, students[choice.name], scores),
+            base_name=measured.base_name,
+            changes=measured.changes(choice.name),
+            verdict=measured.verdict(choice.name, self.settings),
+            file=measured.file(
+                choice.name,
+                students[choice.name],
+                self.exports[choice.name],
+                self.job.test,
+                self.settings.seed,
+            ),
         )
         write_outcome(self.output, outcome)  # before anything is packed, so that it is there whatever happens
         self.keep(outcome, folders)
@@ -339,55 +339,6 @@ class _Run:
             note_calibration(folder, fitted.calibration)
         return fitted
 
-    def score(self, folders: Mapping[str, Path]) -> tuple[str | None, str | None, Scores]:
-        """The names of the base and of the model that the gate compares with, and all scores."""
-        self.say(f"scoring on {len(self.job.test):,} test rows")
-        base = self.base_system()
-        systems: list[System] = [] if base is None else [base]
-        systems += [open_system(str(folder), (), name=name) for name, folder in folders.items()]
-        base_name = None if base is None else base.name
-        other, other_name = self.settings.no_worse_than, base_name
-        if other is None:
-            other_name = None
-        elif other != self.settings.base:  # a plain encoder, which answers nothing, is no bar
-            other_name = f"{_shown(other)}, to be matched"
-            systems.append(open_system(system_name(other), (), name=other_name))
-        settings = self.settings
-        scores = score_systems(systems, self.job.test, n_bootstrap=settings.n_bootstrap, seed=settings.seed)
-        return base_name, other_name, scores
-
-    def base_system(self) -> System | None:
-        """The base as it is; None where it is a plain encoder, which answers nothing."""
-        base = self.settings.base
-        try:
-            return open_system(system_name(base), (), name=f"{_shown(base)}, as it is")
-        except ModelError:
-            if self.settings.keeps_base:
-                raise
-            return None
-
-    def file(self, name: str, student: Student, scores: Scores) -> FileCheck:
-        """The chosen student's file beside its checkpoint, on the test rows."""
-        results = run_system(open_torch(student.folder, f"{name}, in torch"), self.job.test)
-        in_torch = score(results, n_bootstrap=0, seed=self.settings.seed)
-        report = self.exports[name]
-        return FileCheck(
-            format=report.format,
-            why=report.why,
-            tried=tuple(each["words"] for each in report.tried),
-            torch_f1=in_torch.forced.squad.f1,
-            file_f1=scores.of(name)[1].forced.squad.f1,
-        )
-
-    def judge(self, choice: Choice, other: str | None, scores: Scores) -> Verdict:
-        results, evaluation = scores.of(choice.name)
-        if other is None:
-            return judge(self.settings.gate, evaluation)
-        settings = self.settings
-        other_results, other_evaluation = scores.of(other)
-        compared = compare((other_results, results), n_bootstrap=settings.n_bootstrap, seed=settings.seed)
-        return judge(settings.gate, evaluation, other_evaluation, f1_difference(compared, choice.name))
-
     def keep(self, outcome: Outcome, folders: Mapping[str, Path]) -> None:
         """Move the chosen student to its place and pack it; one that was refused goes aside, unpacked."""
         name, is_accepted = outcome.choice.name, outcome.verdict.is_accepted
@@ -405,7 +356,3 @@ def _named(n_rows: int, n_labelled: int) -> str:
     parts = [f"{n_rows:,} labelled rows"] if n_rows else []
     parts += [f"{n_labelled:,} that the teacher labelled"] if n_labelled else []
     return f"fine-tuned on {' and '.join(parts)}"
-
-
-def _shown(model: str) -> str:
-    return "embedded model" if model == DEFAULT else Path(model).name

@@ -25,9 +25,11 @@ from qa_extractive.finetune.made_questions import MadeQuestion
 from qa_extractive.inference.backend import Backend, FloatArray, WindowLogits
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.onnx_backend import MODEL_FILE
-from qa_extractive.inference.windows import TOKENIZER_FILE, Window, Windower, read_tokenizer
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
+from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.model.checkpoint import load_checkpoint
-from qa_extractive.model.span_reader import SpanReader, TorchBackend
+from qa_extractive.model.span_reader import SpanReader
+from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.predictor import Predictor
 from qa_extractive.types import Answer, Question
 

@@ -22,6 +22,7 @@ from qa_extractive.inference.calibration import (
 )
 from qa_extractive.inference.decoding import RawPrediction
 from qa_extractive.metrics.text import RIGHT_F1, best_token_f1
+from qa_extractive.metrics.thresholds import answer_gains, best_cut
 from qa_extractive.types import VERDICT_CLASSES, VERDICTS, Example
 
 logger = logging.getLogger(__name__)
@@ -262,15 +263,10 @@ def logistic_of(features: FloatArray, labels: BoolArray) -> Logistic:
 
 def best_threshold(probs: FloatArray, answerable: BoolArray, f1: FloatArray) -> float:
     """The threshold of highest mean F1; in the middle of the gap where it lies, in [0, 1]."""
-    order = np.argsort(-probs, kind="stable")
-    gain = np.where(answerable, f1, -1.0)[order]  # answering one more: its F1, or a right abstention lost
-    totals = np.concatenate([[0.0], np.cumsum(gain)])
-    ranked = probs[order]
-    totals[1:-1][ranked[:-1] == ranked[1:]] = -np.inf  # no threshold parts equal probabilities
-    n_answered = int(totals.argmax())
-    above = ranked[n_answered - 1] if n_answered else 1.0
-    below = ranked[n_answered] if n_answered < len(ranked) else 0.0
-    return float((above + below) / 2)
+    best = best_cut(probs, answer_gains(f1, answerable))
+    above = 1.0 if best.above is None else best.above
+    below = 0.0 if best.below is None else best.below
+    return (above + below) / 2
 
 
 def risk_table(probs: FloatArray, right: BoolArray) -> tuple[RiskPoint, ...]:

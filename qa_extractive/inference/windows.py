@@ -6,11 +6,9 @@ The title stands with the question, so every window of a long context sees it an
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,15 +19,16 @@ from tokenizers import Encoding, Tokenizer
 
 from qa_extractive._utils.lru import LruCache
 from qa_extractive._utils.sentences import split_sentences
-from qa_extractive.config import WindowConfig, read_bounded
-from qa_extractive.errors import DataError, ModelError, reason_of
+from qa_extractive.config import WindowConfig
+from qa_extractive.errors import DataError
+from qa_extractive.inference.tokenizer_file import (
+    TOKENIZER_FILE,
+    read_tokenizer,
+    tokenizer_errors,
+    whole_texts,
+)
 from qa_extractive.types import Question, Span
 
-TOKENIZER_FILE = "tokenizer.json"
-MAX_TOKENIZER_BYTES = 64 << 20
-_MAX_TOKENIZER_COMMAS = 3_000_000  # a vocabulary of 250,000 pieces has 500,000; each takes up to 100 bytes
-_MAX_GROWTH = 100  # NFKC makes 18 characters of one
-_MAX_SPECIAL_TOKENS = 8  # of a window, as ``WindowConfig`` reckons
 _TITLE_MARK = " | "
 _RARE = "\N{CJK UNIFIED IDEOGRAPH-2A6A5}"  # hardly in a vocabulary: what is unknown must have a token too
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -114,7 +113,7 @@ class Windower:
         self.config = config
         self.with_sentences = with_sentences
         self._pairs = tokenizer if is_own else Tokenizer.from_str(tokenizer.to_str())
-        self._plain = _sharing(self._pairs)
+        self._plain = whole_texts(self._pairs)
         self._pairs.no_padding()
         self._pairs.enable_truncation(
             config.max_tokens, stride=config.stride_tokens, strategy="only_second", direction="right"
@@ -130,7 +129,7 @@ class Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
         tokenizer = read_tokenizer(path)
-        with _refusals(path):
+        with tokenizer_errors(path):
             windower = cls(
                 tokenizer, config, is_own=True, with_sentences=with_sentences, kept_tokens=kept_tokens
             )
@@ -223,19 +222,6 @@ class Windower:
             return text[: 40 * self.config.max_title_tokens]
         # Where the first token too many starts, not where the last one ends: tokens can share a character.
         return text[: encoding.offsets[self.config.max_title_tokens][0]].rstrip()
-
-
-def _sharing(tokenizer: Tokenizer) -> Tokenizer:
-    """A tokenizer that cuts texts into the same tokens, whole, and shares the vocabulary of the other."""
-    plain = Tokenizer(tokenizer.model)
-    if tokenizer.normalizer is not None:
-        plain.normalizer = tokenizer.normalizer
-    if tokenizer.pre_tokenizer is not None:
-        plain.pre_tokenizer = tokenizer.pre_tokenizer
-    added = [token for _, token in sorted(tokenizer.get_added_tokens_decoder().items())]
-    plain.add_special_tokens([token for token in added if token.special])
-    plain.add_tokens([token for token in added if not token.special])
-    return plain
 
 
 def _is_short(text: str, max_tokens: int) -> bool:
@@ -359,47 +345,3 @@ def _sentence_numbers(starts: IntArray, offsets: IntArray) -> IntArray:
     """The sentence in which each token starts; what lies before the first belongs to it."""
     found: IntArray = np.maximum(np.searchsorted(starts, offsets[:, 0], side="right") - 1, 0)
     return found
-
-
-def read_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from a file; ModelError if it is missing, too large, not understood or of no use here."""
-    content = read_bounded(path, MAX_TOKENIZER_BYTES)
-    if content.count(b",") > _MAX_TOKENIZER_COMMAS:
-        raise ModelError(f"{path} cannot be read: it has more parts than any tokenizer")
-    with _refusals(path):
-        tokenizer = Tokenizer.from_buffer(content)
-        n_special = tokenizer.num_special_tokens_to_add(is_pair=True)
-    if n_special > _MAX_SPECIAL_TOKENS:
-        raise ModelError(
-            f"{path} puts {n_special} special tokens into a window, more than {_MAX_SPECIAL_TOKENS}"
-        )
-    if (growth := _growth(tokenizer)) > _MAX_GROWTH:
-        raise ModelError(f"{path} makes texts {growth:,} times as long: no tokenizer of a model does")
-    return tokenizer
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """Whatever tokenizers raises as a ModelError: bare Exceptions, and panics, which are not even that."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        raise ModelError(f"{path} cannot be read: {reason_of(error)}") from None
-
-
-def _growth(tokenizer: Tokenizer) -> int:
-    """How many times as long texts become, at most, by what a tokenizer replaces in them."""
-    growth = 1
-    for steps in (tokenizer.normalizer, tokenizer.pre_tokenizer):
-        pending = [] if steps is None else [json.loads(steps.__getstate__())]
-        while pending:
-            step = pending.pop()
-            pending += step.get("normalizers") or step.get("pretokenizers") or ()
-            if step.get("type") == "Replace":
-                replaced = step["pattern"].get("String") or " "
-                growth *= max(1, len(step["content"]) // len(replaced))
-            elif step.get("type") == "Prepend":
-                growth += len(step["prepend"])
-    return growth

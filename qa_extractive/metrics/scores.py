@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from qa_extractive.errors import DataError, QAError
 from qa_extractive.metrics.columns import (
@@ -28,6 +28,7 @@ from qa_extractive.metrics.columns import (
     require_same_length,
 )
 from qa_extractive.metrics.text import SquadVersion, best_exact_match, best_token_f1
+from qa_extractive.metrics.thresholds import answer_gains, best_cut
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,10 +161,9 @@ def _with_best(
     require_same_length(predictions=len(predictions), no_answer_probs=probs.size)
     if scores.n == 0:
         return scores
-    order = np.argsort(probs, kind="stable")
     answered = np.array([bool(prediction) for prediction in predictions])
-    best_em, best_em_threshold = _best_threshold(rows.em, rows.answerable, answered, probs, order)
-    best_f1, best_f1_threshold = _best_threshold(rows.f1, rows.answerable, answered, probs, order)
+    best_em, best_em_threshold = _best_threshold(rows.em, rows.answerable, answered, probs)
+    best_f1, best_f1_threshold = _best_threshold(rows.f1, rows.answerable, answered, probs)
     return dataclasses.replace(
         scores,
         best_em=best_em,
@@ -174,18 +174,20 @@ def _with_best(
 
 
 def _best_threshold(
-    scores: Floats, answerable: Bools, answered: Bools, no_answer_probs: Floats, order: NDArray[np.intp]
+    scores: Floats, answerable: Bools, answered: Bools, no_answer_probs: Floats
 ) -> tuple[float, float]:
     """The best mean score over no-answer thresholds, and the threshold, as the v2.0 script finds them.
 
     The script starts from abstaining everywhere (which it calls threshold 0) and admits one row at a
     time, so among equal probabilities it may count a part of them, which no threshold reaches.
     """
-    gains = np.where(answerable, scores, -1.0 * answered)[order]
-    totals = np.cumsum(np.concatenate([[np.count_nonzero(~answerable)], gains]))
-    best = int(totals.argmax())
-    threshold = 0.0 if best == 0 else float(no_answer_probs[order[best - 1]])
-    return float(totals[best]) / scores.size, threshold
+    best = best_cut(
+        -no_answer_probs,
+        answer_gains(scores, answerable, answered),
+        start=int(np.count_nonzero(~answerable)),
+        parts_ties=True,
+    )
+    return best.total / scores.size, 0.0 if best.above is None else -best.above
 
 
 def answerability_auroc(answerable_probs: ArrayLike, answerable: ArrayLike) -> float | None:

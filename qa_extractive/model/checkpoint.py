@@ -19,9 +19,10 @@ from transformers import (
 from qa_extractive.config import ReaderConfig, WindowConfig, read_json
 from qa_extractive.errors import ModelError, reason_of, shortened
 from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration, uncalibrated
-from qa_extractive.inference.windows import TOKENIZER_FILE, read_tokenizer
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
+from qa_extractive.model.safe_loading import loading_reason, safe_loading
 from qa_extractive.model.size_checks import check_sizes
-from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig, loading_reason, safe_loading
+from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
 _ADAPTER_FILE = "adapter_config.json"
 _PADDED_POSITIONS = frozenset(

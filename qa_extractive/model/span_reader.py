@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from qa_extractive.errors import ModelError, reason_of
-from qa_extractive.inference.backend import WindowLogits
-from qa_extractive.inference.windows import Window
+from qa_extractive.errors import ModelError
 from qa_extractive.model.losses import (
     answerability_loss,
     right_sentences,
@@ -25,12 +22,11 @@ from qa_extractive.model.losses import (
     verdict_loss,
     weighted_mean,
 )
+from qa_extractive.model.safe_loading import loading_reason, safe_loading
+from qa_extractive.model.torch_backend import TorchBackend as TorchBackend  # where it was documented first
+from qa_extractive.model.torch_backend import pad_windows as pad_windows
 from qa_extractive.types import VERDICT_CLASSES
 
-_ALLOW_PICKLE_HINT = (
-    "convert its weights to safetensors, or allow reading them from .bin files if you trust where they come "
-    "from (--allow-pickle; still as weights only)"
-)
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
 
 _SKIM_WIDTH = 64
@@ -342,27 +338,6 @@ def _last_of_attention(encoder: nn.Module, layer: int) -> nn.Module:
     return encoder.get_submodule(f"encoder.layer.{layer - 1}.attention")
 
 
-def safe_loading(allow_pickle: bool = False) -> dict[str, Any]:
-    """Arguments of ``from_pretrained`` with which no code of a checkpoint is run.
-
-    Args:
-        allow_pickle: Whether weights that are not there as safetensors may be read from ``.bin`` files,
-            by torch's reader of plain tensors (``weights_only``).
-    """
-    return {
-        "trust_remote_code": False,
-        "use_safetensors": None if allow_pickle else True,
-        "weights_only": True,
-    }
-
-
-def loading_reason(error: Exception, allow_pickle: bool) -> str:
-    """Why ``from_pretrained`` failed, on one line, and what to do where only pickled weights are there."""
-    reason = reason_of(error)
-    is_pickled = "safetensors" in reason and not allow_pickle
-    return f"{reason.rstrip('.')}: {_ALLOW_PICKLE_HINT}" if is_pickled else reason
-
-
 def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> str:
     """Some encoders, DeBERTa with its disentangled attention for one, have the eager form only."""
     if not getattr(MODEL_MAPPING[type(encoder_config)], "_supports_sdpa", False):
@@ -377,51 +352,3 @@ def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
 def uses_type_ids(config: PretrainedConfig) -> bool:
     """Whether the encoder tells segments apart."""
     return getattr(config, "type_vocab_size", 0) > 1 and config.model_type != "distilbert"
-
-
-class TorchBackend:
-    """The torch model behind the ``Backend`` protocol; windows are run in batches of like length."""
-
-    def __init__(self, model: SpanReader, *, batch_size: int = 32) -> None:
-        """Take a model; it is put into evaluation mode."""
-        self.model = model.eval()
-        self.batch_size = batch_size
-
-    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
-        """The logits of each window, in order."""
-        order = sorted(range(len(windows)), key=lambda i: windows[i].n_tokens)
-        results: dict[int, WindowLogits] = {}
-        for begin in range(0, len(order), self.batch_size):
-            chosen = order[begin : begin + self.batch_size]
-            for i, logits in zip(chosen, self._run_batch([windows[i] for i in chosen]), strict=True):
-                results[i] = logits
-        return [results[i] for i in range(len(windows))]
-
-    @torch.inference_mode()
-    def _run_batch(self, windows: list[Window]) -> list[WindowLogits]:
-        device = self.model.device
-        output = self.model(**{k: v.to(device) for k, v in pad_windows(windows).items()})
-        start, end = output.start_logits.float().cpu().numpy(), output.end_logits.float().cpu().numpy()
-        answerability = output.answerability_logit.float().cpu().numpy()
-        verdicts = None if output.verdict_logits is None else output.verdict_logits.float().cpu().numpy()
-        return [
-            WindowLogits(
-                start[i, : w.n_tokens],
-                end[i, : w.n_tokens],
-                float(answerability[i]),
-                None if verdicts is None else verdicts[i],
-            )
-            for i, w in enumerate(windows)
-        ]
-
-
-def pad_windows(windows: Sequence[Window]) -> dict[str, torch.Tensor]:
-    """``input_ids``, ``attention_mask`` and ``token_type_ids``, each of shape (n_windows, n_tokens)."""
-    shape = (len(windows), max(w.n_tokens for w in windows))
-    ids, mask, types = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-    for i, window in enumerate(windows):
-        ids[i, : window.n_tokens] = window.token_ids
-        types[i, : window.n_tokens] = window.type_ids
-        mask[i, : window.n_tokens] = 1
-    named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-    return {name: torch.from_numpy(array) for name, array in named.items()}

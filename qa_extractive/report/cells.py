@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that the command line can show its help without numpy
@@ -14,33 +15,29 @@ _SMALLEST = 0.001
 
 def percent(value: float | None, interval: Interval | None = None) -> str:
     """A share in [0, 1] in percent, with its interval."""
-    if value is None:
-        return UNDEFINED
-    ends = "" if interval is None else f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-    return f"{100 * value:.1f}{ends}"
+    return _cell(value, interval, lambda share: f"{100 * share:.1f}")
 
 
 def decimal(value: float | None, interval: Interval | None = None) -> str:
     """A number with three decimals, with its interval."""
-    if value is None:
-        return UNDEFINED
-    return f"{value:.3f}" + ("" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]")
+    return _cell(value, interval, lambda number: f"{number:.3f}")
 
 
 def points(value: float | None, interval: Interval | None = None) -> str:
     """A difference of shares in percentage points, signed, with its interval."""
-    if value is None:
-        return UNDEFINED
-    ends = "" if interval is None else f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
-    return f"{100 * value:+.1f}{ends}"
+    return _cell(value, interval, lambda share: f"{100 * share:+.1f}")
 
 
 def signed(value: float | None, interval: Interval | None = None) -> str:
     """A difference with three decimals, signed, with its interval."""
+    return _cell(value, interval, lambda number: f"{number:+.3f}")
+
+
+def _cell(value: float | None, interval: Interval | None, text: Callable[[float], str]) -> str:
     if value is None:
         return UNDEFINED
-    ends = "" if interval is None else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"
-    return f"{value:+.3f}{ends}"
+    ends = "" if interval is None else f" [{text(interval[0])}, {text(interval[1])}]"
+    return f"{text(value)}{ends}"
 
 
 def number(value: float | None) -> str:

@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from qa_extractive.errors import DataError, LongContextError, QAError
+from qa_extractive.inference.answers import to_answer
 from qa_extractive.inference.decoding import decode
 from qa_extractive.inference.pipeline import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.inference.windows import Window
-from qa_extractive.predictor import Predictor, to_answer
+from qa_extractive.predictor import Predictor
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
 from qa_extractive.settings import N_DECODED, AnswerSettings

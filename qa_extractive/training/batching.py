@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from qa_extractive.inference.windows import Window
 from qa_extractive.model.losses import IGNORE
-from qa_extractive.model.span_reader import pad_windows
+from qa_extractive.model.torch_backend import pad_windows
 from qa_extractive.training.window_labels import LabelledWindow
 from qa_extractive.types import VERDICT_CLASSES
 

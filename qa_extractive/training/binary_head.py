@@ -21,7 +21,8 @@ from torch import nn
 from qa_extractive.config import TrainConfig
 from qa_extractive.inference.calibration_fit import logistic_of
 from qa_extractive.inference.windows import Windower
-from qa_extractive.model.span_reader import SpanReader, pad_windows, uses_type_ids
+from qa_extractive.model.span_reader import SpanReader, uses_type_ids
+from qa_extractive.model.torch_backend import pad_windows
 from qa_extractive.training.progress import Watch, Watcher
 from qa_extractive.training.trainer import CHECKPOINTS, SpanTrainer
 from qa_extractive.training.window_labels import LabelledWindow

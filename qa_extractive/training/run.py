@@ -14,13 +14,14 @@ import torch
 from tokenizers import Tokenizer
 
 from qa_extractive._utils.digests import file_digest
-from qa_extractive.config import ReaderConfig, TrainConfig, WindowConfig, read_json
-from qa_extractive.data.loading import examples_to_jsonl
+from qa_extractive.config import ReaderConfig, TrainConfig, read_json
+from qa_extractive.data.example_jsonl import examples_to_jsonl
 from qa_extractive.errors import DataError
 from qa_extractive.export.dequantize import ARCHITECTURE_FILE, load_rebuilt
 from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration
 from qa_extractive.inference.calibration_fit import fit
-from qa_extractive.inference.windows import TOKENIZER_FILE, Windower, read_tokenizer
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
+from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import fast_tokenizer, load_span_reader, window_for
 from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
@@ -90,24 +91,7 @@ def train(
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
     mixture = prepare(examples, windower, config)
-    taught = _rehearsed(distillation, windower)
-    learned = [*mixture.train, *taught]
-    window = _training_window(reader.window, config)
-    windows = label_windows(
-        Windower(tokenizer, window, with_sentences=bool(model.config.skim_layers)), learned
-    )
-    if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
-        raise DataError("no training example is labelled: check the answer column and the alignment report")
-    if distillation is None:
-        trainer = SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
-    else:
-        trainer = DistillationTrainer(
-            *(model, windows, output, config),
-            windower=windower,
-            dev=mixture.dev,
-            distillation=distillation,
-            targets=distillation.targets(windows, learned),
-        )
+    trainer = _trainer(model, tokenizer, windower, mixture, output, config, distillation)
     if watch is not None:
         trainer.add_callback(Watcher(watch, trainer.progress))
     checkpoint = run_on_main_process(lambda: last_checkpoint(output)) if resume else None
@@ -118,7 +102,7 @@ def train(
         merge_adapters(trainer.model)
 
     def finish() -> TrainReport:
-        report = _report(base, mixture, trainer, len(windows), n_trained, result.training_loss)
+        report = _report(base, mixture, trainer, n_trained, result.training_loss)
         save_model(output, trainer.model, tokenizer, reader, windower, mixture, base_calibration(base))
         _write_log(output, trainer)
         report.save(output)
@@ -129,6 +113,37 @@ def train(
     barrier()  # or one of them might still be writing there
     run_on_main_process(lambda: shutil.rmtree(output / CHECKPOINTS, ignore_errors=True))
     return report
+
+
+def _trainer(
+    model: SpanReader,
+    tokenizer: Tokenizer,
+    windower: Windower,
+    mixture: Splits,
+    output: Path,
+    config: TrainConfig,
+    distillation: Distillation | None,
+) -> SpanTrainer:
+    """The trainer of the labelled windows, and of what only a teacher teaches where there is one."""
+    taught = _rehearsed(distillation, windower)
+    learned = [*mixture.train, *taught]
+    window = dataclasses.replace(
+        windower.config, max_tokens=min(windower.config.max_tokens, config.train_window_tokens)
+    )
+    windows = label_windows(
+        Windower(tokenizer, window, with_sentences=bool(model.config.skim_layers)), learned
+    )
+    if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
+        raise DataError("no training example is labelled: check the answer column and the alignment report")
+    if distillation is None:
+        return SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
+    return DistillationTrainer(
+        *(model, windows, output, config),
+        windower=windower,
+        dev=mixture.dev,
+        distillation=distillation,
+        targets=distillation.targets(windows, learned),
+    )
 
 
 def _write_log(output: Path, trainer: SpanTrainer) -> None:
@@ -249,19 +264,13 @@ def load_tokenizer(base: str | Path) -> Tokenizer:
     return fast_tokenizer(str(base)).backend_tokenizer
 
 
-def _training_window(window: WindowConfig, config: TrainConfig) -> WindowConfig:
-    return dataclasses.replace(window, max_tokens=min(window.max_tokens, config.train_window_tokens))
-
-
-def _report(
-    base: str, mixture: Splits, trainer: SpanTrainer, n_windows: int, n_trained: int, loss: float
-) -> TrainReport:
+def _report(base: str, mixture: Splits, trainer: SpanTrainer, n_trained: int, loss: float) -> TrainReport:
     negatives = [e.fields.get("negative", "given") for e in mixture.train if e.answerable is False]
     return TrainReport(
         base=describe_base(base),
         n_examples=dict(sorted(Counter(e.source for e in mixture.train).items())),
         n_negatives=dict(sorted(Counter(negatives).items())),
-        n_windows=n_windows,
+        n_windows=len(trainer.train_dataset),
         n_steps=trainer.state.global_step,
         minutes=round(trainer.progress.elapsed_seconds / 60, 2),
         final_loss=round(loss, 5),

@@ -20,7 +20,9 @@ from qa_extractive.config import DecodeConfig, TrainConfig
 from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
-from qa_extractive.model.span_reader import SpanReader, TorchBackend
+from qa_extractive.metrics.thresholds import best_cut
+from qa_extractive.model.span_reader import SpanReader
+from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.training.distributed import is_main_process, n_processes, run_on_main_process
 from qa_extractive.training.window_labels import LabelledWindow
@@ -181,11 +183,14 @@ def development_f1(readings: Sequence[RawPrediction], examples: Sequence[Example
             text = example.question.context[span.start : span.end]
             gain = best_token_f1(text, example.references) if example.answerable else -1.0
             gains.append((float(reading.features()[0]), gain))
-    total = highest = float(sum(not example.answerable for example in examples))
-    for _, gain in sorted(gains, reverse=True):
-        total += gain
-        highest = max(highest, total)
-    return highest / max(1, len(examples))
+    gains.sort(reverse=True)  # of equal margins the better answers first
+    best = best_cut(
+        [margin for margin, _ in gains],
+        [gain for _, gain in gains],
+        start=sum(not example.answerable for example in examples),
+        parts_ties=True,
+    )
+    return best.total / max(1, len(examples))
 
 
 def parameter_groups(model: SpanReader, config: TrainConfig) -> list[dict[str, Any]]:

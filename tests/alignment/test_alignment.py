@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.alignment.align import (
+from qa_extractive.alignment import (
     DEFAULT_THRESHOLD,
     TIERS,
     Alignment,

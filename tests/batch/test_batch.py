@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from qa_extractive.batch import (
 )
 from qa_extractive.data.columns import ColumnNames, TableColumns
 from qa_extractive.errors import DataError, LongContextError, ModelError
-from qa_extractive.tables.reading import Row, read_rows, write_rows
+from qa_extractive.tables.reading import Row, read_rows
 from qa_extractive.types import Answer, Question, Span
+from tests.batch_runs import write_table
 
 COLUMNS = TableColumns("question", "context")
 ALL_FORMATS = ("csv", "tsv", "jsonl", "csv.gz", "tsv.gz", "jsonl.gz", "jsonl.zst", "parquet")
@@ -78,14 +79,6 @@ def row(
 
 def rows(n: int) -> list[Row]:
     return [row(i) for i in range(1, n + 1)]
-
-
-def write_table(path: Path, table: Sequence[Mapping[str, object]]) -> Path:
-    columns = dict.fromkeys(name for values in table for name in values)
-    with write_rows(path, list(columns)) as writer:
-        for values in table:
-            writer.write(values)
-    return path
 
 
 def plain_csv(path: Path, delimiter: str = ",") -> list[dict[str, str]]:

@@ -19,7 +19,6 @@ from qa_extractive._utils import files
 from qa_extractive.batch import Batch, BatchJob, answer_table
 from qa_extractive.batch.destination import Destination
 from qa_extractive.batch.state import read_state
-from qa_extractive.cli import main
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.tables.growing import GrowingTable
 from qa_extractive.tables.reading import read_rows
@@ -392,17 +391,6 @@ def test_too_many_failed_rows_stop_the_run(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- the command
-
-
-@pytest.fixture
-def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main(["infer", *map(str, arguments), "--model", str(tiny_export), "--threads", "1"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return run
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

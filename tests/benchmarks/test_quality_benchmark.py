@@ -14,7 +14,7 @@ import pytest
 
 from qa_extractive import Answer, DataError, Example, QAError, Question, Span
 from qa_extractive._utils.sentences import split_sentences
-from qa_extractive.data.loading import examples_to_jsonl
+from qa_extractive.data import examples_to_jsonl
 from qa_extractive.evaluation.rows import ScoredRow
 from qa_extractive.inference.calibration import Calibration, Logistic, RiskPoint
 

@@ -8,14 +8,15 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qa_extractive.cli import main
-from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.tables.reading import read_rows
+from tests.batch_runs import write_table
 
 Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 
@@ -23,19 +24,6 @@ ROOT = Path(__file__).parents[2]
 QUESTION = "What was the effect?"
 CONTEXT = "The drug reduced mortality. The risk was not increased."
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489")
-
-
-@pytest.fixture
-def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
-    """Runs ``infer`` in this process with the tiny model: (exit code, stdout, stderr)."""
-
-    def run(*arguments: object, model: Path = tiny_export) -> tuple[int, str, str]:
-        code = main(["infer", *map(str, arguments), "--model", str(model), "--threads", "1"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture
@@ -50,14 +38,6 @@ def refused(infer: Infer) -> Callable[..., str]:
         return err
 
     return run
-
-
-def write_table(path: Path, table: Sequence[Mapping[str, object]]) -> Path:
-    columns = dict.fromkeys(name for values in table for name in values)
-    with write_rows(path, list(columns)) as writer:
-        for values in table:
-            writer.write(values)
-    return path
 
 
 def questions(path: Path, n: int = 1, **cells: object) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa_extractive.data.loading import (
+from qa_extractive.data import (
     ColumnNames,
     examples_to_jsonl,
     load_examples,

@@ -211,7 +211,7 @@ def test_window_fits_the_model(n_positions: int, model_type: str, limit: int, ex
 
 
 def test_calibrates_on_the_examples_left_by_training(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from qa_extractive.data.loading import examples_to_jsonl
+    from qa_extractive.data import examples_to_jsonl
 
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
     (folder / "README.md").write_text("# A card\n")

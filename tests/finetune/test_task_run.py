@@ -22,8 +22,8 @@ from qa_extractive.config import TrainConfig
 from qa_extractive.data.documents import folds_of
 from qa_extractive.data.loading import load_examples
 from qa_extractive.evaluation import systems
+from qa_extractive.finetune import measured, students
 from qa_extractive.finetune import run as running
-from qa_extractive.finetune import students
 from qa_extractive.finetune.outcome import TaskSettings
 from qa_extractive.finetune.plan import JobClock, works
 from qa_extractive.finetune.students import MANY_ROWS, HeldOut, settings_for, taught_settings
@@ -279,7 +279,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, student_knows: bool) -> None:
         object.__setattr__(system, "predictor", SimpleNamespace(answer_batch=answers, n_threads=1))
         return system
 
-    monkeypatch.setattr(running, "open_system", open_system)
+    monkeypatch.setattr(measured, "open_system", open_system)
 
 
 NOTHING = Answer("", 0, 0, 0.1, 0.1, abstained=True)

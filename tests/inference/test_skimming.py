@@ -22,7 +22,7 @@ from qa_extractive._utils.sentences import split_sentences  # noqa: E402
 from qa_extractive.archive.pack import pack  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
-from qa_extractive.data.loading import examples_to_jsonl  # noqa: E402
+from qa_extractive.data import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
 from qa_extractive.export import pruning_limit  # noqa: E402

@@ -22,34 +22,10 @@ from qa_extractive.rows.answer_rows import BATCH_SIZE, answer_rows, answer_rows_
 from qa_extractive.rows.recent_questions import RecentQuestions
 from qa_extractive.rows.results import RowResult
 from qa_extractive.tables.reading import Row, read_rows, write_rows
-from qa_extractive.types import Answer, Question, Span
+from qa_extractive.types import Answer, Question
+from tests.batch_runs import FirstWord
 
 COLUMNS = TableColumns("question", "context", "title")
-
-
-class FirstWord:
-    """Answers with the first word of the context, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    def check(self, question: Question) -> None:
-        pass
-
-    def prepare(self, questions: Sequence[Question]) -> Sequence[Question]:
-        return questions
-
-    def answer_prepared(self, questions: Sequence[Question]) -> list[Answer]:
-        self.asked += questions
-        return [self.answer(question) for question in questions]
-
-    def answer(self, question: Question) -> Answer:
-        word = question.context.split()[0]
-        span = Span(word, 0, len(word), 0.25)
-        return Answer(word, 0, len(word), 0.25, 0.75, False, span, (span,))
-
-    def identity(self) -> dict[str, str]:
-        return {"model": "first word"}
 
 
 # ---------------------------------------------------------------- ahead

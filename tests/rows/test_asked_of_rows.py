@@ -12,7 +12,6 @@ import pytest
 import qa_extractive.batch.local
 from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, Summary, answer_table
 from qa_extractive.batch.destination import Existing
-from qa_extractive.cli import main
 from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError
 from qa_extractive.tables.reading import read_rows, write_rows
@@ -165,17 +164,6 @@ def test_a_table_without_papers(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- the command
-
-
-@pytest.fixture
-def infer(tiny_export: Path, capsys: pytest.CaptureFixture[str]) -> Infer:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main(["infer", *map(str, arguments), "--model", str(tiny_export), "--threads", "1"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return run
 
 
 def test_the_command_asks_each_paper(infer: Infer, tmp_path: Path) -> None:

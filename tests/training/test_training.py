@@ -358,22 +358,27 @@ def test_a_base_may_be_a_pickle_if_allowed_or_a_packed_model(
     assert main([*options, str(tmp_path / "c"), "--base", packed]) == 0
 
 
-def test_a_recipe_may_average_its_stages(
-    tiny_encoder: Path,
-    examples: list[Example],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def averaging_recipe(examples: list[Example], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Two short stages whose mean is the model."""
     from qa_extractive.training.corpora import READERS
 
     monkeypatch.setitem(READERS, "squad", lambda path, rng: list(examples))
-    recipe = {
+    return {
         "sources": [{"reader": "squad", "path": "x.json"}],
         "train": {"max_steps": 2, "batch_size": 4, "n_dev": 10, "n_calibration": 20, "learning_rate": 1e-2},
-        "later_stages": [{"seed": 18, "max_steps": 3}],
+        "later_stages": [{"seed": 18}],
         "average_stages": True,
     }
+
+
+def test_a_recipe_may_average_its_stages(
+    tiny_encoder: Path,
+    averaging_recipe: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = averaging_recipe | {"later_stages": [{"seed": 18, "max_steps": 3}]}
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
     output = tmp_path / "model"
     command = ["train", "--recipe", str(tmp_path / "recipe.json"), "--data-root", str(tmp_path)]
@@ -394,21 +399,11 @@ def test_a_recipe_may_average_its_stages(
 
 def test_a_recipe_may_end_with_skim_heads_on_its_model(
     tiny_encoder: Path,
-    examples: list[Example],
+    averaging_recipe: dict[str, Any],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from qa_extractive.training.corpora import READERS
-
-    monkeypatch.setitem(READERS, "squad", lambda path, rng: list(examples))
-    recipe = {
-        "sources": [{"reader": "squad", "path": "x.json"}],
-        "train": {"max_steps": 2, "batch_size": 4, "n_dev": 10, "n_calibration": 20, "learning_rate": 1e-2},
-        "later_stages": [{"seed": 18}],
-        "average_stages": True,
-        "skim_stage": {"skim_layers": [1], "max_steps": 3},
-    }
+    recipe = averaging_recipe | {"skim_stage": {"skim_layers": [1], "max_steps": 3}}
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(recipe))
     command = ["train", "--recipe", str(path), "--data-root", str(tmp_path), "--output"]

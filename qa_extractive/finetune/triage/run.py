@@ -29,7 +29,8 @@ from qa_extractive.finetune.triage.rows import TriageRows
 from qa_extractive.finetune.triage.scores import Difference, Score, differences, score
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.calibration_fit import fit_yes_no
-from qa_extractive.inference.windows import TOKENIZER_FILE, Windower
+from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
+from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import window_for
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.binary_head import encode, fine_tune, fit_head, row_logits
