@@ -237,6 +237,14 @@ def test_calibration_fits_the_exported_logits(tiny_export: Path, tmp_path: Path)
     assert [a.answerable for a in before] != [a.answerable for a in after]
 
 
+@pytest.mark.parametrize("share", ["0", "1", "-2", "nan"])
+def test_a_share_that_is_none_is_refused_before_the_work(
+    share: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--model", "m", "--output", "o", "--answerable-share", share]) == 2
+    assert "--answerable-share must lie between 0 and 1" in capsys.readouterr().err
+
+
 def test_output_of_something_else_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ExportError, match="not empty"):
