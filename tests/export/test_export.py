@@ -16,6 +16,7 @@ pytest.importorskip("optimum")
 import onnx
 import torch
 
+from qa_extractive.cli import main
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import ExportError, ModelError
 from qa_extractive.export import exporter
