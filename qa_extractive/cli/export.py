@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labelled data not trained on (default: the examples that train.py held out)",
     )
     parser.add_argument(
+        "--answerable-share",
+        type=float,
+        metavar="S",
+        help="share of answerable questions that the threshold is chosen for (default: that of the labelled "
+        "data)",
+    )
+    parser.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
     )
     parser.add_argument(
@@ -60,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     _refuse_exported(options)
+    share = options.answerable_share
+    if share is not None and not 0.0 < share < 1.0:
+        raise DataError(f"--answerable-share must lie between 0 and 1, got {share:g}")
     from qa_extractive.archive.pack import check_target, pack
     from qa_extractive.export.exporter import export
 
@@ -79,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         options.output,
         quantize=options.quantize,
         calibrate=examples,
+        answerable_share=options.answerable_share,
         reduce_range=options.reduce_range,
         embedding_bits=options.embedding_bits,
         n_threads=options.threads,

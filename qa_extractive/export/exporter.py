@@ -49,6 +49,7 @@ def export(
     quantize: str = AUTO,
     check: Sequence[Example] | None = None,
     calibrate: Sequence[Example] | None = None,
+    answerable_share: float | None = None,
     reduce_range: bool = False,
     embedding_bits: int | None = None,
     opset: int = OPSET,
@@ -69,6 +70,8 @@ def export(
         calibrate: Examples the model was not trained on, to fit the calibration to the exported
             model's logits; None for those that ``train.py`` left in the folder. Without any, the
             checkpoint's own calibration is kept, or the plain logistic of the margin.
+        answerable_share: Share of answerable questions, in (0, 1), that the threshold is chosen for; None
+            for that of the calibration examples.
         reduce_range: Keep quantized weights to 7 bits, for CPUs without VNNI; measure it.
         embedding_bits: Of the word embeddings of int8 and int4: 4, or 8; None for 4, or with "auto" for
             the first that will do.
@@ -91,10 +94,10 @@ def export(
         yardstick = Yardstick(fp32, check, n_threads)
         chosen = choose_format(formats, fp32, folder, yardstick, _observed(checkpoint, yardstick.examples))
         abilities = chosen.abilities
-        calibration = _calibrate(folder, calibrate, checkpoint, n_threads)
+        calibration = _calibrate(folder, calibrate, checkpoint, n_threads, answerable_share)
         if abilities.can_skim:
             efforts = (FAST, CACHED) if abilities.can_read_apart else (FAST,)
-            _add_efforts(folder, efforts, calibrate, checkpoint, n_threads)
+            _add_efforts(folder, efforts, calibrate, checkpoint, n_threads, answerable_share)
         report = ExportReport(
             model=checkpoint.name,
             encoder_type=checkpoint.encoder_type,
@@ -117,7 +120,12 @@ def export(
 
 
 def calibrate_folder(
-    folder: str | Path, examples: Sequence[Example], *, n_threads: int | None = None, effort: str = FULL
+    folder: str | Path,
+    examples: Sequence[Example],
+    *,
+    n_threads: int | None = None,
+    effort: str = FULL,
+    answerable_share: float | None = None,
 ) -> Calibration:
     """Fit the calibration of an exported model to its own logits and save it with the model.
 
@@ -126,6 +134,7 @@ def calibrate_folder(
         examples: Examples it was not trained on; those too long to be read are left out.
         n_threads: Windows run at once; None for all CPUs.
         effort: The effort whose calibration it is.
+        answerable_share: As of ``export``.
     """
     predictor = Predictor(folder, n_threads=n_threads, effort=effort)
     kept = readable(predictor, examples)
@@ -133,7 +142,12 @@ def calibrate_folder(
     sources = ", ".join(sorted({e.source for e in kept if e.source})) or "unnamed data"
     readings = predictor.read_batch([e.question for e in kept])
     fitted_on = f"this ONNX file's logits of {len(kept)} examples ({sources})"
-    calibration = fit(readings, kept, fitted_on=fitted_on, fallback=predictor.calibration)
+    calibration = fit(
+        *(readings, kept),
+        fitted_on=fitted_on,
+        fallback=predictor.calibration,
+        answerable_share=answerable_share,
+    )
     calibration.save(predictor.folder, CALIBRATION_FILES[effort])
     return calibration
 
@@ -144,6 +158,7 @@ def _add_efforts(
     examples: Sequence[Example],
     checkpoint: Checkpoint,
     n_threads: int | None,
+    answerable_share: float | None,
 ) -> None:
     """Settle which sentences are left out, and calibrate what is then read; not with few examples."""
     predictor = Predictor(folder, n_threads=n_threads)
@@ -153,7 +168,9 @@ def _add_efforts(
     replace(checkpoint.reader, skim=replace(skim, papers_apart=CACHED in efforts)).save(folder)
     for effort in efforts:
         Calibration.load(folder).save(folder, CALIBRATION_FILES[effort])
-        calibrate_folder(folder, examples, n_threads=n_threads, effort=effort)
+        calibrate_folder(
+            folder, examples, n_threads=n_threads, effort=effort, answerable_share=answerable_share
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -187,10 +204,14 @@ def _observed(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Input
 
 
 def _calibrate(
-    folder: Path, examples: Sequence[Example], checkpoint: Checkpoint, n_threads: int | None
+    folder: Path,
+    examples: Sequence[Example],
+    checkpoint: Checkpoint,
+    n_threads: int | None,
+    answerable_share: float | None,
 ) -> Calibration:
     if examples:
-        return calibrate_folder(folder, examples, n_threads=n_threads)
+        return calibrate_folder(folder, examples, n_threads=n_threads, answerable_share=answerable_share)
     kept = checkpoint.calibration
     if kept.n_examples:
         kept = replace(kept, fitted_on=f"{kept.fitted_on}; not fitted again to the exported model's logits")

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _MIN_ANSWERED = 20
 _N_THRESHOLDS = 200
 MIN_EXAMPLES = 20
+_OPERATING_POINT = "highest mean F1 on the calibration examples, a right abstention counting 1"
 _LEAST_VERDICT_GAIN = 0.10
 _MIN_VERDICTS = 50
 _KEPT = "; kept from "
@@ -109,6 +110,7 @@ def fit(
     *,
     fitted_on: str,
     fallback: Calibration | None = None,
+    answerable_share: float | None = None,
 ) -> Calibration:
     """Fit both probabilities, choose the threshold and tabulate the risk.
 
@@ -121,6 +123,7 @@ def fit(
         examples: What is known of each; those whose answerability is not known are left out.
         fitted_on: In words: which logits, which data.
         fallback: That of the model started from; None for the plain logistic of the margin.
+        answerable_share: As of ``fit_rows``.
 
     Raises:
         DataError: The two differ in length.
@@ -129,7 +132,7 @@ def fit(
     if not rows.can_fit:
         return _too_few(len(rows), fitted_on, fallback)
     verdict = fit_verdict(readings, examples, None if fallback is None else fallback.verdict)
-    return replace(fit_rows(rows, fitted_on), verdict=verdict)
+    return replace(fit_rows(rows, fitted_on, answerable_share), verdict=verdict)
 
 
 def fit_verdict(
@@ -224,23 +227,34 @@ def _too_few(n_examples: int, fitted_on: str, fallback: Calibration | None) -> C
     )
 
 
-def fit_rows(rows: FitRows, fitted_on: str) -> Calibration:
-    """As ``fit``, of rows of both kinds."""
+def fit_rows(rows: FitRows, fitted_on: str, answerable_share: float | None = None) -> Calibration:
+    """As ``fit``, of rows of both kinds.
+
+    Args:
+        rows: What the fit is made on.
+        fitted_on: As of ``fit``.
+        answerable_share: Share of answerable questions, in (0, 1), that the threshold is chosen for; None for
+            that of the rows. The probabilities are those of the rows as they are.
+    """
     features, answerable, right = rows.features, rows.answerable, rows.right
     answerable_fit = logistic_of(features, answerable)
     right_fit = logistic_of(features, right) if right.any() and not right.all() else answerable_fit
     probs = answerable_fit.prob(features)
-    threshold = best_threshold(probs, answerable, rows.f1)
+    threshold = best_threshold(probs, answerable, rows.f1, answerable_share)
     return Calibration(
         answerable=answerable_fit,
         right=right_fit,
         threshold=threshold,
-        operating_point="highest mean F1 on the calibration examples, a right abstention counting 1",
+        operating_point=_OPERATING_POINT if answerable_share is None else _of_share(answerable_share),
         n_examples=len(probs),
         answerable_share=float(answerable.mean()),
         risk_table=risk_table(probs, right),
         fitted_on=fitted_on,
     )
+
+
+def _of_share(answerable_share: float) -> str:
+    return f"{_OPERATING_POINT}, weighted as if {100 * answerable_share:g} % of them were answerable"
 
 
 def _f1(reading: RawPrediction, example: Example) -> float:
@@ -261,9 +275,22 @@ def logistic_of(features: FloatArray, labels: BoolArray) -> Logistic:
     return Logistic(tuple(float(w) for w in weights), float(model.intercept_[0] - weights @ mean))
 
 
-def best_threshold(probs: FloatArray, answerable: BoolArray, f1: FloatArray) -> float:
-    """The threshold of highest mean F1; in the middle of the gap where it lies, in [0, 1]."""
-    best = best_cut(probs, answer_gains(f1, answerable))
+def best_threshold(
+    probs: FloatArray, answerable: BoolArray, f1: FloatArray, answerable_share: float | None = None
+) -> float:
+    """The threshold of highest mean F1; in the middle of the gap where it lies, in [0, 1].
+
+    Args:
+        probs: That the rows are answerable, (n_rows,).
+        answerable: Whether they are, (n_rows,).
+        f1: Of the answers, (n_rows,), in [0, 1].
+        answerable_share: As of ``fit_rows``.
+    """
+    gains = answer_gains(f1, answerable)
+    if answerable_share is not None:
+        own = answerable.mean()
+        gains = gains * np.where(answerable, answerable_share / own, (1 - answerable_share) / (1 - own))
+    best = best_cut(probs, gains)
     above = 1.0 if best.above is None else best.above
     below = 0.0 if best.below is None else best.below
     return (above + below) / 2

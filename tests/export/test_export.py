@@ -17,6 +17,7 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from qa_extractive.cli import main
 from qa_extractive.config import WindowConfig
 from qa_extractive.errors import ExportError, ModelError
 from qa_extractive.export import exporter
@@ -235,6 +236,14 @@ def test_calibration_fits_the_exported_logits(tiny_export: Path, tmp_path: Path)
     assert Calibration.load(folder) == calibration
     before, after = (Predictor(each).answer_batch(QUESTIONS) for each in (tiny_export, folder))
     assert [a.answerable for a in before] != [a.answerable for a in after]
+
+
+@pytest.mark.parametrize("share", ["0", "1", "-2", "nan"])
+def test_a_share_that_is_none_is_refused_before_the_work(
+    share: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--model", "m", "--output", "o", "--answerable-share", share]) == 2
+    assert "--answerable-share must lie between 0 and 1" in capsys.readouterr().err
 
 
 def test_output_of_something_else_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -73,6 +73,29 @@ def test_the_length_of_the_span_counts() -> None:
     assert short[0] == pytest.approx(answerable[~is_long].mean(), abs=0.01)
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_threshold_for_another_share_is_that_of_rows_in_this_share(share: float) -> None:
+    rng = np.random.default_rng(8)
+    answerable = np.repeat([True, False], [300, 100])
+    probs, f1 = np.clip(rng.normal(0.4 + 0.3 * answerable, 0.25), 0.0, 1.0), answerable * rng.random(400)
+    copies = np.where(answerable, round(100 * share), 3 * round(100 * (1 - share)))
+    repeated = best_threshold(*(np.repeat(each, copies) for each in (probs, answerable, f1)))
+    assert best_threshold(probs, answerable, f1, share) == pytest.approx(repeated, abs=1e-12)
+    assert best_threshold(probs, answerable, f1, 0.75) == best_threshold(probs, answerable, f1)
+
+
+def test_the_fit_says_for_which_share_its_threshold_is() -> None:
+    rng = np.random.default_rng(9)
+    answerable = rng.random(400) < 0.7
+    readings = [_reading(h, 0.0) for h in rng.normal(2.0 * answerable, 1.5)]
+    examples = [_example(bool(a)) for a in answerable]
+    own = fit(readings, examples, fitted_on="made up")
+    half = fit(readings, examples, fitted_on="made up", answerable_share=0.5)
+    assert half.answerable == own.answerable, "the probabilities are those of the rows"
+    assert half.threshold > own.threshold
+    assert half.operating_point == f"{own.operating_point}, weighted as if 50 % of them were answerable"
+
+
 def test_the_best_threshold_by_hand() -> None:
     probs = np.array([0.1, 0.9, 0.4, 0.8, 0.6])
     answerable = np.array([False, True, True, True, False])
