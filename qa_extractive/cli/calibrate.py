@@ -11,7 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.labelled_rows import add_columns, column_names, warn, warn_of_skipped
+from qa_extractive.cli.labelled_rows import (
+    add_answerable_share,
+    add_columns,
+    check_answerable_share,
+    column_names,
+    warn,
+    warn_of_skipped,
+)
 from qa_extractive.cli.terminal import replace_line
 from qa_extractive.errors import DataError, QAError
 
@@ -56,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where all rows have an answer: so many questions, for each row, that are asked of another "
         "row's text or of its own without the answering sentence, as training does (try 0.5)",
     )
+    add_answerable_share(parser)
     parser.add_argument(
         "--folds", type=int, default=5, metavar="K", help="that the gain is measured across (%(default)s)"
     )
@@ -84,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what would fail only after the work."""
+    check_answerable_share(options)
     from qa_extractive.archive.pack import check_target
 
     if any(find_spec(name) is None for name in ("sklearn", "scipy")):
@@ -153,6 +162,7 @@ def _calibrated(options: argparse.Namespace, examples: Sequence[Example], output
             output,
             n_folds=options.folds,
             seed=options.seed,
+            answerable_share=options.answerable_share,
             n_threads=options.threads,
             progress=show,
         )

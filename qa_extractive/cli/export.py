@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive.cli.labelled_rows import add_answerable_share, check_answerable_share
 from qa_extractive.cli.safe_print import steady_stdout
 from qa_extractive.cli.terminal import one_line
 from qa_extractive.errors import DataError
@@ -44,13 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="labelled data not trained on (default: the examples that train.py held out)",
     )
-    parser.add_argument(
-        "--answerable-share",
-        type=float,
-        metavar="S",
-        help="share of answerable questions that the threshold is chosen for (default: that of the labelled "
-        "data)",
-    )
+    add_answerable_share(parser)
     parser.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
     )
@@ -67,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
     _refuse_exported(options)
-    share = options.answerable_share
-    if share is not None and not 0.0 < share < 1.0:
-        raise DataError(f"--answerable-share must lie between 0 and 1, got {share:g}")
+    check_answerable_share(options)
     from qa_extractive.archive.pack import check_target, pack
     from qa_extractive.export.exporter import export
 

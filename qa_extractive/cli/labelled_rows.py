@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qa_extractive.errors import DataError
+
 if TYPE_CHECKING:
     from qa_extractive.data.columns import ColumnNames
 
@@ -19,6 +21,24 @@ def add_columns(parser: argparse.ArgumentParser, parts: Sequence[str] = PARTS) -
     group = parser.add_argument_group("columns, found by their usual names unless named")
     for part in parts:
         group.add_argument(f"--{part}-column", metavar="NAME", help=f"name of the {part} column")
+
+
+def add_answerable_share(parser: argparse.ArgumentParser) -> None:
+    """Declare the option for the share of answerable questions in use."""
+    parser.add_argument(
+        "--answerable-share",
+        type=float,
+        metavar="S",
+        help="share of answerable questions that the threshold is chosen for (default: that of the labelled "
+        "rows)",
+    )
+
+
+def check_answerable_share(options: argparse.Namespace) -> None:
+    """Raise DataError for a share that is none."""
+    share = options.answerable_share
+    if share is not None and not 0.0 < share < 1.0:
+        raise DataError(f"--answerable-share must lie between 0 and 1, got {share:g}")
 
 
 def column_names(options: argparse.Namespace) -> ColumnNames:

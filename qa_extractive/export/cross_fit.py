@@ -128,7 +128,13 @@ def check_rows(rows: FitRows) -> None:
 
 
 def cross_fit(
-    rows: FitRows, current: Calibration, *, fitted_on: str, n_folds: int = 5, seed: int = 17
+    rows: FitRows,
+    current: Calibration,
+    *,
+    fitted_on: str,
+    n_folds: int = 5,
+    seed: int = 17,
+    answerable_share: float | None = None,
 ) -> CrossFit:
     """Fit a calibration to rows and measure it across folds.
 
@@ -138,15 +144,18 @@ def cross_fit(
         fitted_on: In words: which logits, which data.
         n_folds: Folds at most, at least 2; fewer where there are fewer documents.
         seed: Of the order in which documents go to folds.
+        answerable_share: As of ``fit_rows``.
 
     Raises:
         DataError: The rows are too few, of one document or of one kind.
     """
     check_rows(rows)
     fold_of = _folds(rows.documents, n_folds, seed)
-    fitted = [_fit_without(rows, fold_of == fold, current) for fold in range(fold_of.max() + 1)]
+    fitted = [
+        _fit_without(rows, fold_of == fold, current, answerable_share) for fold in range(fold_of.max() + 1)
+    ]
     applied = _applied(rows.features, fitted, fold_of)
-    calibration = replace(fit_rows(rows, fitted_on), verdict=current.verdict)
+    calibration = replace(fit_rows(rows, fitted_on, answerable_share), verdict=current.verdict)
     return CrossFit(
         calibration=replace(calibration, risk_table=risk_table(applied.answerable, rows.right)),
         n=len(rows),
@@ -166,11 +175,13 @@ def _folds(documents: npt.NDArray[np.str_], n_folds: int, seed: int) -> npt.NDAr
     return np.array([place[document] for document in documents.tolist()], dtype=np.intp)
 
 
-def _fit_without(rows: FitRows, fold: BoolArray, current: Calibration) -> Calibration:
+def _fit_without(
+    rows: FitRows, fold: BoolArray, current: Calibration, answerable_share: float | None
+) -> Calibration:
     """Fitted to the rows of the other folds; where these are of one kind, the calibration there was."""
     others = rows.where(~fold)
     is_one_kind = bool(others.answerable.all()) or not others.answerable.any()
-    return current if is_one_kind else fit_rows(others, "the other folds")
+    return current if is_one_kind else fit_rows(others, "the other folds", answerable_share)
 
 
 def _applied(features: FloatArray, calibrations: list[Calibration], number: npt.NDArray[np.intp]) -> _Applied:

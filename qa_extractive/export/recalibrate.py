@@ -49,6 +49,7 @@ def recalibrate(
     *,
     n_folds: int = 5,
     seed: int = 17,
+    answerable_share: float | None = None,
     n_threads: int | None = None,
     progress: Progress = lambda effort, n_done, n_rows: None,
 ) -> Recalibration:
@@ -60,6 +61,8 @@ def recalibrate(
         output: Folder to write; an earlier exported model there is replaced.
         n_folds: Folds of whole documents that the gain is measured across.
         seed: Of the folds.
+        answerable_share: Share of answerable questions, in (0, 1), that the threshold is chosen for; None
+            for that of the rows.
         n_threads: Windows run at once; None for all CPUs.
         progress: Told the effort, the rows read and the rows there are.
 
@@ -79,7 +82,11 @@ def recalibrate(
         kept, too_long = _readable(predictor, examples)
         rows = _rows(predictor, kept, lambda done, n, effort=effort: progress(effort, done, n))  # type: ignore[misc]
         fits[effort] = cross_fit(
-            rows, predictor.calibration, fitted_on=_fitted_on(kept, len(rows)), n_folds=n_folds, seed=seed
+            *(rows, predictor.calibration),
+            fitted_on=_fitted_on(kept, len(rows)),
+            n_folds=n_folds,
+            seed=seed,
+            answerable_share=answerable_share,
         )
     with atomic_folder(output, marker=EXPORT_FILE) as new:
         for name in names:

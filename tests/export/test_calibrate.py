@@ -41,13 +41,14 @@ def test_nothing_is_measured_on_rows_it_was_fitted_on(monkeypatch: pytest.Monkey
     rows = _rows()
     fits: list[tuple[set[str], Calibration]] = []
 
-    def recorded(own: FitRows, fitted_on: str) -> Calibration:
-        fitted = fit_rows(own, fitted_on)
+    def recorded(own: FitRows, fitted_on: str, answerable_share: float | None) -> Calibration:
+        assert answerable_share == 0.4
+        fitted = fit_rows(own, fitted_on, answerable_share)
         fits.append((set(own.documents.tolist()), fitted))
         return fitted
 
     monkeypatch.setattr(cross_fit_module, "fit_rows", recorded)
-    found = cross_fit(rows, uncalibrated(), fitted_on="made-up rows", n_folds=4)
+    found = cross_fit(rows, uncalibrated(), fitted_on="made-up rows", n_folds=4, answerable_share=0.4)
     *folds, (everything, last) = fits
     assert (len(folds), everything) == (4, set(rows.documents.tolist()))
     assert found.calibration.threshold == last.threshold
@@ -208,6 +209,7 @@ def test_rows_that_all_have_an_answer_need_made_ones(
         (["--data", "x.csv", "--pack", "m.zip"], "must end in .tar.gz"),
         (["--data", "x.csv", "--output", "o", "--folds", "1"], "at least 2"),
         (["--data", "x.csv", "--output", "o", "--made-negatives", "3"], "must lie in"),
+        (["--data", "x.csv", "--output", "o", "--answerable-share", "1"], "must lie between 0 and 1"),
         (["--data", "no_such.csv", "--output", "o"], "no_such.csv"),
     ],
 )
