@@ -117,8 +117,9 @@ def test_slices_by_columns_of_the_data(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_the_table_has_the_systems_side_by_side(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     run(tmp_path / "out", "--data", data, "--model", "baseline:last", "baseline:abstain")
     out, err = capsys.readouterr()
     assert err == ""

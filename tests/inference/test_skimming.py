@@ -16,7 +16,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import onnxruntime as ort  # noqa: E402
 
 from qa_extractive._utils.sentences import split_sentences  # noqa: E402
 from qa_extractive.archive.pack import pack  # noqa: E402
@@ -32,7 +31,7 @@ from qa_extractive.export.passes.sentence_pruning import skim_output  # noqa: E4
 from qa_extractive.export.pruning_limit import choose_limit  # noqa: E402
 from qa_extractive.inference.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.inference.calibration import CALIBRATION_FILES  # noqa: E402
-from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend  # noqa: E402
+from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend, open_session  # noqa: E402
 from qa_extractive.inference.onnx_inputs import GraphInputs  # noqa: E402
 from qa_extractive.inference.windows import Window, Windower  # noqa: E402
 from qa_extractive.metrics.text import best_token_f1  # noqa: E402
@@ -89,7 +88,7 @@ def _sentence_scores(folder: Path, window: Window, limit: float) -> list[dict[in
 
 def _skim_logits(folder: Path, window: Window, limit: float) -> list[np.ndarray]:
     """What each head gives for the tokens that are left when it is asked."""
-    session = ort.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
+    session = open_session(folder / MODEL_FILE, 1)
     feed = GraphInputs(session, folder / MODEL_FILE, limit).of_window(window)
     return [logits for (logits,) in session.run([skim_output(n) for n in range(len(LAYERS))], feed)]
 
