@@ -79,7 +79,7 @@ def test_a_threshold_for_another_share_is_that_of_rows_in_this_share(share: floa
     answerable = np.repeat([True, False], [300, 100])
     probs, f1 = np.clip(rng.normal(0.4 + 0.3 * answerable, 0.25), 0.0, 1.0), answerable * rng.random(400)
     copies = np.where(answerable, round(100 * share), 3 * round(100 * (1 - share)))
-    repeated = best_threshold(*(np.repeat(each, copies) for each in (probs, answerable, f1)))
+    repeated = best_threshold(np.repeat(probs, copies), np.repeat(answerable, copies), np.repeat(f1, copies))
     assert best_threshold(probs, answerable, f1, share) == pytest.approx(repeated, abs=1e-12)
     assert best_threshold(probs, answerable, f1, 0.75) == best_threshold(probs, answerable, f1)
 
