@@ -316,7 +316,7 @@ def test_files_that_are_not_there_or_no_files(refused: Callable[..., str], tmp_p
     [
         ("empty.csv", b"", "is empty"),
         ("empty.jsonl", b"", "is empty"),
-        ("empty.csv.gz", gzip.compress(b""), "is empty"),
+        ("empty.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("header.csv", b"question,context\n", "has no rows"),
         ("blank.csv", b"question,context\n\n\n", "has no rows"),
         ("column.csv", b"question,body\nwhat?,The drug.\n", "context: no column for it"),
@@ -330,8 +330,12 @@ def test_files_that_are_not_there_or_no_files(refused: Callable[..., str], tmp_p
         ("random.csv", random.Random(17).randbytes(5000), "is not UTF-8"),
         ("zeros.csv", bytes(5000), ""),
         ("plain.csv.gz", b"question,context\na,b\n", "is not compressed with gzip"),
-        ("cut.csv.gz", gzip.compress(b"question,context\na,b\n" * 99)[:-9], "is cut short or damaged"),
-        ("gzip.csv", gzip.compress(b"question,context\na,b\n"), "is compressed with gzip"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"question,context\na,b\n" * 99, mtime=0)[:-9],
+            "is cut short or damaged",
+        ),
+        ("gzip.csv", gzip.compress(b"question,context\na,b\n", mtime=0), "is compressed with gzip"),
         ("book.csv", b"PK\x03\x04\xff\xff", "an Excel workbook"),
         ("book.xlsx", b"PK\x03\x04\xff\xff", "must end in"),
         ("quote.csv", b'question,context\nwhat?,"open\n', "never closes"),

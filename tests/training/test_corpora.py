@@ -237,9 +237,9 @@ def test_takeaways_are_the_one_sentence_nearest_the_summary(tmp_path: Path) -> N
     [
         (None, "is missing"),
         (b"not gzip", "is not gzipped JSON lines"),
-        (gzip.compress(b'{"a": 1' + bytes(range(32, 127)))[:-20], "is not gzipped JSON lines"),
-        (gzip.compress(b"{\n"), "is not gzipped JSON lines"),
-        (gzip.compress(b"\xff\n"), "is not gzipped JSON lines"),
+        (gzip.compress(b'{"a": 1' + bytes(range(32, 127)), mtime=0)[:-20], "is not gzipped JSON lines"),
+        (gzip.compress(b"{\n", mtime=0), "is not gzipped JSON lines"),
+        (gzip.compress(b"\xff\n", mtime=0), "is not gzipped JSON lines"),
     ],
     ids=["missing", "plain", "cut off", "no JSON", "no UTF-8"],
 )
