@@ -47,9 +47,6 @@ class Splits:
 def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
     """Split by document and add negatives to every part.
 
-    Where a source calibrates, its examples are the calibration part as they stand: questions as people ask
-    them, in the proportions in which they ask them.
-
     Args:
         examples: Labelled examples; those without any label are left out.
         config: Sizes, negative shares and the seed.
@@ -61,16 +58,10 @@ def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
     rng = random.Random(config.seed)
     mixed = with_negatives(sorted(train, key=attrgetter("source")), config, rng)
     chosen = [
-        _as_given(part, n, rng) or tuple(_balanced(with_negatives(part, config, rng), n, rng))
+        tuple(_balanced(with_negatives(part, config, rng), n, rng))
         for part, n in zip(held_out, _sizes(config), strict=True)
     ]
     return Splits(tuple(mixed), *chosen)
-
-
-def _as_given(part: list[Example], n: int, rng: random.Random) -> tuple[Example, ...]:
-    """At most n of the examples of sources that calibrate; none where there is no such source."""
-    given = [example for example in part if example.fields.get(CALIBRATES)]
-    return tuple(rng.sample(given, min(n, len(given))))
 
 
 def _sizes(config: TrainConfig) -> tuple[int, int, int]:
