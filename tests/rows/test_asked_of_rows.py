@@ -14,9 +14,9 @@ from qa_extractive.batch import ANSWER_COLUMNS, BatchJob, Summary, answer_table
 from qa_extractive.batch.destination import Existing
 from qa_extractive.data.columns import ColumnNames
 from qa_extractive.errors import DataError
-from qa_extractive.tables.reading import read_rows, write_rows
+from qa_extractive.tables.reading import read_rows
 from qa_extractive.types import Question
-from tests.batch_runs import PART, FirstWord, needs, partial, stop_after
+from tests.batch_runs import PART, FirstWord, needs, partial, stop_after, write_table
 
 Infer = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 
@@ -31,10 +31,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def papers(path: Path, n: int = N_PAPERS, **cells: str) -> Path:
     rows = [{"id": f"{i:02}", "title": "A trial", "abstract": f"word{i} fell."} | cells for i in range(n)]
-    with write_rows(path, [*rows[0]]) as writer:
-        for row in rows:
-            writer.write(row)
-    return path
+    return write_table(path, rows)
 
 
 def ask(
