@@ -43,8 +43,8 @@ def given_answers(value: object, context: str = "") -> tuple[GivenAnswer, ...]:
     Taken are: nothing (also "nan", "null" or "N/A" where the context has no such word); a text; a number; a
     list of texts; SQuAD's dict of lists ``{"text": [...], "answer_start": [...]}`` or list of dicts
     ``[{"text": ..., "answer_start": ...}]``, where Label Studio says ``start`` and ``end`` and doccano
-    ``start_offset`` and ``end_offset``, or ``[start, end, label]``; and a text that spells such a list or dict
-    in JSON or Python. Any other text is one answer, exactly as it stands.
+    ``start_offset`` and ``end_offset``, or ``[start, end, label]``; and a text that spells such a list or
+    dict in JSON or Python. Any other text is one answer, exactly as it stands.
 
     Args:
         value: The answers.
