@@ -230,8 +230,10 @@ class Predictor:
 
     def answer_prepared(self, prepared: Sequence[Prepared]) -> list[Answer]:
         """The answers to what ``prepare`` made, in order."""
-        readings = read_prepared(prepared, self._backend, self.config.decode, top_k=self.settings.n_decoded)
-        return self._answers([question for each in prepared for question in each.questions], readings)
+        predictions = read_prepared(
+            prepared, self._backend, self.config.decode, top_k=self.settings.n_decoded
+        )
+        return self._answers([question for each in prepared for question in each.questions], predictions)
 
     def answer_frame(
         self,
@@ -305,10 +307,10 @@ class Predictor:
             n_threads=self.n_threads,
         )
 
-    def _answers(self, questions: Sequence[Question], readings: Sequence[RawPrediction]) -> list[Answer]:
+    def _answers(self, questions: Sequence[Question], predictions: Sequence[RawPrediction]) -> list[Answer]:
         return [
-            to_answer(question, reading, self.calibration, self.settings)
-            for question, reading in zip(questions, readings, strict=True)
+            to_answer(question, prediction, self.calibration, self.settings)
+            for question, prediction in zip(questions, predictions, strict=True)
         ]
 
     def _with(self, threshold: float | None, top_k: int | None) -> Predictor:

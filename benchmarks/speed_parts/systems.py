@@ -304,9 +304,9 @@ def _decoded(source: Path, asked: Sequence[Asked], windows: Sequence[Any], logit
     from qa_extractive.types import Question
 
     questions = [Question(*each) for each in asked]
-    readings = decode(questions, windows, logits, ReaderConfig.load(source).decode, top_k=1)
+    found = decode(questions, windows, logits, ReaderConfig.load(source).decode, top_k=1)
     return [
-        (each.candidates[0].start, each.candidates[0].end) if each.candidates else (0, 0) for each in readings
+        (each.candidates[0].start, each.candidates[0].end) if each.candidates else (0, 0) for each in found
     ]
 
 

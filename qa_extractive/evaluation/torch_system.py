@@ -49,10 +49,10 @@ class TorchSystem:
             except DataError as error:
                 raise DataError(f"questions[{i}]: {error}") from None
         settings = AnswerSettings(self._calibration.threshold)
-        readings = read(questions, self._windower, self._backend, self._decode, top_k=settings.n_decoded)
+        predictions = read(questions, self._windower, self._backend, self._decode, top_k=settings.n_decoded)
         return [
-            to_answer(question, reading, self._calibration, settings)
-            for question, reading in zip(questions, readings, strict=True)
+            to_answer(question, prediction, self._calibration, settings)
+            for question, prediction in zip(questions, predictions, strict=True)
         ]
 
 

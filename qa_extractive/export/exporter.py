@@ -140,10 +140,10 @@ def calibrate_folder(
     kept = readable(predictor, examples)
     logger.info("calibrating %s on %d examples", predictor.folder, len(kept))
     sources = ", ".join(sorted({e.source for e in kept if e.source})) or "unnamed data"
-    readings = predictor.read_batch([e.question for e in kept])
+    predictions = predictor.read_batch([e.question for e in kept])
     fitted_on = f"this ONNX file's logits of {len(kept)} examples ({sources})"
     calibration = fit(
-        *(readings, kept),
+        *(predictions, kept),
         fitted_on=fitted_on,
         fallback=predictor.calibration,
         answerable_share=answerable_share,

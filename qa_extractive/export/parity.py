@@ -193,8 +193,8 @@ def readable(predictor: Predictor, examples: Sequence[Example]) -> list[Example]
 
 
 def _best_texts(predictor: Predictor, examples: Sequence[Example]) -> list[str]:
-    readings = predictor.read_batch([e.question for e in examples])
-    best = [(r.candidates[0].start, r.candidates[0].end) if r.candidates else (0, 0) for r in readings]
+    predictions = predictor.read_batch([e.question for e in examples])
+    best = [(r.candidates[0].start, r.candidates[0].end) if r.candidates else (0, 0) for r in predictions]
     return [e.question.context[start:end] for (start, end), e in zip(best, examples, strict=True)]
 
 

@@ -116,13 +116,13 @@ def _readable(predictor: Predictor, examples: Sequence[Example]) -> tuple[list[E
 
 
 def _rows(predictor: Predictor, examples: Sequence[Example], tell: Callable[[int, int], None]) -> FitRows:
-    """The readings of the rows; what cannot be fitted is known before most of the time is spent."""
+    """The predictions of the rows; what cannot be fitted is known before most of the time is spent."""
     known = [example for example in examples if example.answerable is not None]
-    readings = []
+    predictions = []
     for begin in range(0, len(known), _BATCH):
-        readings += predictor.read_batch([each.question for each in known[begin : begin + _BATCH]])
-        tell(len(readings), len(known))
-    rows = FitRows.of(readings, known)
+        predictions += predictor.read_batch([each.question for each in known[begin : begin + _BATCH]])
+        tell(len(predictions), len(known))
+    rows = FitRows.of(predictions, known)
     check_rows(rows)
     return rows
 

@@ -47,7 +47,7 @@ class Job:
     errors: tuple[str, ...] = ()
 
 
-class _Reading:
+class _TaskReader:
     """Files read one after another; what is wrong with one does not hide what is wrong with the next."""
 
     def __init__(self, names: ColumnNames) -> None:
@@ -96,21 +96,21 @@ def read_task_folder(
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give one with train.csv and test.csv")
-    reading = _Reading(names)
-    description = _description(folder / DESCRIPTION_FILE, reading.errors)
+    reader = _TaskReader(names)
+    description = _description(folder / DESCRIPTION_FILE, reader.errors)
     tables = {stem: _table(folder, stem) for stem in ("train", "test", "unstructured")}
     for stem in ("train", "test"):
         if tables[stem] is None:
-            reading.errors.append(f"{folder / stem}.csv is missing: give question, answer and context there")
+            reader.errors.append(f"{folder / stem}.csv is missing: give question, answer and context there")
     return Job(
         name=folder.resolve().name,
         description=description,
-        train=reading.examples([tables["train"]]) if tables["train"] else (),
-        test=reading.examples([tables["test"]]) if tables["test"] else (),
-        contexts=reading.contexts([*filter(None, [tables["unstructured"]]), *unlabelled]),
-        replay=reading.examples(replay),
-        problems=tuple(reading.problems),
-        errors=tuple(reading.errors),
+        train=reader.examples([tables["train"]]) if tables["train"] else (),
+        test=reader.examples([tables["test"]]) if tables["test"] else (),
+        contexts=reader.contexts([*filter(None, [tables["unstructured"]]), *unlabelled]),
+        replay=reader.examples(replay),
+        problems=tuple(reader.problems),
+        errors=tuple(reader.errors),
     )
 
 
@@ -139,8 +139,8 @@ def read_files(
         seed: Of the choice of documents.
         warn: Told of labels and rows that do not meet.
     """
-    reading = _Reading(names)
-    train, measured = reading.examples(data), reading.examples(test) if test else ()
+    reader = _TaskReader(names)
+    train, measured = reader.examples(data), reader.examples(test) if test else ()
     if test_labels is not None and measured:
         labels = Labels(test_labels, names.id, warn=warn)
         measured = labels.join(measured, test[0])
@@ -153,10 +153,10 @@ def read_files(
         name=name,
         train=train,
         test=measured,
-        contexts=reading.contexts(unlabelled),
-        replay=reading.examples(replay),
-        problems=tuple(reading.problems),
-        errors=tuple(reading.errors),
+        contexts=reader.contexts(unlabelled),
+        replay=reader.examples(replay),
+        problems=tuple(reader.problems),
+        errors=tuple(reader.errors),
     )
 
 

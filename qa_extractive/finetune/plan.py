@@ -17,8 +17,8 @@ def works(n_rows: int, n_labelled: int, n_folds: int, config: TrainConfig) -> li
         n_folds: Folds that every student is trained in again; 0 for none.
         config: Settings of the run on the labelled rows.
     """
-    own, taught = config.epochs * n_rows, 1.0 * n_labelled
-    runs = [own] * (n_rows > 0) + [taught] * (n_labelled > 0) + [own] * (n_rows > 0 and n_labelled > 0)
+    own, labelled = config.epochs * n_rows, 1.0 * n_labelled
+    runs = [own] * (n_rows > 0) + [labelled] * (n_labelled > 0) + [own] * (n_rows > 0 and n_labelled > 0)
     n_students = (n_rows > 0) + (n_labelled > 0)
     runs += [own * (1 - 1 / n_folds)] * n_folds * n_students if n_folds > 1 and n_rows else []
     return [float(config.max_steps)] * len(runs) if config.max_steps else runs

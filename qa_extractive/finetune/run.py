@@ -38,8 +38,8 @@ from qa_extractive.finetune.students import (
     Student,
     calibration_rows,
     cross_validated,
+    pseudo_label_settings,
     settings_for,
-    taught_settings,
     teach,
 )
 from qa_extractive.finetune.teachers import Teacher, open_span_model, open_teacher
@@ -235,19 +235,19 @@ class _Run:
             made[_named(len(self.rows), 0)] = self.fit(self.rows, self.settings.base, self.work / "labelled")
         if labelled.examples:
             self.say(f"training on {len(labelled.examples):,} rows that the teacher labelled")
-            taught = teach(
+            student = teach(
                 labelled.examples,
                 base=self.settings.base,
                 output=self.work / "taught",
-                config=taught_settings(self.config),
+                config=pseudo_label_settings(self.config),
                 distillation=soft,
                 watch=self.clock.begin(),
             )
             name = _named(len(self.rows), len(labelled.examples))
             if self.rows:
                 self.say(f"training on {len(self.rows):,} labelled rows after these")
-                taught = self.fit(self.rows, str(taught.folder), self.work / "both")
-            made[name] = taught
+                student = self.fit(self.rows, str(student.folder), self.work / "both")
+            made[name] = student
         if not made:
             raise DataError(
                 "there is nothing to train on: no labelled row, and no text the teacher could label"
@@ -324,7 +324,7 @@ class _Run:
         """
         if student.report.n_calibration:
             return None
-        rows = FitRows.of(held_out.readings, held_out.examples)
+        rows = FitRows.of(held_out.predictions, held_out.examples)
         fitted_on = (
             f"torch fp32 logits that students trained without them gave {len(rows)} rows, across folds"
         )

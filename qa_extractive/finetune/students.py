@@ -53,7 +53,7 @@ def settings_for(n_rows: int, overrides: Mapping[str, Any]) -> TrainConfig:
     return dataclasses.replace(FEW_ROWS, **given)
 
 
-def taught_settings(config: TrainConfig) -> TrainConfig:
+def pseudo_label_settings(config: TrainConfig) -> TrainConfig:
     """Those of the run on what the teacher labelled: one pass, twice the batch, nothing held out."""
     return dataclasses.replace(
         config, epochs=1.0, batch_size=2 * config.batch_size, n_dev=0, n_calibration=0, n_fresh=0
@@ -94,12 +94,12 @@ class HeldOut:
     Attributes:
         rows: The labelled rows, in the order of the folds.
         examples: These and made ones without an answer, as a calibration needs them.
-        readings: What the students read of them, before any calibration.
+        predictions: What the students read of them, before any calibration.
     """
 
     rows: list[ScoredRow]
     examples: list[Example]
-    readings: list[RawPrediction]
+    predictions: list[RawPrediction]
 
 
 def cross_validated(
@@ -125,7 +125,7 @@ def cross_validated(
         found.rows.extend(run_system(open_torch(student.folder, f"fold {number}"), out).rows)
         asked = calibration_rows(out)
         found.examples.extend(asked)
-        found.readings.extend(_readings(student.folder, asked))
+        found.predictions.extend(_predictions(student.folder, asked))
         shutil.rmtree(student.folder)
     return found
 
@@ -135,6 +135,6 @@ def calibration_rows(examples: Sequence[Example]) -> list[Example]:
     return with_negatives(examples, FEW_ROWS, random.Random(FEW_ROWS.seed))
 
 
-def _readings(folder: Path, examples: Sequence[Example]) -> list[RawPrediction]:
+def _predictions(folder: Path, examples: Sequence[Example]) -> list[RawPrediction]:
     model = open_span_model(str(folder))
     return read([e.question for e in examples], model.windower, model.backend, model.decode)

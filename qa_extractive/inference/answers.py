@@ -13,29 +13,29 @@ from qa_extractive.types import Answer, Question, Span
 
 
 def to_answer(
-    question: Question, reading: RawPrediction, calibration: Calibration, settings: AnswerSettings
+    question: Question, prediction: RawPrediction, calibration: Calibration, settings: AnswerSettings
 ) -> Answer:
-    """The answer that a reading amounts to.
+    """The answer that a raw prediction amounts to, once it is calibrated.
 
     Args:
         question: What was asked.
-        reading: Its reading, of ``settings.n_decoded`` candidates where there are so many: they share
-            what the best one leaves.
+        prediction: What the model found, ``settings.n_decoded`` candidates where there are so many: they share
+            the probability that the best one leaves.
         calibration: Of the model that read it.
         settings: Its threshold and number of candidates count.
     """
-    answerable, right = calibration.probs(reading)
-    scores = candidate_scores(reading.candidates, right)[: settings.top_k]
+    answerable, right = calibration.probs(prediction)
+    scores = candidate_scores(prediction.candidates, right)[: settings.top_k]
     context = question.context
     spans = tuple(
-        Span.cut(context, c.start, c.end, s) for c, s in zip(reading.candidates, scores, strict=False)
+        Span.cut(context, c.start, c.end, s) for c, s in zip(prediction.candidates, scores, strict=False)
     )
     if not spans or answerable < settings.threshold:
         return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans)
     best = spans[0]
     around = sentence_at(context, best.start, best.end)
     sentence = Span.cut(context, around.start, around.end, right)
-    said = calibration.verdict_of(reading)
+    said = calibration.verdict_of(prediction)
     return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans, *said)
 
 

@@ -40,7 +40,7 @@ RISK_CONFIDENCE = 1 - 0.05 / len(_START_COVERAGES)
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """A logistic regression on the features of a reading.
+    """A logistic regression on the features of a prediction.
 
     Attributes:
         weights: One for each of the first features of ``RawPrediction.features``; a calibration of an earlier
@@ -168,20 +168,20 @@ class Calibration:
             if above.threshold < below.threshold or above.coverage > below.coverage:
                 raise ModelError("risk_table must go from the highest threshold and lowest coverage down")
 
-    def probs(self, reading: RawPrediction) -> tuple[float, float]:
-        """``(answerable, right)`` of one reading; zeros where the context holds no token."""
-        if not reading.candidates:
+    def probs(self, prediction: RawPrediction) -> tuple[float, float]:
+        """``(answerable, right)`` of one prediction; zeros where the context holds no token."""
+        if not prediction.candidates:
             return 0.0, 0.0
-        features = reading.features()[None, :]
+        features = prediction.features()[None, :]
         return float(self.answerable.prob(features)[0]), float(self.right.prob(features)[0])
 
     def verdict_of(
-        self, reading: RawPrediction
+        self, prediction: RawPrediction
     ) -> tuple[str, tuple[float, float, float]] | tuple[None, None]:
-        """The verdict of a reading and the probabilities of ``VERDICTS``; Nones where there is none."""
-        if self.verdict is None or reading.verdict_logits is None:
+        """The verdict of a prediction and the probabilities of ``VERDICTS``; Nones where there is none."""
+        if self.verdict is None or prediction.verdict_logits is None:
             return None, None
-        return self.verdict.verdict(reading.verdict_logits) or (None, None)
+        return self.verdict.verdict(prediction.verdict_logits) or (None, None)
 
     def threshold_for_risk(self, max_risk: float) -> float:
         """The lowest threshold whose risk is at most ``max_risk`` with 95 % confidence.

@@ -56,13 +56,13 @@ class FitRows:
     documents: npt.NDArray[np.str_]
 
     @classmethod
-    def of(cls, readings: Sequence[RawPrediction], examples: Sequence[Example]) -> FitRows:
-        """The rows of readings that hold a span; DataError where the two differ in length."""
-        if len(readings) != len(examples):
-            raise DataError(f"{len(readings)} readings do not match {len(examples)} examples")
+    def of(cls, predictions: Sequence[RawPrediction], examples: Sequence[Example]) -> FitRows:
+        """The rows of predictions that hold a span; DataError where the two differ in length."""
+        if len(predictions) != len(examples):
+            raise DataError(f"{len(predictions)} predictions do not match {len(examples)} examples")
         kept = [
             (r, e)
-            for r, e in zip(readings, examples, strict=True)
+            for r, e in zip(predictions, examples, strict=True)
             if r.candidates and e.answerable is not None
         ]
         return cls(
@@ -105,7 +105,7 @@ def _are_enough(answerable: Sequence[bool]) -> bool:
 
 
 def fit(
-    readings: Sequence[RawPrediction],
+    predictions: Sequence[RawPrediction],
     examples: Sequence[Example],
     *,
     fitted_on: str,
@@ -119,7 +119,7 @@ def fit(
     too few or of one kind only, ``fallback`` stays, without its risk table, and ``fitted_on`` says so.
 
     Args:
-        readings: Uncalibrated readings of the model that is to be shipped.
+        predictions: Uncalibrated predictions of the model that is to be shipped.
         examples: What is known of each; those whose answerability is not known are left out.
         fitted_on: In words: which logits, which data.
         fallback: That of the model started from; None for the plain logistic of the margin.
@@ -128,20 +128,22 @@ def fit(
     Raises:
         DataError: The two differ in length.
     """
-    rows = FitRows.of(readings, examples)
+    rows = FitRows.of(predictions, examples)
     if not rows.can_fit:
         return _too_few(len(rows), fitted_on, fallback)
-    verdict = fit_verdict(readings, examples, None if fallback is None else fallback.verdict)
+    verdict = fit_verdict(predictions, examples, None if fallback is None else fallback.verdict)
     return replace(fit_rows(rows, fitted_on, answerable_share), verdict=verdict)
 
 
 def fit_verdict(
-    readings: Sequence[RawPrediction], examples: Sequence[Example], fallback: VerdictCalibration | None = None
+    predictions: Sequence[RawPrediction],
+    examples: Sequence[Example],
+    fallback: VerdictCalibration | None = None,
 ) -> VerdictCalibration | None:
     """Fit the probabilities of verdicts by maximum likelihood.
 
     Args:
-        readings: Of the model that is to be shipped.
+        predictions: Of the model that is to be shipped.
         examples: What is known of each; those without a known verdict are left out.
         fallback: What to return where fewer than 50 are left, or some class has none.
 
@@ -154,10 +156,10 @@ def fit_verdict(
 
     kept = [
         (r.verdict_logits, VERDICT_CLASSES.index(e.verdict))
-        for r, e in zip(readings, examples, strict=True)
+        for r, e in zip(predictions, examples, strict=True)
         if r.verdict_logits is not None and e.verdict is not None
     ]
-    if all(r.verdict_logits is None for r in readings):
+    if all(r.verdict_logits is None for r in predictions):
         return None
     classes = np.array([label for _, label in kept], dtype=np.int64)
     if len(kept) < _MIN_VERDICTS or len(set(classes.tolist())) < len(VERDICT_CLASSES):
@@ -257,11 +259,11 @@ def _of_share(answerable_share: float) -> str:
     return f"{_OPERATING_POINT}, weighted as if {100 * answerable_share:g} % of them were answerable"
 
 
-def _f1(reading: RawPrediction, example: Example) -> float:
+def _f1(prediction: RawPrediction, example: Example) -> float:
     """Token F1 of the best span; 0 on an unanswerable example."""
     if not example.answerable or not example.references:
         return 0.0
-    best = reading.candidates[0]
+    best = prediction.candidates[0]
     return best_token_f1(example.question.context[best.start : best.end], example.references)
 
 

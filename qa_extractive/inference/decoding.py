@@ -161,7 +161,7 @@ def decode(
     *,
     top_k: int = 5,
 ) -> list[RawPrediction]:
-    """A reading for each question, in order, from its windows' logits.
+    """A raw prediction for each question, in order, from its windows' logits.
 
     Args:
         questions: The questions as given to ``Windower.windows``.

@@ -1,4 +1,4 @@
-"""Questions -> readings: tokenized, run and decoded side by side.
+"""Questions -> predictions: tokenized, run and decoded side by side.
 
 A batch is tokenized part by part, each part while the model runs those before it; the first one is small,
 so that no core waits for it. Serving code: no torch.
@@ -52,7 +52,7 @@ def read(
     top_k: int = 5,
     n_threads: int = 1,
 ) -> list[RawPrediction]:
-    """A reading for each question, in order; besides them, memory does not grow with their number.
+    """A raw prediction for each question, in order; besides them, memory does not grow with their number.
 
     Args:
         questions: Checked questions.
@@ -99,12 +99,12 @@ def _read(
             running.append(part)
             yield part.windows
 
-    readings: list[RawPrediction] = []
+    predictions: list[RawPrediction] = []
     with closing(_logits(windows(), n_parts, backend)) as logits:
         for found in logits:
             part = running.popleft()
-            readings += decode(part.questions, part.windows, found, config, top_k=top_k)
-    return readings
+            predictions += decode(part.questions, part.windows, found, config, top_k=top_k)
+    return predictions
 
 
 def _logits(

@@ -65,17 +65,17 @@ def told_by_words(
     groups = [numbers[document] for document in documents]
     words, known = np.array([question.lower() for question in questions]), np.array(labels)
     told = known.copy()
-    for taught, asked in GroupKFold(min(_N_FOLDS, n_documents)).split(words, groups=groups):
-        told[asked] = _told(model, words[taught], known[taught], words[asked])
+    for train, asked in GroupKFold(min(_N_FOLDS, n_documents)).split(words, groups=groups):
+        told[asked] = _told(model, words[train], known[train], words[asked])
     return [str(label) for label in told]
 
 
 def _told(
-    model: Any, taught: NDArray[np.str_], labels: NDArray[np.str_], asked: NDArray[np.str_]
+    model: Any, train: NDArray[np.str_], labels: NDArray[np.str_], asked: NDArray[np.str_]
 ) -> NDArray[np.str_]:
     """By a model fitted anew; the most frequent label where there is nothing to tell labels apart by."""
     values, counts = np.unique(labels, return_counts=True)
-    if values.size == 1 or not any(map(_WORD.search, taught)):
+    if values.size == 1 or not any(map(_WORD.search, train)):
         return np.repeat(values[counts.argmax()], asked.size)
-    predicted: NDArray[np.str_] = model.fit(taught, labels).predict(asked)
+    predicted: NDArray[np.str_] = model.fit(train, labels).predict(asked)
     return predicted

@@ -250,8 +250,10 @@ class Engine:
         settings: AnswerSettings,
     ) -> list[Answer]:
         predictor = self.predictor
-        readings = decode(questions, windows, run.logits, predictor.config.decode, top_k=settings.n_decoded)
+        predictions = decode(
+            questions, windows, run.logits, predictor.config.decode, top_k=settings.n_decoded
+        )
         return [
-            to_answer(question, reading, predictor.calibration, settings)
-            for question, reading in zip(questions, readings, strict=True)
+            to_answer(question, prediction, predictor.calibration, settings)
+            for question, prediction in zip(questions, predictions, strict=True)
         ]

@@ -1,1 +1,1 @@
-"""Examples -> a calibrated checkpoint: recipe, mixture, batches, the Trainer run. Needs the [train] extra."""
+"""Examples -> a calibrated checkpoint: recipe, splits, batches, the Trainer run. Needs the [train] extra."""

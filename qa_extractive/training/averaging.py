@@ -44,11 +44,11 @@ def average(
     model.load_state_dict(mean_weights(folders, config))
     reader = ReaderConfig.load(folders[-1])
     windower = Windower(tokenizer, reader.window)
-    mixture = prepare(examples, windower, config)
+    splits = prepare(examples, windower, config)
     report = dataclasses.replace(
-        last, n_averaged=len(folders), dev_f1=scored(model, windower, mixture), n_dev=len(mixture.dev)
+        last, n_averaged=len(folders), dev_f1=scored(model, windower, splits), n_dev=len(splits.dev)
     )
-    save_model(output, model, tokenizer, reader, windower, mixture)
+    save_model(output, model, tokenizer, reader, windower, splits)
     report.save(output)
     write_card(output, report, config)
     return report

@@ -21,9 +21,9 @@ from qa_extractive.training.trainer import SpanTrainer
 from qa_extractive.training.window_labels import LabelledWindow
 from qa_extractive.types import Example
 
-_TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "taught")
+_TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "has_teacher")
 
-TaughtWindow = tuple[LabelledWindow, WindowLogits | None]
+DistillationWindow = tuple[LabelledWindow, WindowLogits | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ class Distillation:
         return self.sources is None or example.source in self.sources
 
 
-class TaughtDataset(WindowDataset):
+class DistillationDataset(WindowDataset):
     """Labelled windows, each with the teacher's logits or None."""
 
     def __init__(self, windows: Sequence[LabelledWindow], targets: Sequence[WindowLogits | None]) -> None:
@@ -78,30 +78,30 @@ class TaughtDataset(WindowDataset):
         super().__init__(windows)
         self.targets = targets
 
-    def __getitem__(self, index: int) -> TaughtWindow:  # type: ignore[override]
+    def __getitem__(self, index: int) -> DistillationWindow:  # type: ignore[override]
         """One window and its target."""
         return self.windows[index], self.targets[index]
 
 
-def collate_taught(taught: Sequence[TaughtWindow]) -> dict[str, torch.Tensor]:
+def collate_with_targets(windows: Sequence[DistillationWindow]) -> dict[str, torch.Tensor]:
     """``collate`` of the windows and the teacher's logits, padded alike.
 
-    ``taught`` is 1 where there are any, shape (n_windows,); ``teacher_answerability`` is NaN where the
+    ``has_teacher`` is 1 where there are any, shape (n_windows,); ``teacher_answerability`` is NaN where the
     teacher has no such head.
     """
-    batch = collate([labelled for labelled, _ in taught])
+    batch = collate([labelled for labelled, _ in windows])
     shape = batch["input_ids"].shape
     start, end = torch.zeros(shape), torch.zeros(shape)
-    answerability, is_taught = torch.full(shape[:1], float("nan")), torch.zeros(shape[:1])
-    for i, (_, target) in enumerate(taught):
+    answerability, has_teacher = torch.full(shape[:1], float("nan")), torch.zeros(shape[:1])
+    for i, (_, target) in enumerate(windows):
         if target is None:
             continue
         start[i, : len(target.start)] = torch.from_numpy(target.start.copy())
         end[i, : len(target.end)] = torch.from_numpy(target.end.copy())
-        is_taught[i] = 1.0
+        has_teacher[i] = 1.0
         if target.answerability is not None:
             answerability[i] = target.answerability
-    values = (start, end, answerability, is_taught)
+    values = (start, end, answerability, has_teacher)
     return batch | dict(zip(_TARGETS, values, strict=True))
 
 
@@ -123,8 +123,8 @@ class DistillationTrainer(SpanTrainer):
         """Take the arguments of ``SpanTrainer``, the teacher's settings and its logits of the windows."""
         super().__init__(model, windows, output, config, windower=windower, dev=dev)
         self.distillation = distillation
-        self.train_dataset: TaughtDataset = TaughtDataset(windows, targets)
-        self.data_collator = collate_taught
+        self.train_dataset: DistillationDataset = DistillationDataset(windows, targets)
+        self.data_collator = collate_with_targets
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The loss of the labels plus ``weight`` times that of the teacher."""
@@ -153,25 +153,25 @@ def distillation_loss(
 
     The squared temperature times the mean, over starts and ends, of the Kullback-Leibler divergence of the
     student's distribution over the positions of the mask from the teacher's (Hinton et al. 2015, arXiv
-    1503.02531); plus that of the answerability, at temperature 1. Averaged over the windows that are taught.
+    1503.02531); plus that of the answerability, at temperature 1. Averaged over the windows with a teacher.
 
     Args:
         output: ``start_logits`` and ``end_logits``, shape (n_windows, n_tokens), and
             ``answerability_logit``, (n_windows,), of the student.
-        target: What ``collate_taught`` adds.
+        target: What ``collate_with_targets`` adds.
         context_mask: True where a span may lie and at position 0, shape (n_windows, n_tokens).
         temperature: Divides the span logits of both.
         answerability_weight: Weight of the answerability beside the spans.
     """
-    taught = target["taught"]
+    has_teacher = target["has_teacher"]
     spans = sum(
         _divergence(output[f"{end}_logits"], target[f"teacher_{end}"], context_mask, temperature)
         for end in ("start", "end")
     )
     logit, teacher = output["answerability_logit"].float(), target["teacher_answerability"]
-    known = taught * torch.isfinite(teacher)
+    known = has_teacher * torch.isfinite(teacher)
     answerability = _bernoulli_divergence(logit, torch.nan_to_num(teacher))
-    span_loss = (spans / 2 * taught).sum() / taught.sum().clamp(min=1.0)
+    span_loss = (spans / 2 * has_teacher).sum() / has_teacher.sum().clamp(min=1.0)
     return span_loss + answerability_weight * (answerability * known).sum() / known.sum().clamp(min=1.0)
 
 

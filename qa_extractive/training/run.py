@@ -90,8 +90,8 @@ def train(
         model.recompute_layers()
     reader = ReaderConfig(window=window_for(model.encoder.config))
     windower = Windower(tokenizer, reader.window)
-    mixture = prepare(examples, windower, config)
-    trainer = _trainer(model, tokenizer, windower, mixture, output, config, distillation)
+    splits = prepare(examples, windower, config)
+    trainer = _trainer(model, tokenizer, windower, splits, output, config, distillation)
     if watch is not None:
         trainer.add_callback(Watcher(watch, trainer.progress))
     checkpoint = run_on_main_process(lambda: last_checkpoint(output)) if resume else None
@@ -102,8 +102,8 @@ def train(
         merge_adapters(trainer.model)
 
     def finish() -> TrainReport:
-        report = _report(base, mixture, trainer, n_trained, result.training_loss)
-        save_model(output, trainer.model, tokenizer, reader, windower, mixture, base_calibration(base))
+        report = _report(base, splits, trainer, n_trained, result.training_loss)
+        save_model(output, trainer.model, tokenizer, reader, windower, splits, base_calibration(base))
         _write_log(output, trainer)
         report.save(output)
         write_card(output, report, config)
@@ -119,28 +119,28 @@ def _trainer(
     model: SpanReader,
     tokenizer: Tokenizer,
     windower: Windower,
-    mixture: Splits,
+    splits: Splits,
     output: Path,
     config: TrainConfig,
     distillation: Distillation | None,
 ) -> SpanTrainer:
     """The trainer of the labelled windows, and of what only a teacher teaches where there is one."""
-    taught = _rehearsed(distillation, windower)
-    learned = [*mixture.train, *taught]
+    rehearsed = _rehearsed(distillation, windower)
+    learned = [*splits.train, *rehearsed]
     window = dataclasses.replace(
         windower.config, max_tokens=min(windower.config.max_tokens, config.train_window_tokens)
     )
     windows = label_windows(
         Windower(tokenizer, window, with_sentences=bool(model.config.skim_layers)), learned
     )
-    if not taught and not any(w.span_weight or w.answerable is not None for w in windows):
+    if not rehearsed and not any(w.span_weight or w.answerable is not None for w in windows):
         raise DataError("no training example is labelled: check the answer column and the alignment report")
     if distillation is None:
-        return SpanTrainer(model, windows, output, config, windower=windower, dev=mixture.dev)
+        return SpanTrainer(model, windows, output, config, windower=windower, dev=splits.dev)
     return DistillationTrainer(
         *(model, windows, output, config),
         windower=windower,
-        dev=mixture.dev,
+        dev=splits.dev,
         distillation=distillation,
         targets=distillation.targets(windows, learned),
     )
@@ -264,20 +264,20 @@ def load_tokenizer(base: str | Path) -> Tokenizer:
     return fast_tokenizer(str(base)).backend_tokenizer
 
 
-def _report(base: str, mixture: Splits, trainer: SpanTrainer, n_trained: int, loss: float) -> TrainReport:
-    negatives = [e.fields.get("negative", "given") for e in mixture.train if e.answerable is False]
+def _report(base: str, splits: Splits, trainer: SpanTrainer, n_trained: int, loss: float) -> TrainReport:
+    negatives = [e.fields.get("negative", "given") for e in splits.train if e.answerable is False]
     return TrainReport(
         base=describe_base(base),
-        n_examples=dict(sorted(Counter(e.source for e in mixture.train).items())),
+        n_examples=dict(sorted(Counter(e.source for e in splits.train).items())),
         n_negatives=dict(sorted(Counter(negatives).items())),
         n_windows=len(trainer.train_dataset),
         n_steps=trainer.state.global_step,
         minutes=round(trainer.progress.elapsed_seconds / 60, 2),
         final_loss=round(loss, 5),
-        dev_f1=scored(trainer.model, trainer.windower, mixture),
-        n_dev=len(mixture.dev),
-        n_calibration=len(mixture.calibration),
-        n_fresh=len(mixture.fresh),
+        dev_f1=scored(trainer.model, trainer.windower, splits),
+        n_dev=len(splits.dev),
+        n_calibration=len(splits.calibration),
+        n_fresh=len(splits.fresh),
         threads=torch.get_num_threads(),
         n_parameters=sum(p.numel() for p in trainer.model.parameters()),
         n_trained=n_trained,
@@ -285,11 +285,11 @@ def _report(base: str, mixture: Splits, trainer: SpanTrainer, n_trained: int, lo
     )
 
 
-def scored(model: SpanReader, windower: Windower, mixture: Splits) -> float | None:
+def scored(model: SpanReader, windower: Windower, splits: Splits) -> float | None:
     """The development score, in [0, 1]; None without development examples."""
-    if not mixture.dev:
+    if not splits.dev:
         return None
-    return round(development_f1(read(model, windower, mixture.dev), mixture.dev), 5)
+    return round(development_f1(read(model, windower, splits.dev), splits.dev), 5)
 
 
 def save_model(
@@ -298,7 +298,7 @@ def save_model(
     tokenizer: Tokenizer,
     reader: ReaderConfig,
     windower: Windower,
-    mixture: Splits,
+    splits: Splits,
     fallback: Calibration | None = None,
 ) -> None:
     """Write a checkpoint with its calibration and the examples held out for it, if any, and for nothing."""
@@ -306,12 +306,12 @@ def save_model(
     model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
-    calibrate_torch(model, windower, mixture.calibration, fallback).save(output)
-    if mixture.calibration:  # an export calibrates on them where they are there
-        examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, mixture.calibration)
+    calibrate_torch(model, windower, splits.calibration, fallback).save(output)
+    if splits.calibration:  # an export calibrates on them where they are there
+        examples_to_jsonl(output / CALIBRATION_EXAMPLES_FILE, splits.calibration)
     else:
         (output / CALIBRATION_EXAMPLES_FILE).unlink(missing_ok=True)
-    examples_to_jsonl(output / FRESH_EXAMPLES_FILE, mixture.fresh)
+    examples_to_jsonl(output / FRESH_EXAMPLES_FILE, splits.fresh)
 
 
 def base_calibration(base: str) -> Calibration | None:
@@ -324,6 +324,6 @@ def calibrate_torch(
     model: SpanReader, windower: Windower, examples: Sequence[Example], fallback: Calibration | None
 ) -> Calibration:
     """The calibration of a torch checkpoint on held-out examples, or ``fallback`` where they are too few."""
-    readings = read(model, windower, examples) if examples else []
+    predictions = read(model, windower, examples) if examples else []
     fitted_on = f"torch fp32 logits of {len(examples)} held-out examples"
-    return fit(readings, examples, fitted_on=fitted_on, fallback=fallback)
+    return fit(predictions, examples, fitted_on=fitted_on, fallback=fallback)

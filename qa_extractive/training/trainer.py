@@ -168,21 +168,21 @@ class SpanTrainer(Trainer):
 
 
 def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[RawPrediction]:
-    """The readings that a torch model gives of examples."""
+    """The predictions that a torch model gives of examples."""
     questions = [example.question for example in examples]
     windows = windower.windows(questions)
     return decode(questions, windows, TorchBackend(model).run(windows), DecodeConfig())
 
 
-def development_f1(readings: Sequence[RawPrediction], examples: Sequence[Example]) -> float:
+def development_f1(predictions: Sequence[RawPrediction], examples: Sequence[Example]) -> float:
     """Mean F1 where the best threshold on the first feature decides whether to answer, in [0, 1]."""
     gains: list[tuple[float, float]] = []
-    for reading, example in zip(readings, examples, strict=True):
-        if reading.candidates:
-            span = reading.candidates[0]
+    for prediction, example in zip(predictions, examples, strict=True):
+        if prediction.candidates:
+            span = prediction.candidates[0]
             text = example.question.context[span.start : span.end]
             gain = best_token_f1(text, example.references) if example.answerable else -1.0
-            gains.append((float(reading.features()[0]), gain))
+            gains.append((float(prediction.features()[0]), gain))
     gains.sort(reverse=True)  # of equal margins the better answers first
     best = best_cut(
         [margin for margin, _ in gains],

@@ -203,10 +203,10 @@ def test_a_checkpoint_without_an_answerability_head(
     assert again.answer_batch(QUESTIONS) == answers
     assert isinstance(system, ModelSystem)
     assert system.name == f"hf:{checkpoint.name}"
-    readings = system.predictor.read_batch(QUESTIONS)
-    for question, answer, reading in zip(QUESTIONS, answers, readings, strict=True):
+    predictions = system.predictor.read_batch(QUESTIONS)
+    for question, answer, prediction in zip(QUESTIONS, answers, predictions, strict=True):
         assert question.context[answer.start : answer.end] == answer.text
-        assert reading.answerability_logit is None
-        if reading.candidates:
-            margin = min(40.0, max(-40.0, reading.margin))
+        assert prediction.answerability_logit is None
+        if prediction.candidates:
+            margin = min(40.0, max(-40.0, prediction.margin))
             assert answer.answerable == pytest.approx(1 / (1 + math.exp(-margin)))

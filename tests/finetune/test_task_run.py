@@ -26,7 +26,7 @@ from qa_extractive.finetune import measured, students
 from qa_extractive.finetune import run as running
 from qa_extractive.finetune.outcome import TaskSettings
 from qa_extractive.finetune.plan import JobClock, works
-from qa_extractive.finetune.students import MANY_ROWS, HeldOut, settings_for, taught_settings
+from qa_extractive.finetune.students import MANY_ROWS, HeldOut, pseudo_label_settings, settings_for
 from qa_extractive.finetune.teachers import SpanTeacher
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.decoding import Candidate, RawPrediction
@@ -222,7 +222,7 @@ def test_few_rows_are_all_trained_on_and_many_calibrate() -> None:
     assert (few.n_dev, few.n_calibration, few.max_steps) == (0, 0, 3)
     assert settings_for(MANY_ROWS, {}).n_calibration == MANY_ROWS // 8
     assert settings_for(MANY_ROWS, {"n_calibration": 7}).n_calibration == 7
-    assert taught_settings(settings_for(MANY_ROWS, {})).n_calibration == 0
+    assert pseudo_label_settings(settings_for(MANY_ROWS, {})).n_calibration == 0
 
 
 def test_folds_hold_whole_documents_and_every_one_once() -> None:
@@ -356,21 +356,23 @@ def test_a_fit_that_is_better_across_folds_is_the_student_s(tiny_export: Path, t
         )
         for i, yes in enumerate(answerable)
     ]
-    readings = [RawPrediction((Candidate(float(rng.normal(9 * yes)), 0, 5),), 0.0, 0.0) for yes in answerable]
+    predictions = [
+        RawPrediction((Candidate(float(rng.normal(9 * yes)), 0, 5),), 0.0, 0.0) for yes in answerable
+    ]
     student, folder = tmp_path / "student", tmp_path / "folder"
     for each in (student, folder):
         shutil.copytree(tiny_export, each)
     made = SimpleNamespace(folder=student, report=SimpleNamespace(n_calibration=0))
     run = SimpleNamespace(settings=TaskSettings(), say=print)
-    fitted = running._Run.calibrate(run, made, folder, HeldOut([], examples, readings))  # type: ignore[arg-type]
+    fitted = running._Run.calibrate(run, made, folder, HeldOut([], examples, predictions))  # type: ignore[arg-type]
     assert fitted is not None
     assert fitted.is_better
     assert Predictor(folder).calibration == fitted.calibration == Calibration.load(student)
     assert "across folds" in json.loads((folder / "export.json").read_text(encoding="utf-8"))["calibrated_on"]
-    one_kind = HeldOut([], examples[::2], readings[::2])
+    one_kind = HeldOut([], examples[::2], predictions[::2])
     assert running._Run.calibrate(run, made, folder, one_kind) is None  # type: ignore[arg-type]
     made.report.n_calibration = 9
-    assert running._Run.calibrate(run, made, folder, HeldOut([], examples, readings)) is None  # type: ignore[arg-type]
+    assert running._Run.calibrate(run, made, folder, HeldOut([], examples, predictions)) is None  # type: ignore[arg-type]
 
 
 def test_the_time_of_all_runs_is_said_once_after_the_first_was_measured() -> None:

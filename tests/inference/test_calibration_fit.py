@@ -25,7 +25,7 @@ from qa_extractive.types import Example, Question
 CONTEXT = "alpha beta gamma delta"
 
 
-def _reading(head: float, margin: float, gap: float = 1.0) -> RawPrediction:
+def _prediction(head: float, margin: float, gap: float = 1.0) -> RawPrediction:
     """The best span is "alpha"."""
     return RawPrediction((Candidate(margin, 0, 5), Candidate(margin - gap, 6, 10)), 0.0, head)
 
@@ -47,10 +47,10 @@ def test_known_probabilities_are_recovered() -> None:
     right_given_answerable = _sigmoid(0.8 * gap - 1.0)
     answerable = rng.random(n) < answerable_prob
     right = answerable & (rng.random(n) < right_given_answerable)
-    readings = [_reading(h, m, g) for h, m, g in zip(head, margin, gap, strict=True)]
+    predictions = [_prediction(h, m, g) for h, m, g in zip(head, margin, gap, strict=True)]
     examples = [_example(bool(a), "alpha" if r else "delta") for a, r in zip(answerable, right, strict=True)]
-    calibration = fit(readings, examples, fitted_on="made-up logits")
-    found = np.array([calibration.probs(r) for r in readings])
+    calibration = fit(predictions, examples, fitted_on="made-up logits")
+    found = np.array([calibration.probs(r) for r in predictions])
     assert np.abs(found[:, 0] - answerable_prob).mean() < 0.02
     assert np.abs(found[:, 0] - answerable_prob).max() < 0.08
     # P(right) is a product of logistics and not one itself: right on average, high where it is high.
@@ -66,9 +66,12 @@ def test_the_length_of_the_span_counts() -> None:
     rng = np.random.default_rng(6)
     is_long = rng.random(2000) < 0.5
     answerable = rng.random(2000) < np.where(is_long, 0.9, 0.2)
-    readings = [RawPrediction((Candidate(1.0, 0, 29 if long else 5),), 0.0, 0.0) for long in is_long]
-    calibration = fit(readings, [_example(bool(a)) for a in answerable], fitted_on="made-up logits")
-    long, short = calibration.probs(readings[is_long.argmax()]), calibration.probs(readings[is_long.argmin()])
+    predictions = [RawPrediction((Candidate(1.0, 0, 29 if long else 5),), 0.0, 0.0) for long in is_long]
+    calibration = fit(predictions, [_example(bool(a)) for a in answerable], fitted_on="made-up logits")
+    long, short = (
+        calibration.probs(predictions[is_long.argmax()]),
+        calibration.probs(predictions[is_long.argmin()]),
+    )
     assert long[0] == pytest.approx(answerable[is_long].mean(), abs=0.01)
     assert short[0] == pytest.approx(answerable[~is_long].mean(), abs=0.01)
 
@@ -87,10 +90,10 @@ def test_a_threshold_for_another_share_is_that_of_rows_in_this_share(share: floa
 def test_the_fit_says_for_which_share_its_threshold_is() -> None:
     rng = np.random.default_rng(9)
     answerable = rng.random(400) < 0.7
-    readings = [_reading(h, 0.0) for h in rng.normal(2.0 * answerable, 1.5)]
+    predictions = [_prediction(h, 0.0) for h in rng.normal(2.0 * answerable, 1.5)]
     examples = [_example(bool(a)) for a in answerable]
-    own = fit(readings, examples, fitted_on="made up")
-    half = fit(readings, examples, fitted_on="made up", answerable_share=0.5)
+    own = fit(predictions, examples, fitted_on="made up")
+    half = fit(predictions, examples, fitted_on="made up", answerable_share=0.5)
     assert half.answerable == own.answerable, "the probabilities are those of the rows"
     assert half.threshold > own.threshold
     assert half.operating_point == f"{own.operating_point}, weighted as if 50 % of them were answerable"
@@ -185,8 +188,8 @@ def test_the_risk_promise_holds(risk: float, least_chosen: int) -> None:
 def test_too_few_or_of_one_kind_stay_the_plain_logistic_and_say_so(
     examples: list[Example], n_usable: int
 ) -> None:
-    readings = [_reading(i / 10, i % 7 - 3.0) for i in range(len(examples))]
-    calibration = fit(readings, examples, fitted_on="logits")
+    predictions = [_prediction(i / 10, i % 7 - 3.0) for i in range(len(examples))]
+    calibration = fit(predictions, examples, fitted_on="logits")
     plain = uncalibrated()
     assert (calibration.answerable, calibration.right, calibration.threshold) == (
         plain.answerable,
@@ -199,24 +202,24 @@ def test_too_few_or_of_one_kind_stay_the_plain_logistic_and_say_so(
 
 
 def test_readings_without_a_span_are_left_out() -> None:
-    readings = [_reading(i % 5 - 2.0, i % 3 - 1.0) for i in range(30)]
+    predictions = [_prediction(i % 5 - 2.0, i % 3 - 1.0) for i in range(30)]
     examples = [_example(i % 2 == 0) for i in range(30)]
-    calibration = fit([*readings, EMPTY_PREDICTION], [*examples, _example(False)], fitted_on="logits")
-    assert calibration == fit(readings, examples, fitted_on="logits")
+    calibration = fit([*predictions, EMPTY_PREDICTION], [*examples, _example(False)], fitted_on="logits")
+    assert calibration == fit(predictions, examples, fitted_on="logits")
     assert calibration.n_examples == 30
 
 
 def test_all_wrong_spans_do_not_stop_the_fit() -> None:
-    readings = [_reading(i % 5 - 2.0, i % 3 - 1.0) for i in range(30)]
-    calibration = fit(readings, [_example(i % 2 == 0, "delta") for i in range(30)], fitted_on="logits")
+    predictions = [_prediction(i % 5 - 2.0, i % 3 - 1.0) for i in range(30)]
+    calibration = fit(predictions, [_example(i % 2 == 0, "delta") for i in range(30)], fitted_on="logits")
     assert calibration.n_examples == 30
     with pytest.raises(ModelError, match="no threshold"):
         calibration.threshold_for_risk(0.5)
 
 
 def test_a_reading_for_each_example() -> None:
-    with pytest.raises(DataError, match="1 readings do not match 2 examples"):
-        fit([_reading(0, 0)], [_example(True)] * 2, fitted_on="logits")
+    with pytest.raises(DataError, match="1 predictions do not match 2 examples"):
+        fit([_prediction(0, 0)], [_example(True)] * 2, fitted_on="logits")
 
 
 def test_too_few_examples_keep_the_calibration_of_the_model_started_from() -> None:

@@ -31,7 +31,7 @@ QUESTION = Question("Does alpha hold?", CONTEXT)
 SURE = VerdictCalibration(1.0, (0.0, 0.0, 0.0, 0.0))
 
 
-def _reading(*logits: float) -> RawPrediction:
+def _prediction(*logits: float) -> RawPrediction:
     return RawPrediction((Candidate(9.0, 0, 5),), 0.0, 9.0, logits or None)
 
 
@@ -40,13 +40,13 @@ def _calibration(verdict: VerdictCalibration | None = SURE) -> Calibration:
 
 
 def _answer(
-    reading: RawPrediction, threshold: float = 0.0, verdict: VerdictCalibration | None = SURE
+    prediction: RawPrediction, threshold: float = 0.0, verdict: VerdictCalibration | None = SURE
 ) -> Answer:
-    return to_answer(QUESTION, reading, _calibration(verdict), AnswerSettings(threshold))
+    return to_answer(QUESTION, prediction, _calibration(verdict), AnswerSettings(threshold))
 
 
 def test_a_yes_no_question_has_a_verdict_with_three_probabilities() -> None:
-    answer = _answer(_reading(0.0, 2.0, 0.0, -3.0))
+    answer = _answer(_prediction(0.0, 2.0, 0.0, -3.0))
     assert answer.verdict == "no"
     assert answer.verdict_probs is not None
     assert sum(answer.verdict_probs) == pytest.approx(1.0)
@@ -57,19 +57,19 @@ def test_a_yes_no_question_has_a_verdict_with_three_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reading", "threshold", "verdict"),
+    ("prediction", "threshold", "verdict"),
     [
-        (_reading(0.0, 2.0, 0.0, 3.0), 0.0, SURE),  # likely no yes/no question
-        (_reading(0.0, 2.0, 0.0, -3.0), 1.0, SURE),  # abstained: no verdict without a quote
-        (_reading(), 0.0, SURE),  # the model has no such head
-        (_reading(0.0, 2.0, 0.0, -3.0), 0.0, None),  # nor a calibration of it
+        (_prediction(0.0, 2.0, 0.0, 3.0), 0.0, SURE),  # likely no yes/no question
+        (_prediction(0.0, 2.0, 0.0, -3.0), 1.0, SURE),  # abstained: no verdict without a quote
+        (_prediction(), 0.0, SURE),  # the model has no such head
+        (_prediction(0.0, 2.0, 0.0, -3.0), 0.0, None),  # nor a calibration of it
         (EMPTY_PREDICTION, 0.0, SURE),
     ],
 )
 def test_where_there_is_no_verdict(
-    reading: RawPrediction, threshold: float, verdict: VerdictCalibration | None
+    prediction: RawPrediction, threshold: float, verdict: VerdictCalibration | None
 ) -> None:
-    answer = _answer(reading, threshold, verdict)
+    answer = _answer(prediction, threshold, verdict)
     assert (answer.verdict, answer.verdict_probs, answer.verdict_score) == (None, None, None)
     assert answer.to_dict()["verdict_probs"] is None
 
@@ -99,9 +99,9 @@ def test_the_verdict_is_that_of_the_window_that_holds_the_best_span() -> None:
         windows.append(Window(0, ids, ids, 2, np.array([[start, start + 4], [start + 4, start + 5]])))
         values = np.array([0.0, -9.0, height, 0.0], dtype=np.float32)
         logits.append(WindowLogits(values, values, 0.0, np.full(4, height, dtype=np.float32)))
-    (reading,) = decode([QUESTION], windows, logits, DecodeConfig())
-    assert reading.candidates[0].start == 6
-    assert reading.verdict_logits == (5.0, 5.0, 5.0, 5.0)
+    (prediction,) = decode([QUESTION], windows, logits, DecodeConfig())
+    assert prediction.candidates[0].start == 6
+    assert prediction.verdict_logits == (5.0, 5.0, 5.0, 5.0)
 
 
 def test_probabilities_of_known_classes_are_recovered() -> None:
@@ -109,9 +109,9 @@ def test_probabilities_of_known_classes_are_recovered() -> None:
     truth = VerdictCalibration(0.4, (0.3, -0.2, -0.9, 0.5))
     logits = rng.normal(0, 4, (6000, 4))
     classes = [rng.choice(4, p=row) for row in truth.probs(logits)]
-    readings = [_reading(*row) for row in logits]
+    predictions = [_prediction(*row) for row in logits]
     examples = [Example("e", QUESTION, answerable=True, verdict=VERDICT_CLASSES[label]) for label in classes]
-    fitted = fit_verdict(readings, examples)
+    fitted = fit_verdict(predictions, examples)
     assert fitted is not None
     assert np.abs(fitted.probs(logits) - truth.probs(logits)).mean() < 0.02
     assert np.abs(SURE.probs(logits) - truth.probs(logits)).mean() > 0.1, "and it was not so before"
@@ -126,7 +126,7 @@ def test_a_head_that_hardly_beats_always_the_same_verdict_gives_none(
 
     def fitted(strength: float) -> VerdictCalibration | None:
         logits = rng.normal(0, 1, (2000, 4)) + strength * np.eye(4)[classes]
-        return fit_verdict([_reading(*row) for row in logits], examples)
+        return fit_verdict([_prediction(*row) for row in logits], examples)
 
     assert fitted(3.0) is not None
     assert not caplog.messages
@@ -138,9 +138,9 @@ def test_a_head_that_hardly_beats_always_the_same_verdict_gives_none(
 def test_too_few_verdicts_keep_the_calibration_of_before() -> None:
     examples = [Example("e", QUESTION, answerable=True, verdict="yes")] * 60
     before = VerdictCalibration(0.5, (0.1, 0.2, 0.3, 0.4))
-    assert fit_verdict([_reading(1.0, 2.0, 3.0, 4.0)] * 60, examples, before) == before
-    assert fit_verdict([_reading(1.0, 2.0, 3.0, 4.0)] * 60, examples) == SURE
-    assert fit_verdict([_reading()] * 60, examples, before) is None, "the model has no such head"
+    assert fit_verdict([_prediction(1.0, 2.0, 3.0, 4.0)] * 60, examples, before) == before
+    assert fit_verdict([_prediction(1.0, 2.0, 3.0, 4.0)] * 60, examples) == SURE
+    assert fit_verdict([_prediction()] * 60, examples, before) is None, "the model has no such head"
 
 
 def test_a_calibration_with_verdicts_survives_its_file_and_old_files_load(tmp_path: Path) -> None:
@@ -220,22 +220,22 @@ def test_every_effort_gives_verdicts_and_the_head_can_be_trained_on(skim_export:
     from qa_extractive.export.dequantize import load_rebuilt
 
     for effort in EFFORTS:
-        readings = Predictor(skim_export, effort=effort, n_threads=1).read_batch(QUESTIONS)
-        assert all(r.verdict_logits is not None and len(r.verdict_logits) == 4 for r in readings)
+        predictions = Predictor(skim_export, effort=effort, n_threads=1).read_batch(QUESTIONS)
+        assert all(r.verdict_logits is not None and len(r.verdict_logits) == 4 for r in predictions)
     model = load_rebuilt(skim_export)
     assert model.config.verdict
     assert model.verdict_head[2].weight.shape == (4, model.encoder.config.hidden_size)
 
 
 def test_a_model_without_the_head_gives_no_verdict(tiny_export: Path) -> None:
-    (reading, _) = Predictor(tiny_export, n_threads=1).read_batch(QUESTIONS)
-    assert reading.verdict_logits is None
+    (prediction, _) = Predictor(tiny_export, n_threads=1).read_batch(QUESTIONS)
+    assert prediction.verdict_logits is None
     assert Predictor(tiny_export, n_threads=1, threshold=0).answer_batch(QUESTIONS)[0].verdict is None
 
 
 def test_a_table_has_the_verdict_and_its_probability() -> None:
     from qa_extractive.rows.cells import answer_cells
 
-    cells = answer_cells(_answer(_reading(0.0, 2.0, 0.0, -3.0)), with_candidates=False)
+    cells = answer_cells(_answer(_prediction(0.0, 2.0, 0.0, -3.0)), with_candidates=False)
     assert (cells["verdict"], cells["verdict_score"]) == ("no", 0.787)
-    assert "verdict" not in answer_cells(_answer(_reading()), with_candidates=False)
+    assert "verdict" not in answer_cells(_answer(_prediction()), with_candidates=False)

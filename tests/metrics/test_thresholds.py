@@ -96,7 +96,7 @@ def test_the_f1_on_the_development_examples(seed: int, monkeypatch: pytest.Monke
 
     rows = Columns(seed)
     monkeypatch.setattr(trainer, "best_token_f1", lambda text, references: references)
-    readings: Any = [
+    predictions: Any = [
         SimpleNamespace(
             candidates=[SimpleNamespace(start=0, end=1)] * given, features=lambda prob=prob: [prob]
         )
@@ -112,4 +112,4 @@ def test_the_f1_on_the_development_examples(seed: int, monkeypatch: pytest.Monke
     for _, gain in sorted(pairs, reverse=True):
         total += gain
         highest = max(highest, total)
-    assert trainer.development_f1(readings, examples) == highest / len(examples)
+    assert trainer.development_f1(predictions, examples) == highest / len(examples)

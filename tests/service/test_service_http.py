@@ -143,10 +143,10 @@ def test_the_callers_threshold_and_top_k_hold(served: Any, predictor: Predictor)
     question = Question(
         ASKED, " ".join(f"In {year} it fell by {year % 7} mmHg." for year in range(1900, 2020))
     )
-    (reading,) = predictor.read_batch([question])
-    full = to_answer(question, reading, predictor.calibration, predictor.settings.chosen(0.0, 20)).to_dict()[
-        "candidates"
-    ]
+    (prediction,) = predictor.read_batch([question])
+    full = to_answer(
+        question, prediction, predictor.calibration, predictor.settings.chosen(0.0, 20)
+    ).to_dict()["candidates"]
     assert len(full) > predictor.top_k
     body = post(served, "/v1/answer", {"question": ASKED, "context": question.context, "top_k": 20}).json()
     assert body["candidates"] == full
@@ -239,10 +239,12 @@ def test_batching_changes_no_answer(served: Any, predictor: Predictor) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         got = list(pool.map(ask, asked))
-    readings = predictor.read_batch([question for question, _, _ in asked])
-    for body, reading, (question, threshold, top_k) in zip(got, readings, asked, strict=True):
+    predictions = predictor.read_batch([question for question, _, _ in asked])
+    for body, prediction, (question, threshold, top_k) in zip(got, predictions, asked, strict=True):
         limit = predictor.threshold if threshold is None else threshold
-        answer = to_answer(question, reading, predictor.calibration, predictor.settings.chosen(limit, top_k))
+        answer = to_answer(
+            question, prediction, predictor.calibration, predictor.settings.chosen(limit, top_k)
+        )
         assert {name: body[name] for name in answer.to_dict()} == answer.to_dict()
 
 

@@ -19,7 +19,7 @@ from qa_extractive.finetune.teachers import AveragedBackend, SpanTeacher, open_s
 from qa_extractive.inference.backend import WindowLogits  # noqa: E402
 from qa_extractive.inference.windows import Window  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader, TorchBackend  # noqa: E402
-from qa_extractive.training.distillation import Distillation, collate_taught, distillation_loss  # noqa: E402
+from qa_extractive.training.distillation import Distillation, collate_with_targets, distillation_loss  # noqa: E402
 from qa_extractive.training.run import LOG_FILE, load_base, load_tokenizer, train  # noqa: E402
 from qa_extractive.training.window_labels import LabelledWindow  # noqa: E402
 from qa_extractive.types import Example, Question, Span  # noqa: E402
@@ -30,7 +30,13 @@ MASK = torch.tensor([[True, True, False]])
 
 def loss_of(student: list[float], teacher: list[float], **settings: Any) -> float:
     """The loss of one window of three tokens, the last of them masked; its ends agree."""
-    values = {"temperature": 1.0, "answerability_weight": 0.0, "s": 0.0, "t": 0.0, "taught": 1.0} | settings
+    values = {
+        "temperature": 1.0,
+        "answerability_weight": 0.0,
+        "s": 0.0,
+        "t": 0.0,
+        "has_teacher": 1.0,
+    } | settings
     same = torch.zeros(1, 3)
     output = {
         "start_logits": torch.tensor([student]),
@@ -41,7 +47,7 @@ def loss_of(student: list[float], teacher: list[float], **settings: Any) -> floa
         "teacher_start": torch.tensor([teacher]),
         "teacher_end": same,
         "teacher_answerability": torch.tensor([values["t"]]),
-        "taught": torch.tensor([values["taught"]]),
+        "has_teacher": torch.tensor([values["has_teacher"]]),
     }
     names = ("temperature", "answerability_weight")
     return float(distillation_loss(output, target, MASK, **{name: values[name] for name in names}))
@@ -74,10 +80,10 @@ def _labelled(n: int) -> LabelledWindow:
 
 def test_targets_are_padded_like_their_windows() -> None:
     logits = WindowLogits(np.ones(2, dtype=np.float32), np.full(2, 2, dtype=np.float32), None)
-    batch = collate_taught([(_labelled(3), None), (_labelled(2), logits)])
+    batch = collate_with_targets([(_labelled(3), None), (_labelled(2), logits)])
     assert batch["teacher_start"].tolist() == [[0, 0, 0], [1, 1, 0]]
     assert batch["teacher_end"].tolist() == [[0, 0, 0], [2, 2, 0]]
-    assert batch["taught"].tolist() == [0, 1]
+    assert batch["has_teacher"].tolist() == [0, 1]
     assert torch.isnan(batch["teacher_answerability"]).all()
     assert batch["input_ids"].shape == (2, 3)
 

@@ -44,8 +44,8 @@ def _example(document: int, question: int = 0, source: str = "made-up", answerab
 EXAMPLES = [_example(d, q) for d in range(60) for q in range(2)]
 
 
-def _parts(mixture: Splits) -> tuple[tuple[Example, ...], ...]:
-    return mixture.train, mixture.dev, mixture.calibration, mixture.fresh
+def _parts(splits: Splits) -> tuple[tuple[Example, ...], ...]:
+    return splits.train, splits.dev, splits.calibration, splits.fresh
 
 
 def _negative(examples: tuple[Example, ...] | list[Example], kind: str) -> list[Example]:
@@ -86,11 +86,11 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order_of_the_file() -> Non
 def test_examples_that_are_there_to_calibrate_do_so_and_spare_the_others() -> None:
     meant = [dataclasses.replace(e, fields={CALIBRATES: True}) for e in EXAMPLES[:30]]
     config = dataclasses.replace(CONFIG, n_dev=0, n_fresh=0)
-    mixture = build_splits([*meant, *EXAMPLES[30:]], config)
-    given = {e.id for e in mixture.calibration if "negative" not in e.fields}
+    splits = build_splits([*meant, *EXAMPLES[30:]], config)
+    given = {e.id for e in splits.calibration if "negative" not in e.fields}
     assert given == {e.id for e in meant}
-    assert any("negative" in e.fields for e in mixture.calibration)
-    assert {e.id for e in mixture.train} >= {e.id for e in EXAMPLES[30:]}
+    assert any("negative" in e.fields for e in splits.calibration)
+    assert {e.id for e in splits.train} >= {e.id for e in EXAMPLES[30:]}
 
 
 def test_the_same_seed_gives_the_same_mixture() -> None:
@@ -102,9 +102,9 @@ def test_the_same_seed_gives_the_same_mixture() -> None:
 
 def test_about_fifteen_percent_at_most_are_held_out_on_each_side() -> None:
     examples = [_example(d) for d in range(400)]
-    mixture = build_splits(examples, dataclasses.replace(CONFIG, mismatch_share=0, removal_share=0))
-    assert 35 <= len(mixture.dev) <= 85
-    assert 35 <= len(mixture.calibration) <= 85
+    splits = build_splits(examples, dataclasses.replace(CONFIG, mismatch_share=0, removal_share=0))
+    assert 35 <= len(splits.dev) <= 85
+    assert 35 <= len(splits.calibration) <= 85
     asked = build_splits(examples, TrainConfig(n_dev=10, n_calibration=0, mismatch_share=0, removal_share=0))
     assert (len(asked.dev), len(asked.calibration)) == (10, 0)
     assert len(asked.train) > 360, "a small development set is cut from a small held-out share"
@@ -211,8 +211,8 @@ def test_removal_is_given_up_where_little_is_left_or_the_rest_holds_the_answer()
 @pytest.mark.parametrize("n", [4, 10, 60])
 def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
     examples = [_example(d, answerable=d % 4 != 3) for d in range(400)]
-    mixture = build_splits(examples, dataclasses.replace(CONFIG, n_dev=n, n_calibration=n))
-    for part in (mixture.dev, mixture.calibration):
+    splits = build_splits(examples, dataclasses.replace(CONFIG, n_dev=n, n_calibration=n))
+    for part in (splits.dev, splits.calibration):
         assert len(part) == n
         assert abs(sum(bool(e.answerable) for e in part) - n / 2) <= (1 if n <= 10 else 12)
 
@@ -230,18 +230,18 @@ def test_sources_stand_together_in_the_training_part_and_what_is_unknown_is_left
     examples = [_example(d, source=s) for d in range(10) for s in ("b", "a")]
     unknown = dataclasses.replace(_example(99), spans=(), answerable=None)
     config = TrainConfig(n_dev=0, n_calibration=0, mismatch_share=0, removal_share=0)
-    mixture = build_splits([*examples, unknown], config)
-    assert [e.source for e in mixture.train] == ["a"] * 10 + ["b"] * 10
-    assert (mixture.dev, mixture.calibration, mixture.fresh) == ((), (), ())
+    splits = build_splits([*examples, unknown], config)
+    assert [e.source for e in splits.train] == ["a"] * 10 + ["b"] * 10
+    assert (splits.dev, splits.calibration, splits.fresh) == ((), (), ())
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_tiny_data_sets_are_mixed_too(n: int) -> None:
     for seed in range(10):
-        mixture = build_splits(
+        splits = build_splits(
             EXAMPLES[: 2 * n : 2], dataclasses.replace(CONFIG, seed=seed, mismatch_share=1.0)
         )
-        given = [e for part in _parts(mixture) for e in part if "negative" not in e.fields]
+        given = [e for part in _parts(splits) for e in part if "negative" not in e.fields]
         assert len(given) == n
 
 
@@ -270,8 +270,8 @@ def test_a_small_source_is_held_out_beside_a_large_one() -> None:
     examples = [_example(d, source="large") for d in range(2000)]
     examples += [_example(d, source="small") for d in range(100)]
     config = TrainConfig(n_dev=0, n_calibration=40, n_fresh=0, mismatch_share=0, removal_share=0)
-    mixture = build_splits(examples, config)
-    assert sum(e.source == "small" for e in mixture.calibration) >= 5
+    splits = build_splits(examples, config)
+    assert sum(e.source == "small" for e in splits.calibration) >= 5
     capped = build_splits(examples, dataclasses.replace(config, held_out_share=0.01))
     assert sum(e.source == "small" for e in capped.calibration) <= 4
 
