@@ -1,4 +1,4 @@
-"""The door of ``qa-extractive`` and of ``python -m qa_extractive``; never imported by anything else.
+"""The entry point of ``qa-extractive`` and of ``python -m qa_extractive``; never imported by anything else.
 
 While the command line and what it needs are imported, Ctrl-C ends the process as it ends any other: there is
 nothing to clear up yet, and a traceback through half-imported libraries tells nobody anything.

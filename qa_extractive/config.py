@@ -88,12 +88,12 @@ def _check_counts(config: WindowConfig | DecodeConfig, **ranges: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class SkimConfig:
+class PruningConfig:
     """Which sentences the upper layers read at the efforts "fast" and "cached".
 
     Attributes:
-        keep_above: Least score of a sentence, a logit, by each skim head; the best one of a window is always
-            read.
+        keep_above: Least score of a sentence, a logit, by each pruning head; the best sentence of a
+            window is always read.
         papers_apart: Whether the lowest layer can read papers apart from their questions, as the effort
             "cached" wants it.
     """
@@ -126,17 +126,18 @@ class ReaderConfig:
 
     window: WindowConfig = field(default_factory=WindowConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
-    skim: SkimConfig | None = None
+    skim: PruningConfig | None = None
     format_version: int = FORMAT_VERSION
 
     def keep_above(self, effort: str) -> float | None:
-        """The ``SkimConfig.keep_above`` of an effort, None where all is read; ModelError if there is none."""
+        """``PruningConfig.keep_above`` of an effort, None where all is read; ModelError if there is none."""
         check_effort(effort)
         if effort == FULL:
             return None
         if self.skim is None or (effort == CACHED and not self.skim.papers_apart):
             raise ModelError(
-                f"this model has no effort {effort!r}: use {FULL!r}, or one trained with skim_layers, as int8"
+                f"this model has no effort {effort!r}: "
+                f"use {FULL!r}, or an int8 model trained with skim_layers"
             )
         return self.skim.keep_above
 
@@ -269,7 +270,7 @@ class TrainConfig:
             if not all(share >= 0 for share in getattr(self, name).values()):
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
         self._check_alpha()
-        self._check_skimming()
+        self._check_pruning()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         for name in ("warmup_share", "dropout", "held_out_share"):
@@ -280,26 +281,26 @@ class TrainConfig:
         if self.lora_alpha is not None and not self.lora_rank:
             raise DataError("lora_alpha needs a lora_rank: there are no adapters without")
 
-    def _check_skimming(self) -> None:
-        """``add_skim_heads`` checks the layers against the model's."""
+    def _check_pruning(self) -> None:
+        """``add_pruning_heads`` checks the layers against the model's."""
         if not isinstance(self.skim_layers, list) or not all(type(each) is int for each in self.skim_layers):
             raise DataError(f"skim_layers must be a list of whole numbers, got {self.skim_layers!r}")
         if self.skim_only and (self.lora_rank or not self.skim_layers):
             raise DataError("skim_only needs skim_layers, and no lora_rank: nothing else learns")
 
 
-ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, SkimConfig, TrainConfig)
+ConfigT = TypeVar("ConfigT", ReaderConfig, WindowConfig, DecodeConfig, PruningConfig, TrainConfig)
 
 
 def from_dict(cls: type[ConfigT], values: dict[str, Any], where: str) -> ConfigT:
     """A config from parsed JSON; ModelError names the file and a setting that is not known, or wrong."""
     if not isinstance(values, dict):
-        raise ModelError(f"{where}: {shortened(values)} is no object of settings")
+        raise ModelError(f"{where}: {shortened(values)} is not an object of settings")
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ModelError(f"{where}: unknown setting {shortened(unknown[0])}; known are {', '.join(known)}")
-    nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig, "skim": SkimConfig}
+    nested: dict[str, Any] = {"window": WindowConfig, "decode": DecodeConfig, "skim": PruningConfig}
     parsed = {k: from_dict(nested[k], v, where) if k in nested else v for k, v in values.items()}
     try:
         return cls(**parsed)
@@ -328,7 +329,7 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     """
     try:
         if not path.is_file() and path.exists():
-            raise ModelError(f"{path} cannot be read: it is no plain file")
+            raise ModelError(f"{path} cannot be read: it is not a regular file")
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except FileNotFoundError:

@@ -314,7 +314,7 @@ class Predictor:
         ]
 
     def _with(self, threshold: float | None, top_k: int | None) -> Predictor:
-        """This predictor with what one call chooses; both share the model and what is kept of papers."""
+        """This predictor with what one call chooses; both share the model and its context cache."""
         if threshold is None and top_k is None:
             return self
         other = object.__new__(type(self))

@@ -1,4 +1,4 @@
-"""What a user chooses of how questions are answered, in one object that is handed round whole."""
+"""The settings that decide an answer, in one object that is passed on whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qa_extractive.errors import ModelError
 
 FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
 NATIVE, EXACT = PRODUCTS = ("native", "exact")
-KEPT_MB = 500  # of papers, unless told otherwise
+KEPT_MB = 500  # size of the context cache by default
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
 
@@ -22,9 +22,9 @@ _ANSWER_NEUTRAL = {"decides_answers": False}
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """All that a user chooses of how questions are answered, but for the number of threads.
+    """All that a user chooses about how questions are answered, except the number of threads.
 
-    A predictor holds one and hands it round whole: to its pickle, to the workers of a cluster, to the service
+    A predictor holds one and passes it on whole: to its pickle, to the workers of a cluster, to the service
     and to the fingerprint of a run. A field goes everywhere by being here; it has the name of the keyword
     argument of ``Predictor`` that sets it.
 
@@ -32,7 +32,7 @@ class AnswerSettings:
         threshold: Abstain below this answerable probability, in [0, 1].
         top_k: Candidates of each answer, at least 1.
         effort: "full", "fast" or "cached".
-        kept_mb: Megabytes of memory for papers that are kept, at least 1; no answer depends on it.
+        kept_mb: Megabytes of memory for the context cache, at least 1; no answer depends on it.
         precision: "native", the products that the file was made for; or "exact", float products.
         max_context_characters: A longer context is an error and not read, at least 1; None for no limit.
     """
@@ -65,7 +65,7 @@ class AnswerSettings:
 
     @property
     def kept_bytes(self) -> int:
-        """Memory for papers that are kept; 0 at an effort that keeps none."""
+        """Bytes of memory for the context cache; 0 at an effort without one."""
         return self.kept_mb * 1_000_000 if self.effort == CACHED else 0
 
     def chosen(self, threshold: float | None = None, top_k: int | None = None) -> AnswerSettings:

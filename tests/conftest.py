@@ -280,7 +280,7 @@ SKIM_LAYERS = [2, 3]
 
 @pytest.fixture(scope="session")
 def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny reader of four layers with a verdict head, without skim heads."""
+    """A tiny reader of four layers with a verdict head, without pruning heads."""
     torch = pytest.importorskip("torch")
     from qa_extractive.model.span_reader import SpanReader
 
@@ -301,7 +301,7 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with skim heads in the second and the third layer."""
+    """The same with pruning heads in the second and the third layer."""
     torch = pytest.importorskip("torch")
     from qa_extractive.model.span_reader import SpanReader
 
@@ -309,7 +309,7 @@ def skim_checkpoint(skim_plain_checkpoint: Path, tmp_path_factory: pytest.TempPa
     shutil.copytree(skim_plain_checkpoint, folder, dirs_exist_ok=True)
     model = SpanReader.from_pretrained(skim_plain_checkpoint)
     torch.manual_seed(5)
-    model.add_skim_heads(SKIM_LAYERS)
+    model.add_pruning_heads(SKIM_LAYERS)
     with torch.no_grad():
         for head in model.skim_heads:
             head.output.weight.mul_(40.0)

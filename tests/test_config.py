@@ -66,8 +66,8 @@ def test_windows_are_made_of_whole_tokens(values: tuple[Any, ...]) -> None:
         ({"format_version": 1, "windows": {}}, "unknown setting 'windows'"),
         ({"format_version": 1, "window": {"max_token": 3}}, "unknown setting 'max_token'"),
         ({"format_version": 1, "window": {"max_tokens": "512"}}, "max_tokens must be a whole number"),
-        ({"format_version": 1, "window": 512}, "512 is no object of settings"),
-        ({"format_version": 1, "decode": None}, "None is no object of settings"),
+        ({"format_version": 1, "window": 512}, "512 is not an object of settings"),
+        ({"format_version": 1, "decode": None}, "None is not an object of settings"),
     ],
 )
 def test_a_reader_file_not_understood_is_named(tmp_path: Path, values: dict[str, Any], message: str) -> None:

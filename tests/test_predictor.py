@@ -407,7 +407,7 @@ def test_truncated_model(tiny_export: Path, tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match="is no folder"):
+    with pytest.raises(ModelError, match="is not a folder"):
         Predictor(tmp_path / "missing")
     with pytest.raises(ModelError, match="must be a folder"):
         Predictor(3)  # type: ignore[arg-type]

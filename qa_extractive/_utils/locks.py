@@ -13,7 +13,7 @@ _NO_LOCKS = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPN
 
 @contextmanager
 def file_lock(path: Path, *, waits: bool) -> Iterator[None]:
-    """Keep all others who ask for this lock away during the block; file systems without locks keep nobody.
+    """Hold a lock between processes during the block; where the file system has none, nobody is kept out.
 
     Args:
         path: The file that is locked. It and its folder are made where they are missing; it stays.

@@ -1,4 +1,4 @@
-"""What was made before, kept as long as there is room for it. Serving code: no dependency."""
+"""An LRU cache that is bounded by the total size of its values. Serving code: no dependency."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LruCache(Generic[KeyT, ValueT]):
         self._lock = threading.Lock()
 
     def get(self, key: KeyT, make: Callable[[], ValueT]) -> ValueT:
-        """The value that is kept, or is made now: by each thread that misses it at once, so always alike."""
+        """The cached value, or a new one; threads that miss it at once each make it, so it must not vary."""
         found = self.find(key)
         if found is None:
             found = make()
@@ -36,7 +36,7 @@ class LruCache(Generic[KeyT, ValueT]):
         return found
 
     def find(self, key: KeyT) -> ValueT | None:
-        """The value that is kept, if any."""
+        """The cached value, if any."""
         with self._lock:
             found = self._values.get(key)
             if found is not None:
@@ -44,7 +44,7 @@ class LruCache(Generic[KeyT, ValueT]):
             return found
 
     def keep(self, key: KeyT, value: ValueT) -> None:
-        """Keep a value, unless it is too large for all the room there is."""
+        """Cache a value, unless it is larger than the whole cache."""
         size = self._size(value)
         with self._lock:
             if key in self._values or size > self.max_size:
@@ -59,5 +59,5 @@ class LruCache(Generic[KeyT, ValueT]):
 
     @property
     def total(self) -> int:
-        """The size of all that is kept."""
+        """The total size of the cached values."""
         return self._total

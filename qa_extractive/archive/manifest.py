@@ -69,7 +69,7 @@ class Manifest:
         if missing:
             raise ModelError(f"it lacks {missing[0]}")
         if any(file.n_bytes < 0 or not _SHA256.fullmatch(file.sha256) for file in self.files.values()):
-            raise ModelError("its manifest gives a size or a SHA-256 that is none")
+            raise ModelError("its manifest gives a size or a SHA-256 that is not valid")
         for name, most in MAX_FILE_BYTES.items():
             if name in self.files and self.files[name].n_bytes > most:
                 raise ModelError(
@@ -116,7 +116,7 @@ class Manifest:
 def check_name(name: str) -> None:
     """Raise ModelError unless a file's name is a plain one: letters, digits, and ``_.-`` inside."""
     if not _NAME.fullmatch(name):
-        raise ModelError(f"{shown(name)} is no plain file name")
+        raise ModelError(f"{shown(name)} is not a plain file name")
 
 
 def shown(name: str) -> str:

@@ -76,7 +76,7 @@ def manifest_of(folder: Path) -> Manifest:
     except OSError as error:
         raise ModelError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
     except ModelError as error:
-        raise ModelError(f"{folder} is no model to pack: {error}") from None
+        raise ModelError(f"{folder} is not a model to pack: {error}") from None
 
 
 def _write(manifest: Manifest, folder: Path, file: IO[bytes]) -> None:

@@ -75,7 +75,7 @@ def open_model(model: str | Path, cache: str | Path | None = None) -> OpenedMode
         return OpenedModel(path, path.name)
     if not is_file:
         raise ModelError(
-            f"model {path} is no folder: give one written by export_onnx.py, or the file it packed; "
+            f"model {path} is not a folder: give one written by export_onnx.py, or the file it packed; "
             "Predictor.from_pretrained takes Hugging Face names"
         )
     with _refusals(path), path.open("rb") as stream:
@@ -109,10 +109,10 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} is refused: {error}") from None
     except (EOFError, tarfile.ReadError) as error:
         is_short = isinstance(error, EOFError) or "data" in str(error)
-        reason = "it is cut short: get it anew" if is_short else "there is no tar archive in it"
+        reason = "it is cut short: get it again" if is_short else "there is no tar archive in it"
         raise ModelError(f"{path} is refused: {reason}") from None
     except (gzip.BadGzipFile, zlib.error):
-        raise ModelError(f"{path} is refused: it is damaged, or no .tar.gz of a model") from None
+        raise ModelError(f"{path} is refused: it is damaged, or not a .tar.gz of a model") from None
     except RecursionError:  # tarfile's, which reads them one in the other
         raise ModelError(f"{path} is refused: it has extended headers without end") from None
     except tarfile.TarError as error:
@@ -254,13 +254,13 @@ class _Unpacking:
         piece = self._stream.last
         while piece:
             if piece.count(0) < len(piece):
-                raise _RefusedError("there is something behind its last file")
+                raise _RefusedError("there is data after its last file")
             piece = self._stream.read(_PIECE_BYTES)
 
     def _manifest(self, archive: tarfile.TarFile) -> Manifest:
         first = archive.next()
         if first is None or first.name != MANIFEST_FILE or _kind(first) != "file":
-            raise _RefusedError(f"it does not begin with {MANIFEST_FILE}: no packed model")
+            raise _RefusedError(f"it does not begin with {MANIFEST_FILE}: not a packed model")
         if first.size > _MAX_MANIFEST_BYTES:
             raise _RefusedError(f"its {MANIFEST_FILE} has {first.size:,} bytes")
         try:
@@ -289,7 +289,7 @@ class _Unpacking:
         if member.name not in manifest.files:
             raise _RefusedError(f"{name} is not in its manifest")
         if member.size != manifest.files[member.name].n_bytes:
-            raise _RefusedError(f"{name} has not the size that its manifest gives")
+            raise _RefusedError(f"{name} does not have the size that its manifest gives")
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, manifest: Manifest) -> None:
         safe = _data_filter(member, self._folder)

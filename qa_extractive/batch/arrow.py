@@ -1,4 +1,4 @@
-"""Arrow record batch in, Arrow record batch out: the piece of work that a cluster's engine hands round.
+"""Arrow record batch in, Arrow record batch out: the piece of work that a cluster's engine distributes.
 
 It is pickled with the files of its model, so that a worker needs this package and nothing else.
 """

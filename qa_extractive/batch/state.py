@@ -55,7 +55,7 @@ class RunState:
         changed = difference(self.fingerprint, now)
         if changed is not None:
             raise DataError(
-                f"{output} was begun with something else, {changed}: "
+                f"{output} was started with something else, {changed}: "
                 "give what was given then, or start again with --overwrite"
             )
 

@@ -18,15 +18,15 @@ EXIT_BAD_INPUT = 2
 _COMMANDS = {
     "infer": "answer questions from papers",
     "train": "train a model on question-paper pairs",
-    "finetune": "make a model of your own of a task folder",
-    "update": "make a model better with new rows, keeping what it knows",
-    "triage": "make a model that sorts papers, of rows of yes or no",
+    "finetune": "fine-tune a model on a folder of examples",
+    "update": "train a model further on new rows, without losing what it knows",
+    "triage": "train a model that sorts papers by yes and no",
     "sweep": "train and compare several models",
     "export": "export a trained model to quantized ONNX",
     "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
-    "prepare": "make a table of a folder of papers",
+    "prepare": "turn a folder of papers into a table",
 }
 
 

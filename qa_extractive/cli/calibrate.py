@@ -60,14 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="S",
-        help="where all rows have an answer: so many questions, for each row, that are asked of another "
-        "row's text or of its own without the answering sentence, as training does (try 0.5)",
+        help="where all rows have an answer: unanswerable questions to make for each row, as training does: "
+        "asked of another row's text, or of its own without the answering sentence (try 0.5)",
     )
     add_answerable_share(parser)
     parser.add_argument(
-        "--folds", type=int, default=5, metavar="K", help="that the gain is measured across (%(default)s)"
+        "--folds", type=int, default=5, metavar="K", help="folds to measure the gain across (%(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=17, metavar="N", help="of the folds (%(default)s)")
+    parser.add_argument("--seed", type=int, default=17, metavar="N", help="seed of the folds (%(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
     add_columns(parser)
 

@@ -20,7 +20,7 @@ def add_endpoint_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--openai-base-url",
         metavar="URL",
-        help="what stands before /chat/completions, such as http://localhost:8000/v1 (default: OpenAI's own)",
+        help="the URL up to /chat/completions, such as http://localhost:8000/v1 (default: OpenAI's own)",
     )
     group.add_argument(
         "--openai-rpm", type=_positive, metavar="N", help="at most N requests a minute (default: no limit)"
@@ -80,7 +80,7 @@ def price(text: str) -> float:
     """A number that is not negative."""
     value = float(text)
     if not (math.isfinite(value) and value >= 0.0):
-        raise argparse.ArgumentTypeError(f"{text} is no price")
+        raise argparse.ArgumentTypeError(f"{text} is not a price")
     return value
 
 

@@ -93,7 +93,7 @@ def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
         "--price-per-hour",
         type=price,
         metavar="P",
-        help="of this machine, in any currency: gives the cost of a million questions",
+        help="price of an hour of this machine, in any currency: gives the cost of a million questions",
     )
     parser.add_argument(
         "--limit",
@@ -102,7 +102,7 @@ def _add_figure_arguments(parser: argparse.ArgumentParser) -> None:
         help="at most N rows of each file: a sample drawn with the seed, kept in the order of the file",
     )
     parser.add_argument(
-        "--seed", type=int, default=17, metavar="N", help="of --limit and intervals (%(default)s)"
+        "--seed", type=int, default=17, metavar="N", help="seed of --limit and of the intervals (%(default)s)"
     )
     parser.add_argument(
         "--bootstrap",

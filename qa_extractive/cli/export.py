@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embedding-bits",
         type=int,
         choices=(4, 8),
-        help="of the word embeddings of int8 and int4 (default: 4, or 8 where that is needed)",
+        help="bits of the word embeddings of int8 and int4 (default: 4, or 8 where that is needed)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 

@@ -57,20 +57,22 @@ def add_student_arguments(parser: argparse.ArgumentParser) -> argparse._Argument
         default=[],
         metavar="T",
         help="what labels the texts: 'default', a folder, hf:ID, several of these with one tokenizer, or "
-        "openai:NAME (default: the embedded model; of update, M)",
+        "openai:NAME (default: the embedded model; for update, M)",
     )
     group.add_argument("--n-contexts", type=int, metavar="N", help="texts to label; 0 for all (200)")
     group.add_argument("--n-questions", type=int, metavar="N", help="questions for each text (3)")
-    group.add_argument("--min-score", type=float, metavar="P", help="least score of a label (0.5)")
-    group.add_argument("--min-agreement", type=float, metavar="F1", help="least F1 of the round trip (0.6)")
+    group.add_argument("--min-score", type=float, metavar="P", help="lowest score of a label (0.5)")
+    group.add_argument("--min-agreement", type=float, metavar="F1", help="lowest F1 of the round trip (0.6)")
     group.add_argument(
         "--min-teacher-f1",
         type=float,
         metavar="F1",
-        help="least F1, in [0, 1], of the teacher on the training rows (more than the best baseline)",
+        help="lowest F1, in [0, 1], of the teacher on the training rows (default: above the best baseline)",
     )
-    group.add_argument("--distillation-weight", type=float, metavar="W", help="of the teacher's logits (1)")
-    group.add_argument("--temperature", type=float, metavar="T", help="softens the logits (2)")
+    group.add_argument(
+        "--distillation-weight", type=float, metavar="W", help="weight of the teacher's logits (1)"
+    )
+    group.add_argument("--temperature", type=float, metavar="T", help="temperature of the logits (2)")
     group.add_argument(
         "--folds",
         type=int,
@@ -88,14 +90,15 @@ def _add_gate_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         f"the gate: a model that fails is kept aside and not packed, exit code {EXIT_REFUSED}"
     )
-    group.add_argument("--min-f1", type=float, metavar="F1", help="least F1 on the test rows, in [0, 1]")
+    group.add_argument("--min-f1", type=float, metavar="F1", help="lowest F1 on the test rows, in [0, 1]")
     group.add_argument(
         "--no-worse-than",
         metavar="M",
-        help="model that it must not score less than: the one it starts from, unless named; 'none' for no "
-        "such gate",
+        help="model that it must not score below (default: the one it starts from); 'none' for no such gate",
     )
-    group.add_argument("--tolerance", type=float, default=0.0, metavar="F1", help="by how much it may (0)")
+    group.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="F1", help="how far below it may score (0)"
+    )
 
 
 @training

@@ -71,13 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing = batch.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     existing.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    batch.add_argument("--errors", type=Path, metavar="F", help="write the failed rows here once more")
+    batch.add_argument("--errors", type=Path, metavar="F", help="also write the failed rows to F")
     batch.add_argument("--max-errors", type=_count, metavar="N", help="stop if more rows than this fail")
-    batch.add_argument("--budget-s", type=_seconds, metavar="S", help="exit with 3 if a batch takes longer")
+    batch.add_argument(
+        "--budget-s", type=_seconds, metavar="S", help="exit with 3 if a batch takes more than S seconds"
+    )
     for part in ("question", "context", "title"):
         batch.add_argument(f"--{part}-column", metavar="NAME", help=f"column that holds the {part}")
     batch.add_argument("--engine", choices=("local", "ray"), help="ray: a cluster, Parquet in and out")
-    batch.add_argument("--address", metavar="A", help="of the Ray cluster (a Ray on this machine)")
+    batch.add_argument(
+        "--address", metavar="A", help="address of the Ray cluster (default: Ray on this machine)"
+    )
     batch.add_argument("--actors", type=_count, metavar="N", help="predictors on Ray, of --threads CPUs each")
     log = batch.add_mutually_exclusive_group()
     log.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -93,14 +97,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _seconds(text: str) -> float:
     value = float(text)
     if not (math.isfinite(value) and value > 0.0):
-        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
     return value
 
 
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of rows")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of rows")
     return value
 
 
@@ -146,7 +150,7 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
 
 def _answer_text(options: argparse.Namespace) -> int:
     if not options.question:
-        raise DataError("nothing is asked: give --batch F, or --question Q with --context C; see --help")
+        raise DataError("no question is given: use --batch F, or --question Q with --context C; see --help")
     context = _context(options)
     questions = [Question(question, context, options.title) for question in options.question]
     if not context.strip():

@@ -14,11 +14,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
         "--model", default="default", metavar="M", help="exported folder, model.tar.gz or hf:ID"
     )
     group.add_argument("--threshold", type=float, metavar="P", help="abstain below this probability")
-    group.add_argument("--max-risk", type=float, metavar="R", help="highest share of wrong answers, instead")
-    about = "fast: only the sentences that matter; cached: also keep papers for other questions to them"
+    group.add_argument(
+        "--max-risk", type=float, metavar="R", help="instead: the highest share of wrong answers"
+    )
+    about = "fast: read only the sentences that matter; cached: also cache papers for further questions"
     group.add_argument("--effort", choices=EFFORTS, default=FULL, help=about)
     group.add_argument(
-        "--kept-mb", type=int, default=KEPT_MB, metavar="N", help=f"of papers kept, with cached ({KEPT_MB})"
+        "--kept-mb",
+        type=int,
+        default=KEPT_MB,
+        metavar="N",
+        help=f"size of the context cache, with cached ({KEPT_MB})",
     )
     add_precision(group)
     group.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")

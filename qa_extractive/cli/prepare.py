@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="F", help="CSV, TSV, JSONL or Parquet file to write"
     )
-    parser.add_argument("--errors", type=Path, metavar="F", help="list what was skipped here, with reasons")
+    parser.add_argument("--errors", type=Path, metavar="F", help="list what was skipped in F, with reasons")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 

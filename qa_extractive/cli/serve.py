@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, metavar="P", help="port; 0 for a free one (8000)")
     parser.add_argument(
-        "--cors-origin", action="append", default=[], metavar="URL", help="whose pages may call"
+        "--cors-origin", action="append", default=[], metavar="URL", help="origin whose pages may call"
     )
     parser.add_argument("--log-texts", action="store_true", help="write questions and answers to the log")
     add_model_arguments(parser)
@@ -36,13 +36,13 @@ _LIMITS = (
     ("max_body_mb", float, "largest body in MB"),
     ("max_questions", int, "most questions or papers of a call"),
     ("max_context_characters", int, "longest context"),
-    ("max_queue", int, "most requests in work or waiting"),
+    ("max_queue", int, "most requests in progress or waiting"),
     ("max_queue_mb", float, "most text of those, in millions of characters"),
     ("deadline_s", float, "longest time to an answer"),
     ("read_timeout_s", float, "longest time for a body to arrive"),
     ("drain_s", float, "longest time that requests get after SIGTERM"),
-    ("max_batch_tokens", int, "tokens handed to the model at once"),
-    ("max_wait_ms", float, "how long a batch waits for company"),
+    ("max_batch_tokens", int, "most tokens in a batch"),
+    ("max_wait_ms", float, "how long a batch waits for further windows"),
 )
 
 

@@ -42,14 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--recipe", type=Path, metavar="F", help="a recipe such as recipes/default.json")
     parser.add_argument(
-        "--data-root", type=Path, metavar="D", help="third-party data of a recipe (or $QA_DATA)"
+        "--data-root",
+        type=Path,
+        metavar="D",
+        help="folder of a recipe's third-party data (or $QA_DATA)",
     )
     parser.add_argument(
         "--from-stage",
         type=int,
         default=1,
         metavar="N",
-        help="begin a recipe of several stages with this one, from the model of the one before as --base",
+        help="begin a recipe at stage N, with the model of the stage before as --base",
     )
     parser.add_argument(
         "--allow-pickle",
@@ -79,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_recipe(options: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """The stages from ``--from-stage``, each from the model of the one before; their mean; its skim heads."""
+    """The stages from ``--from-stage``, each from the model before it; their mean; its pruning heads."""
     from qa_extractive.training.recipe import Recipe
 
     recipe = Recipe.load(options.recipe)
@@ -95,7 +98,7 @@ def _run_recipe(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     if options.from_stage <= len(recipe.stages):
         base = _run_stages(recipe, Path(root), options, settings)
     if recipe.skim_stage is not None:
-        print(f"stage {n_runs} of {n_runs}: skim heads")
+        print(f"stage {n_runs} of {n_runs}: pruning heads")
         config = dataclasses.replace(recipe.skim_stage, **_without_adapters(settings))
         _train(recipe.examples(Path(root), config.seed), config, base, options.output, options)
 
@@ -106,7 +109,7 @@ def _without_adapters(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_stages(recipe: Recipe, root: Path, options: argparse.Namespace, settings: dict[str, Any]) -> str:
-    """The folder of what comes of them: ``--output``, or one in it where skim heads are to follow."""
+    """The folder of what comes of them: ``--output``, or one in it where pruning heads are to follow."""
     n_stages, base = len(recipe.stages), options.base
     folders = [options.output / f"stage-{number}" for number in range(1, n_stages + 1)]
     if recipe.average_stages:

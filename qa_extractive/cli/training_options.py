@@ -18,7 +18,7 @@ def _layers(text: str) -> list[int]:
     try:
         return [int(each) for each in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of layers such as 2,4") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of layers such as 2,4") from None
 
 
 # Settings of ``TrainConfig`` that have an option: its type and what it means.
@@ -30,10 +30,13 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "learning_rate": (float, "peak rate of the encoder"),
     "lora_rank": (int, "rank of adapters that learn in place of the encoder, merged at the end; 0 for none"),
     "lora_alpha": (int, "weight of the adapters times their rank; twice the rank if not given"),
-    "gradient_checkpointing": (bool, "less memory for more time: compute each layer again on the way back"),
+    "gradient_checkpointing": (
+        bool,
+        "less memory, more time: compute each layer again in the backward pass",
+    ),
     "skim_layers": (
         _layers,
-        "layers, such as 2,4, in which a head tells the sentences to read on: effort fast",
+        "layers, such as 2,4, that get a sentence pruning head, for effort fast",
     ),
     "skim_only": (bool, "train nothing but the heads of --skim-layers"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
@@ -42,7 +45,7 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
     "eval_steps": (int, "steps between evaluations; 0 for none"),
     "patience": (int, "evaluations without gain that end the run; 0 for no early stopping"),
     "save_minutes": (float, "minutes between resumable checkpoints"),
-    "seed": (int, "of every random choice"),
+    "seed": (int, "seed of every random choice"),
 }
 
 

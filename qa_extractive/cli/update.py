@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_test_rows(parser)
     parser.add_argument("--test-labels", type=Path, metavar="F", help="answers of --test, joined on the id")
     add_student_arguments(parser).add_argument(
-        "--anchor-weight", type=float, metavar="W", help="of the logits of M; 0 for none (1)"
+        "--anchor-weight", type=float, metavar="W", help="weight of the logits of M; 0 for none (1)"
     )
 
 

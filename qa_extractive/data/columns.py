@@ -224,5 +224,5 @@ def _missing(columns: Sequence[str], part: str, what: str, remedy: str = COMMAND
     more = ", ..." if len(columns) > _N_NAMES_SHOWN else ""
     hint = ""
     if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
-        hint = " (its cells are not parted by what its name says: save it anew as CSV or TSV)"
+        hint = " (its cells are not parted by what its name says: save it again as CSV or TSV)"
     return DataError(f"{part}: {what}; the columns are {shown}{more}: use {remedy.format(part=part)}{hint}")

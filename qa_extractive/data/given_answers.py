@@ -224,7 +224,7 @@ def _numbers(cell: object, name: str) -> list[int]:
             cell = json.loads(cell)
         except (ValueError, RecursionError):
             raise DataError(
-                f"{name} {cell!r:.40} is no list of numbers: give the character, from 0"
+                f"{name} {cell!r:.40} is not a list of numbers: give the character, from 0"
             ) from None
     items = [cell] if not isinstance(cell, list | tuple) else cell
     return [_whole(item, name) for item in items if str(item).strip().casefold() not in _EMPTY]

@@ -74,7 +74,7 @@ class Labels:
             name = _cell_text(row.values.get(columns.id))
             problem = row.error or row.short
             if problem is not None or not name or name in self._by_id:
-                raise DataError(f"{where}: {problem or f'id {name!r} is empty or met before: correct it'}")
+                raise DataError(f"{where}: {problem or f'id {name!r} is empty or repeated: correct it'}")
             self._by_id[name] = _label(row.values, columns, where)
             verdicts.append(row.values.get(columns.verdict or ""))
         if problem := unknown_verdicts(verdicts):

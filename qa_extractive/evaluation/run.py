@@ -83,7 +83,9 @@ def run_system(
         seconds = time.perf_counter() - started
         batches.append(Batch(len(own), seconds, sum((n_tokens or ())[begin : begin + BATCH_ROWS])))
         if len(outcomes) != len(own):
-            raise ModelError(f"{system.name} gave {len(outcomes)} answers to {len(own)} questions: mend it")
+            raise ModelError(
+                f"{system.name} gave {len(outcomes)} answers to {len(own)} questions: give one for each"
+            )
         rows += map(ScoredRow.of, own, outcomes)
         if progress is not None:
             progress(len(rows), len(examples))

@@ -68,7 +68,7 @@ def open_torch(folder: Path, name: str) -> TorchSystem:
         ModelError: The [train] extra is missing, or the folder is no such checkpoint.
     """
     if not folder.is_dir():
-        raise ModelError(f"torch:{folder} is no folder: give one written by train.py")
+        raise ModelError(f"torch:{folder} is not a folder: give one written by train.py")
     try:
         import torch
 

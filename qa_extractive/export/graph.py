@@ -24,12 +24,12 @@ from optimum.exporters.tasks import TasksManager
 
 from qa_extractive.errors import ExportError, reason_of
 from qa_extractive.export.dequantize import save_architecture
-from qa_extractive.export.passes.context_cache import add_paper_cache
+from qa_extractive.export.passes.context_cache import add_context_cache
 from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quantize_embeddings
 from qa_extractive.export.passes.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.passes.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.passes.rounding import dither, product_weights
-from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, add_skimming
+from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, add_sentence_pruning
 from qa_extractive.export.passes.smoothing import Inputs, activation_peaks, smooth_outliers
 from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE, VOCAB_SIZE
@@ -210,8 +210,8 @@ class Abilities:
     """What a graph can do beside reading windows whole.
 
     Attributes:
-        can_skim: Its upper layers can leave sentences out (``add_skimming``).
-        can_read_apart: Its lowest layer can read papers apart from questions (``add_paper_cache``).
+        can_skim: Its upper layers can leave sentences out (``add_sentence_pruning``).
+        can_read_apart: Its lowest layer can read papers apart from questions (``add_context_cache``).
     """
 
     can_skim: bool = False
@@ -228,7 +228,7 @@ def write_model(
     - int4: products with weights in blocks, those of attention too;
     - fp16: large weights of 16 bits, computed with in fp32.
 
-    Of a reader with skim heads, the first two have the ``Abilities`` that it can have.
+    Of a reader with pruning heads, the first two have the ``Abilities`` that it can have.
     With all but fp16, embedding tables that are fused with their normalisation get scales of their own
     rows or blocks (``quantize_embeddings``); those of other graphs one scale and 8 bits. All get quick
     kernels (``use_quick_kernels``).
@@ -269,8 +269,8 @@ def write_model(
         quantize_embeddings(graph, bits=quantization.embedding_bits)
     use_quick_kernels(graph, approximate_gelu=True)
     drop_mask(graph)
-    can_skim = add_skimming(graph)
-    abilities = Abilities(can_skim, can_skim and add_paper_cache(graph))
+    can_skim = add_sentence_pruning(graph)
+    abilities = Abilities(can_skim, can_skim and add_context_cache(graph))
     onnx.save(graph, str(target))
     if quantization.quantize == "int8-weights":
         target.write_bytes(float_products(target.read_bytes()))

@@ -1,4 +1,4 @@
-"""Which sentences the effort "fast" leaves out: the limit on the scores of skim heads, by held-out examples.
+"""Which sentences the effort "fast" leaves out: a limit on their scores, chosen on held-out examples.
 
 What counts is the F1 of the best spans at full effort, whether they would be given as answers or not, so that
 neither who abstains nor who never does loses more: not the recall of right sentences, since what full effort
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from qa_extractive.config import SkimConfig
-from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, skim_output
+from qa_extractive.config import PruningConfig
+from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, pruning_output
 from qa_extractive.inference.onnx_backend import MODEL_FILE, open_session
 from qa_extractive.inference.onnx_inputs import GraphInputs
 from qa_extractive.inference.windows import Window, Windower
@@ -36,11 +36,11 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def choose_limit(predictor: Predictor, examples: Sequence[Example]) -> SkimConfig | None:
+def choose_limit(predictor: Predictor, examples: Sequence[Example]) -> PruningConfig | None:
     """The highest limit with which at most ``MOST_LOST`` is lost; None where too few spans are right.
 
     Args:
-        predictor: Of a graph that ``add_skimming`` cut, at full effort.
+        predictor: Of a graph that ``add_sentence_pruning`` cut, at full effort.
         examples: Not trained on, none too long to be read.
     """
     scored = _scored(predictor, examples) if examples else None
@@ -48,7 +48,7 @@ def choose_limit(predictor: Predictor, examples: Sequence[Example]) -> SkimConfi
         return None
     limits = np.quantile(scored.scores, np.arange(_N_TRIED) / _N_TRIED)
     within = [limit for limit in limits if scored.lost(limit) <= MOST_LOST]
-    return SkimConfig(round(float(within[-1]), 4)) if within else None
+    return PruningConfig(round(float(within[-1]), 4)) if within else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _scored_window(session: ort.InferenceSession, inputs: GraphInputs, window: W
         raise ValueError("a window without sentences")
     sentences = window.sentences - window.sentences[0]
     n_heads = sum(output.name.startswith(SKIM_OUTPUT) for output in session.get_outputs())
-    outputs = [skim_output(number) for number in range(n_heads)]
+    outputs = [pruning_output(number) for number in range(n_heads)]
     logits = np.concatenate(session.run(outputs, inputs.of_window(window)))
     own = logits[:, window.first : window.first + window.n_context_tokens].astype(np.float64)
     scores = [own[:, sentences == number].max(axis=1) for number in range(int(sentences[-1]) + 1)]

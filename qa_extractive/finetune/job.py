@@ -95,7 +95,7 @@ def read_task_folder(
         DataError: There is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder: give one with train.csv and test.csv")
+        raise DataError(f"{folder} is not a folder: give one with train.csv and test.csv")
     reader = _TaskReader(names)
     description = _description(folder / DESCRIPTION_FILE, reader.errors)
     tables = {stem: _table(folder, stem) for stem in ("train", "test", "unstructured")}

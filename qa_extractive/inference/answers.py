@@ -19,8 +19,8 @@ def to_answer(
 
     Args:
         question: What was asked.
-        prediction: What the model found, ``settings.n_decoded`` candidates where there are so many: they share
-            the probability that the best one leaves.
+        prediction: What the model found, ``settings.n_decoded`` candidates where there are so many:
+            they share the probability that the best one leaves.
         calibration: Of the model that read it.
         settings: Its threshold and number of candidates count.
     """

@@ -1,4 +1,4 @@
-"""Readings -> calibrated probabilities, thresholds and risk bounds; applied with numpy alone.
+"""Raw predictions -> calibrated probabilities, thresholds and risk bounds; applied with numpy alone.
 
 A calibration belongs to one set of weights: it is fitted (``calibration_fit``) on the logits of the
 model it is saved with, on examples that model was not trained on.
@@ -258,7 +258,7 @@ def _risk_point(values: dict[str, Any]) -> RiskPoint:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise TypeError(f"{shortened(value)} is no number")
+        raise TypeError(f"{shortened(value)} is not a number")
     return value
 
 

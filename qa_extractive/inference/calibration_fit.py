@@ -1,4 +1,4 @@
-"""Readings of held-out examples -> Calibration. Needs the [train] extra (scikit-learn, scipy)."""
+"""Raw predictions of held-out examples -> Calibration. Needs the [train] extra (scikit-learn, scipy)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class OnnxBackend:
         Args:
             folder: Folder that holds ``model.onnx``.
             n_threads: Threads that run it, at most ``most_threads()``; None for the CPUs there are.
-            keep_above: Least score, by each skim head, of the sentences that the layers above it read, of
+            keep_above: Least score, by each pruning head, of the sentences that the layers above it read, of
                 windows that tell their sentences; None for all.
             kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
                 from their questions, with other logits: the same for a paper that was kept and one that was
@@ -96,7 +96,7 @@ class OnnxBackend:
         self._papers: LruCache[bytes, PaperStates] | None = None
         if kept_papers is not None:
             if not self._inputs.can_read_apart:
-                raise ModelError(f"{self.folder / MODEL_FILE} cannot read papers apart from their questions")
+                raise ModelError(f"{self.folder / MODEL_FILE} has no context cache: export the model again")
             self._papers = LruCache(kept_papers, lambda paper: paper.n_bytes)
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
@@ -195,7 +195,7 @@ def _logits(values: Mapping[str, npt.NDArray[Any]], window: Window) -> WindowLog
     }
     found = {name: value.reshape(shapes[name]) for name, value in values.items()}
     if not all(np.isfinite(value).all() for value in found.values()):
-        raise ValueError("a logit is no number")
+        raise ValueError("a logit is not a number")
     answerability = found.get(_ANSWERABILITY)
     return WindowLogits(
         found[_START],

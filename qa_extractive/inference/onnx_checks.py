@@ -84,7 +84,7 @@ def check_graph(path: Path) -> None:
     """
     try:
         if not path.is_file() and path.exists():
-            raise ModelError(f"{path} cannot be read: it is no plain file")
+            raise ModelError(f"{path} cannot be read: it is not a regular file")
         with path.open("rb", buffering=0) as file:
             _check(file, path)
     except FileNotFoundError:

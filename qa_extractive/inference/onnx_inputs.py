@@ -1,4 +1,4 @@
-"""What a run of ``model.onnx`` reads: a window whole, a paper alone, or a question beside a paper kept.
+"""What a run of ``model.onnx`` reads: a whole window, a paper alone, or a question beside a cached paper.
 
 Serving code: numpy and onnxruntime, no torch.
 """
@@ -19,11 +19,11 @@ from qa_extractive.errors import ModelError
 from qa_extractive.inference.windows import IntArray, Window
 
 SENTENCE_IDS, KEEP_ABOVE = "sentence_ids", "keep_above"
-"""Inputs of a graph that can leave sentences out; see ``export/skimming.py``."""
+"""Inputs of a graph that can leave sentences out; see ``export/passes/sentence_pruning.py``."""
 OUTSIDE = -1
 """The sentence id of what is never left out."""
 POSITION_IDS, PAPER_STATES, PAPER_KEYS_VALUES = "position_ids", "paper_states", "paper_keys_values"
-"""Inputs of a graph that can read papers apart; see ``export/paper_cache.py``."""
+"""Inputs of a graph with a context cache; see ``export/passes/context_cache.py``."""
 KEPT_STATES, KEPT_KEYS_VALUES = "kept_states", "kept_keys_values"
 """Its outputs."""
 N_POSITIONS = "n_positions"
@@ -72,13 +72,13 @@ class GraphInputs:
             keep_above: As of ``OnnxBackend``.
 
         Raises:
-            ModelError: It wants what no export has, or has no skim heads where it should leave sentences out.
+            ModelError: It wants what no export has, or has no pruning heads to leave sentences out by.
         """
         self._keep_above = keep_above
-        self._has_skim = _has(session, _SKIM, path, "skim heads")
+        self._has_skim = _has(session, _SKIM, path, "pruning heads")
         self._nothing = _nothing(session, path)
         if keep_above is not None and not self._has_skim:
-            raise ModelError(f"{path} cannot leave sentences out: it has no skim heads")
+            raise ModelError(f"{path} cannot leave sentences out: it has no pruning heads")
         tokens = [each for each in session.get_inputs() if each.name not in _SKIM | _CACHE]
         self._tokens = {each.name: _integer_type(each, path) for each in tokens}
         self._n_positions = _n_positions(session) if self._nothing else 0
@@ -90,7 +90,7 @@ class GraphInputs:
 
     @property
     def can_read_apart(self) -> bool:
-        """Whether papers can be read without their questions."""
+        """Whether the graph has a context cache: it can read papers without their questions."""
         return bool(self._nothing)
 
     def of_window(self, window: Window) -> Feed:
@@ -151,7 +151,7 @@ class GraphInputs:
         return {name: values[name][None].astype(dtype, copy=False) for name, dtype in self._tokens.items()}
 
     def _of_sentences(self, window: Window) -> Feed:
-        """What skim heads read beside the tokens."""
+        """What pruning heads read beside the tokens."""
         if not self._has_skim:
             return {}
         ids = np.full((1, window.n_tokens), OUTSIDE, dtype=np.int64)

@@ -23,7 +23,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer from a file; ModelError if it is missing, too large, not understood or of no use here."""
     content = read_bounded(path, MAX_TOKENIZER_BYTES)
     if content.count(b",") > _MAX_TOKENIZER_COMMAS:
-        raise ModelError(f"{path} cannot be read: it has more parts than any tokenizer")
+        raise ModelError(f"{path} cannot be read: it has more parts than a tokenizer has")
     with tokenizer_errors(path):
         tokenizer = Tokenizer.from_buffer(content)
         n_special = tokenizer.num_special_tokens_to_add(is_pair=True)

@@ -97,16 +97,16 @@ def load_span_reader(folder: Path, **settings: Any) -> SpanReader:
     values = read_json(folder / "config.json")
     encoder, layers = values.get("encoder"), values.get("skim_layers", [])
     if not isinstance(encoder, dict) or not isinstance(layers, list):
-        raise ModelError(f"{folder} is no checkpoint of train.py: no encoder, or no list of skim_layers")
+        raise ModelError(f"{folder} is not a checkpoint of train.py: no encoder, or no list of skim_layers")
     check_sizes(encoder, folder)
     if len(layers) > encoder.get("num_hidden_layers", 0):
-        raise ModelError(f"{folder} is no checkpoint of train.py: more skim_layers than layers")
+        raise ModelError(f"{folder} is not a checkpoint of train.py: more skim_layers than layers")
     try:
         model: SpanReader = SpanReader.from_pretrained(folder, use_safetensors=True, **settings)
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from None
     except Exception as error:  # neither transformers' nor safetensors' errors share a base class
-        raise ModelError(f"{folder} is no checkpoint of train.py: {reason_of(error)}") from None
+        raise ModelError(f"{folder} is not a checkpoint of train.py: {reason_of(error)}") from None
     return model
 
 
@@ -152,7 +152,7 @@ def _question_answering_model(name: str, allow_pickle: bool) -> PreTrainedModel:
         raise ModelError(f"{name} cannot be loaded as a question-answering model: {reason}") from None
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])[0]
-        raise ModelError(f"{name} is no question-answering checkpoint: it lacks {missing}; train it first")
+        raise ModelError(f"{name} is not a question-answering checkpoint: it lacks {missing}; train it first")
     return model
 
 

@@ -76,7 +76,7 @@ def right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch
     return inside.any(1)
 
 
-def skim_loss(logits: torch.Tensor, sentence_ids: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def pruning_loss(logits: torch.Tensor, sentence_ids: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Cross-entropies of the sentences of a window, by the largest logit of each, summed: (n_windows,).
 
     Args:

@@ -16,8 +16,8 @@ from transformers.utils import ModelOutput
 from qa_extractive.errors import ModelError
 from qa_extractive.model.losses import (
     answerability_loss,
+    pruning_loss,
     right_sentences,
-    skim_loss,
     span_loss,
     verdict_loss,
     weighted_mean,
@@ -33,7 +33,7 @@ _SKIM_WIDTH = 64
 
 
 class SpanReaderConfig(PretrainedConfig):
-    """Holds the encoder's own config under ``encoder``, the weights of losses, and the skim heads' layers.
+    """Holds the encoder's own config under ``encoder``, the weights of losses, and the pruning heads' layers.
 
     ``TrainConfig`` says what they are.
     """
@@ -94,7 +94,7 @@ class SpanReaderOutput(ModelOutput):
     skim_logits: torch.Tensor | None = None
 
 
-class SkimHead(nn.Module):
+class PruningHead(nn.Module):
     """A logit for each token, from its states within a layer and those of the question.
 
     They are the states between attention and feed-forward, so that what a head leaves out costs no
@@ -143,7 +143,7 @@ class SpanReader(PreTrainedModel):
         if config.verdict:
             self.verdict_head = self._new_verdict_head()
         if config.skim_layers:
-            self.skim_heads = self._new_skim_heads()
+            self.skim_heads = self._new_pruning_heads()
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -192,7 +192,7 @@ class SpanReader(PreTrainedModel):
         width = self.encoder.config.hidden_size
         return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(VERDICT_CLASSES)))
 
-    def add_skim_heads(self, layers: Sequence[int]) -> None:
+    def add_pruning_heads(self, layers: Sequence[int]) -> None:
         """Add heads to some layers, counted from 1, with random weights, unless they are there.
 
         Raises:
@@ -210,12 +210,12 @@ class SpanReader(PreTrainedModel):
             its_own = f", and be {own}, which the model has" if own else ""
             raise ModelError(f"skim_layers {wanted} must lie between 1 and {n_layers}{its_own}")
         self.config.skim_layers = wanted
-        self.skim_heads = self._new_skim_heads()
+        self.skim_heads = self._new_pruning_heads()
         self.skim_heads.apply(self._init_weights)
 
-    def _new_skim_heads(self) -> nn.ModuleList:
+    def _new_pruning_heads(self) -> nn.ModuleList:
         width = self.encoder.config.hidden_size
-        return nn.ModuleList(SkimHead(width) for _ in self.config.skim_layers)
+        return nn.ModuleList(PruningHead(width) for _ in self.config.skim_layers)
 
     def use_eager_attention(self) -> None:
         """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
@@ -257,7 +257,7 @@ class SpanReader(PreTrainedModel):
             answerable: Shape (n_windows,): 1, 0, or -1 where not known.
             verdict: Shape (n_windows,): the position in ``VERDICT_CLASSES``, or -1 where not known.
             sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
-                skim heads, shape (n_windows, n_tokens).
+                pruning heads, shape (n_windows, n_tokens).
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
@@ -281,7 +281,7 @@ class SpanReader(PreTrainedModel):
                 loss = loss + self.config.verdict_weight * verdict_loss(verdicts, verdict)
             if skim is not None and sentence_ids is not None:
                 right = right_sentences(sentence_ids, start_positions, end_positions)
-                of_heads = [skim_loss(each, sentence_ids, right) for each in skim.unbind(1)]
+                of_heads = [pruning_loss(each, sentence_ids, right) for each in skim.unbind(1)]
                 loss = loss + self.config.skim_weight * weighted_mean(
                     torch.stack(of_heads).sum(0), span_weight
                 )
@@ -296,7 +296,7 @@ class SpanReader(PreTrainedModel):
 
     @contextmanager
     def _attended(self) -> Iterator[dict[int, torch.Tensor]]:
-        """Catches what skim heads read, by their layers: the states between attention and feed-forward."""
+        """Catches what pruning heads read, by their layers: the states between attention and feed-forward."""
         states: dict[int, torch.Tensor] = {}
 
         def catching(layer: int) -> Callable[[nn.Module, Any, Any], None]:
@@ -324,7 +324,7 @@ class SpanReader(PreTrainedModel):
         if not attended:
             return None
         if token_type_ids is None:
-            raise ValueError("skim heads need token_type_ids: they tell the question")
+            raise ValueError("pruning heads need token_type_ids: they tell the question")
         own = (token_type_ids == 0).float()
         if attention_mask is not None:
             own = own * attention_mask

@@ -107,7 +107,7 @@ def prepare(
             run writes one of the tables, or a table cannot be written.
     """
     if not os.path.isdir(folder):  # noqa: PTH112 (a name that is too long is no folder either)
-        raise DataError(f"{folder} is no folder: give one with papers")
+        raise DataError(f"{folder} is not a folder: give one with papers")
     target = checked_target(output)
     listed = None if errors is None else checked_target(errors)
     if listed == target:

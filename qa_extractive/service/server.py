@@ -55,4 +55,4 @@ def bound_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise DataError(f"cannot listen on {host}:{port}: {error.strerror or error}: give another") from None
     except UnicodeError:
-        raise DataError(f"cannot listen on {host[:60]!r}: this is no host name: give another") from None
+        raise DataError(f"cannot listen on {host[:60]!r}: this is not a host name: give another") from None

@@ -82,7 +82,7 @@ def _from_python(values: list[Any], kind: Any, name: str) -> Any:
             return arrow.array([replace_surrogates(value) for value in values], kind)
     except (arrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise DataError(
-            f"column {name!r} holds a value that is no {kind} ({reason_of(error)}): "
+            f"column {name!r} holds a value that is not of the type {kind} ({reason_of(error)}): "
             "write CSV or JSONL instead"
         ) from None
 

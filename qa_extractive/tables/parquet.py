@@ -163,7 +163,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} cannot be read: a part of it does not fit into memory: split it") from None
     except (arrow.ArrowException, ValueError) as error:
         raise DataError(
-            f"{path} is not a Parquet file, or damaged ({reason_of(error)}): write it anew"
+            f"{path} is not a Parquet file, or damaged ({reason_of(error)}): write it again"
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None

@@ -112,5 +112,5 @@ def read_rows(path: str | os.PathLike[str]) -> RowReader:
 def _say_encoding(path: Path, _changed_ns: int) -> None:
     """Say once of a file in which encoding it is read."""
     _log.warning(
-        "%s is not UTF-8: read as Windows-1252 (if letters look wrong, save it anew as 'CSV UTF-8')", path
+        "%s is not UTF-8: read as Windows-1252 (if letters look wrong, save it again as 'CSV UTF-8')", path
     )

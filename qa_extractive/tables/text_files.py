@@ -175,7 +175,7 @@ def reading(path: Path) -> Iterator[None]:
     except NotCompressedError:
         raise DataError(f"{path} is not compressed with zstd, or damaged: name it without .zst") from None
     except (EOFError, zlib.error, DamagedError) as error:
-        raise DataError(f"{path} is cut short or damaged ({error}): get it anew") from None
+        raise DataError(f"{path} is cut short or damaged ({error}): get it again") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
     except MemoryError:

@@ -57,7 +57,7 @@ def average(
 def mean_weights(folders: Sequence[Path], config: TrainConfig) -> dict[str, torch.Tensor]:
     """The mean of the state dictionaries of some models, in fp32; DataError where they differ in shape.
 
-    Skim heads are the mean of those that there are.
+    Pruning heads are the mean of those that there are.
     """
     plain = dataclasses.replace(config, skim_layers=[], skim_only=False)  # or one would get random heads
     states = [load_base(str(folder), plain)[0].state_dict() for folder in folders]

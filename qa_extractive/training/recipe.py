@@ -87,7 +87,7 @@ class Recipe:
         stages: Settings of the runs, each of which starts from the model of the one before. All hold out
             the same documents.
         average_stages: Whether the mean of the weights of all stages is the model, instead of the last one.
-        skim_stage: Settings of a run in which the skim heads of that model learn; None for no such heads.
+        skim_stage: Settings of a run in which the pruning heads of that model learn; None for no such heads.
     """
 
     about: str

@@ -58,7 +58,7 @@ class TrainReport:
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is no report of a training run: {error}") from None
+            raise DataError(f"{path} is not a report of a training run: {error}") from None
 
     def save(self, folder: Path) -> None:
         """Write ``training_report.json`` into a folder."""

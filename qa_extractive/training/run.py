@@ -217,7 +217,7 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
         model.add_verdict_head()
         model.config.verdict_weight = config.verdict_weight
     if config.skim_layers:
-        model.add_skim_heads(config.skim_layers)
+        model.add_pruning_heads(config.skim_layers)
         model.config.skim_weight = config.skim_weight
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16

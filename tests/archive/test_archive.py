@@ -216,7 +216,7 @@ def test_what_cannot_be_packed(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is a folder: give a file"):
         pack(folder, tmp_path / "there.tar.gz")
     (folder / "a b").write_text("")
-    with pytest.raises(ModelError, match="is no model to pack: 'a b' is no plain file name"):
+    with pytest.raises(ModelError, match="is not a model to pack: 'a b' is not a plain file name"):
         pack(folder, tmp_path / "model.tar.gz")
     (folder / "a b").unlink()
     (folder / "README.md").symlink_to(tmp_path / "runs")
@@ -224,11 +224,11 @@ def test_what_cannot_be_packed(folder: Path, tmp_path: Path) -> None:
     (folder / "README.md").unlink()
     (tmp_path / "secret").write_text("what must not be given away")
     (folder / "README.md").symlink_to(tmp_path / "secret")
-    with pytest.raises(ModelError, match=r"is no model to pack: 'README.md' is a link"):
+    with pytest.raises(ModelError, match=r"is not a model to pack: 'README.md' is a link"):
         pack(folder, tmp_path / "model.tar.gz")
     (folder / "README.md").unlink()
     (folder / "reader.json").unlink()
-    with pytest.raises(ModelError, match=r"is no model to pack: it lacks reader\.json"):
+    with pytest.raises(ModelError, match=r"is not a model to pack: it lacks reader\.json"):
         pack(folder, tmp_path / "model.tar.gz")
     assert not list(tmp_path.glob("*model.tar.gz*"))
     assert not list(tmp_path.glob(".*model.tar.gz*"))
@@ -295,12 +295,12 @@ def with_file(name: str, content: bytes) -> bytes:
 
 
 HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
-    "traversal": (lambda: [*entries(), file("../evil", b"x")], "'../evil' is no plain file name"),
-    "traversal in the manifest": (lambda: entries(head=with_file("../evil", b"")), "is no plain file name"),
-    "absolute": (lambda: [*entries(), file("/tmp/evil", b"x")], "'/tmp/evil' is no plain file name"),
-    "backslash": (lambda: [*entries(), file("..\\evil", b"x")], "is no plain file name"),
-    "drive": (lambda: [*entries(), file("C:evil", b"x")], "is no plain file name"),
-    "control characters": (lambda: [*entries(), file("\x1b[2J\nx", b"x")], "is no plain file name"),
+    "traversal": (lambda: [*entries(), file("../evil", b"x")], "'../evil' is not a plain file name"),
+    "traversal in the manifest": (lambda: entries(head=with_file("../evil", b"")), "not a plain file name"),
+    "absolute": (lambda: [*entries(), file("/tmp/evil", b"x")], "'/tmp/evil' is not a plain file name"),
+    "backslash": (lambda: [*entries(), file("..\\evil", b"x")], "is not a plain file name"),
+    "drive": (lambda: [*entries(), file("C:evil", b"x")], "is not a plain file name"),
+    "control characters": (lambda: [*entries(), file("\x1b[2J\nx", b"x")], "is not a plain file name"),
     "symbolic link": (lambda: [*entries(), special("a", tarfile.SYMTYPE, "/etc/passwd")], "'a' is a link"),
     "hard link": (lambda: [*entries(), special("a", tarfile.LNKTYPE, "model.onnx")], "'a' is a link"),
     "link in place of a file": (
@@ -335,7 +335,7 @@ HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     "another version": (lambda: entries(head=manifest(version=2)), "another version of qa_extractive"),
     "manifest without weights": (lambda: entries(head=manifest(files={})), "it lacks model.onnx"),
     "huge manifest": (lambda: entries(head=b" " * 70_000), "its manifest.json has 70,000 bytes"),
-    "hostile name": (lambda: entries(head=manifest(name="../../x")), "is no plain file name"),
+    "hostile name": (lambda: entries(head=manifest(name="../../x")), "is not a plain file name"),
     "negative size": (
         lambda: entries(head=with_entry({"bytes": -1, "sha256": "0" * 64})),
         "a size or a SHA-256 that is none",
@@ -363,9 +363,9 @@ HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     ),
     "named twice but for the Unicode form": (
         lambda: [*entries(head=with_file("cafe\u0301", b"x")), file("caf\u00e9", b"x")],
-        "'cafe\\u0301' is no plain file name",
+        "'cafe\\u0301' is not a plain file name",
     ),
-    "wide letters": (lambda: entries(head=with_file("\uff4dodel.onnx", b"")), "is no plain file name"),
+    "wide letters": (lambda: entries(head=with_file("\uff4dodel.onnx", b"")), "is not a plain file name"),
     "name that is a number": (lambda: entries(head=manifest(name=7)), "is not understood"),
     "digest that is a list": (
         lambda: entries(head=with_entry({"bytes": 1, "sha256": ["0" * 64]})),
@@ -434,7 +434,7 @@ def behind_the_manifest(content: bytes, more: bytes) -> bytes:
 
 
 _EXTENDED = raw(b"17 comment=hello\n", type=tarfile.XHDTYPE)
-_BEHIND = "there is something behind its last file"
+_BEHIND = "there is data after its last file"
 RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "text behind the end": (lambda good: good[:-512] + b"hello" + bytes(507), _BEHIND),
     "an archive behind the end": (lambda good: good[:-2048] + raw(b"x") + bytes(1024), _BEHIND),
@@ -456,7 +456,7 @@ RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "long name": (
         lambda good: behind_the_manifest(good, raw(b"../evil\0", name="././@LongLink", type=b"L")),
-        "'../evil' is no plain file name",
+        "'../evil' is not a plain file name",
     ),
 }
 
@@ -499,7 +499,7 @@ def test_any_changed_byte_is_refused(folder: Path, tmp_path: Path, cache: Path) 
     ("content", "message"),
     [
         (b"", "there is no tar archive in it"),
-        (b"PK\x03\x04 a zip", "it is damaged, or no .tar.gz of a model"),
+        (b"PK\x03\x04 a zip", "it is damaged, or not a .tar.gz of a model"),
         (gzip.compress(b"hello", mtime=0), "there is no tar archive in it"),
         (gzip.compress(b"hello " * 1000, mtime=0), "there is no tar archive in it"),
         (gzip.compress(bytes(20 << 20), mtime=0), "does not begin with manifest.json"),
@@ -538,7 +538,7 @@ def test_no_archive_writes_more_than_it_says(tmp_path: Path, monkeypatch: pytest
     header[148:156] = b" " * 8
     raw[at + 148 : at + 156] = b"%06o\0 " % sum(header)
     path.write_bytes(gzip.compress(bytes(raw)))
-    with pytest.raises(ModelError, match="has not the size that its manifest gives"):
+    with pytest.raises(ModelError, match="does not have the size that its manifest gives"):
         open_model(path)
     assert sum(written) < 20_000
 
@@ -567,7 +567,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path, capsys: pytest.Cap
     path = archive(tmp_path / "model.tar.gz", HOSTILE["traversal"][0]())
     assert main(["infer", "--question", "q", "--context", "c", "--model", str(path)]) == 2
     error = capsys.readouterr().err
-    assert error == f"error: {path} is refused: '../evil' is no plain file name\n"
+    assert error == f"error: {path} is refused: '../evil' is not a plain file name\n"
 
 
 def test_export_packs(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,7 +281,7 @@ def test_the_same_questions_of_every_row_as_the_local_engine_asks_them(
     assert (last.is_complete, last.n_rows, last.n_answered) == (True, n_rows, local.n_answered)
     assert (tmp_path / "o.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
     other = BatchJob.open(path, tmp_path / "o.parquet", existing="resume", questions=("Another?",))
-    with pytest.raises(DataError, match="was begun with something else, questions: "):
+    with pytest.raises(DataError, match="was started with something else, questions: "):
         answer_table_on_ray(predictor, other, Cluster(n_threads=2))
 
 

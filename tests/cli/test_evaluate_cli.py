@@ -283,7 +283,7 @@ def test_labels_that_do_not_fit_are_counted(
         ),
         (("name", "answer"), [("a", "b")], "labels need columns id"),
         (("id", "answer"), [("z", "b")], "share no id"),
-        (("id", "answer"), [("a", "b"), ("a", "c")], "row 2: id 'a' is empty or met before"),
+        (("id", "answer"), [("a", "b"), ("a", "c")], "row 2: id 'a' is empty or repeated"),
         (("id", "answer"), [("", "b")], "row 1: id '' is empty"),
         (("id", "answerable"), [("a", "maybe")], "row 1: answerable is 'maybe'"),
         (("id", "answer"), [("a", "b", "c")], "row 1: line 2: 3 cells"),
@@ -351,7 +351,11 @@ def test_files_without_rows_and_files_that_are_not(
 
 @pytest.mark.parametrize(
     ("model", "message"),
-    [("hf:a b", "neither a folder nor"), ("baseline:x", "no baseline"), ("no/such/folder", "is no folder")],
+    [
+        ("hf:a b", "neither a folder nor"),
+        ("baseline:x", "no baseline"),
+        ("no/such/folder", "is not a folder"),
+    ],
 )
 def test_a_bad_system_stops_the_run_before_any_starts(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, message: str

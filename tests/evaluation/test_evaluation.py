@@ -572,7 +572,7 @@ def test_a_model_that_cannot_be_started_is_told(
     rows = run_system(system, [asks(0, "safe")]).rows
     assert footprint.footprint_of(system, rows) == Footprint(None, None, 0)
     assert "could not be measured" in caplog.text
-    assert "is no folder" in caplog.text
+    assert "is not a folder" in caplog.text
 
 
 # ------------------------------------------------------------------------------------- answers that lie

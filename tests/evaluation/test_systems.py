@@ -69,8 +69,8 @@ def test_what_names_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("no/such/folder", "is no folder: give one written by export_onnx.py"),
-        ("torch:no/such/folder", "is no folder: give one written by train.py"),
+        ("no/such/folder", "is not a folder: give one written by export_onnx.py"),
+        ("torch:no/such/folder", "is not a folder: give one written by train.py"),
         ("hf:a b", "neither a folder nor a Hugging Face model id"),
         ("hf:", "neither a folder nor"),
         ("openai:", "names no model"),

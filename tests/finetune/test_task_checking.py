@@ -73,7 +73,7 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert all(part in message for part in ("test.csv is missing", "context", "is not JSON"))
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         read_task_folder(tmp_path / "none")
 
 

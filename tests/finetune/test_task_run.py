@@ -206,7 +206,7 @@ def test_retraining_reports_each_row_and_refuses_what_got_worse(trial_rows: Call
     ("options", "says"),
     [
         (["update", "default", "--task", "x", "--hold-out", "3"], "its own test rows"),
-        (["finetune", "no_such_folder"], "no_such_folder is no folder"),
+        (["finetune", "no_such_folder"], "no_such_folder is not a folder"),
         (["update", "default", "--data", "no_such_file.csv"], "no_such_file.csv does not exist"),
     ],
 )

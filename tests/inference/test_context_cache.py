@@ -26,7 +26,7 @@ from qa_extractive.config import ReaderConfig, WindowConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import open_system  # noqa: E402
 from qa_extractive.export.exporter import export  # noqa: E402
-from qa_extractive.export.passes.context_cache import add_paper_cache  # noqa: E402
+from qa_extractive.export.passes.context_cache import add_context_cache  # noqa: E402
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend  # noqa: E402
 from qa_extractive.inference.onnx_inputs import (  # noqa: E402
     PAPER_STATES,
@@ -228,7 +228,7 @@ def test_models_that_cannot_say_so(
         Predictor(tiny_export, effort=CACHED)
     with pytest.raises(ModelError, match="there is no effort 'slow': use 'full', 'fast', 'cached'"):
         Predictor(skim_export, effort="slow")
-    with pytest.raises(ModelError, match="cannot read papers apart"):
+    with pytest.raises(ModelError, match="has no context cache"):
         OnnxBackend(tiny_export, kept_papers=ROOM)
     folder = tmp_path / "fast_only"
     shutil.copytree(skim_export, folder)
@@ -239,7 +239,7 @@ def test_models_that_cannot_say_so(
     with pytest.raises(ModelError, match="no effort 'cached'"):
         Predictor(folder, effort=CACHED)
     export(skim_checkpoint, tmp_path / "int4", quantize="int4", calibrate=(), n_threads=2)
-    assert not add_paper_cache(onnx.load(str(tmp_path / "int4" / MODEL_FILE)))
+    assert not add_context_cache(onnx.load(str(tmp_path / "int4" / MODEL_FILE)))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def setting(*path: str, value: Any) -> Change:
 
 SPOILT: dict[str, tuple[str, Change, str]] = {
     "reader list": ("reader.json", lambda _: [], "reader.json holds no JSON object"),
-    "reader window list": ("reader.json", setting("window", value=[]), "[] is no object of settings"),
+    "reader window list": ("reader.json", setting("window", value=[]), "[] is not an object of settings"),
     "reader text": ("reader.json", setting("window", "max_tokens", value="512"), "'512'"),
     "reader fraction": ("reader.json", setting("decode", "n_best", value=1.5), "n_best must be a whole"),
     "reader endless": ("reader.json", setting("window", "max_tokens", value=10**30), "max_tokens must be"),
@@ -79,17 +79,17 @@ SPOILT: dict[str, tuple[str, Change, str]] = {
     "reader unknown": ("reader.json", setting("evil", value=1), "unknown setting 'evil'"),
     "calibration number": ("calibration.json", lambda _: 5, "calibration.json holds no JSON object"),
     "calibration without": ("calibration.json", lambda _: {}, "is not a calibration: 'answerable'"),
-    "calibration text": ("calibration.json", setting("threshold", value="x"), "'x' is no number"),
-    "calibration null": ("calibration.json", setting("threshold", value=None), "None is no number"),
-    "calibration NaN": ("calibration.json", setting("right", "bias", value=float("nan")), "nan is no number"),
-    "calibration words": ("calibration.json", setting("right", "weights", value="abcd"), "'a' is no number"),
+    "calibration text": ("calibration.json", setting("threshold", value="x"), "'x' is not a number"),
+    "calibration null": ("calibration.json", setting("threshold", value=None), "None is not a number"),
+    "calibration NaN": ("calibration.json", setting("right", "bias", value=float("nan")), "nan is not a"),
+    "calibration words": ("calibration.json", setting("right", "weights", value="abcd"), "'a' is not a"),
     "calibration of none": ("calibration.json", setting("right", "weights", value=[]), "0 weights"),
     "calibration of many": ("calibration.json", setting("right", "weights", value=[1] * 50), "50 weights"),
     "calibration of huge": ("calibration.json", setting("right", "weights", value=[10**400]), "too large"),
     "calibration risk": ("calibration.json", setting("risk_table", value=[5]), "is not a calibration"),
     "threshold of five": ("calibration.json", setting("threshold", value=5), "threshold must lie in [0, 1]"),
     "threshold below": ("calibration.json", setting("threshold", value=-0.1), "threshold must lie in [0, 1]"),
-    "threshold true": ("calibration.json", setting("threshold", value=True), "True is no number"),
+    "threshold true": ("calibration.json", setting("threshold", value=True), "True is not a number"),
     "share": ("calibration.json", setting("answerable_share", value=1.5), "answerable_share must lie"),
     "share text": ("calibration.json", setting("answerable_share", value="half"), "answerable_share must"),
     "examples negative": ("calibration.json", setting("n_examples", value=-1), "n_examples must be a count"),
@@ -514,7 +514,7 @@ def _endless(model: Any) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
-    [(_summed, "cannot reshape"), (_not_a_number, "a logit is no number"), (_endless, "ConstantOfShape")],
+    [(_summed, "cannot reshape"), (_not_a_number, "a logit is not a number"), (_endless, "ConstantOfShape")],
 )
 def test_what_a_graph_gives_is_checked(
     folder: Path, spoil: Callable[[Any], None], message: str, capfd: pytest.CaptureFixture[str]

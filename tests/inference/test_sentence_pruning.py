@@ -1,4 +1,4 @@
-"""The effort "fast": the skim head, its graph, its calibration, and what is left out."""
+"""The effort "fast": the pruning head, its graph, its calibration, and what is left out."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ torch = pytest.importorskip("torch")
 from qa_extractive._utils.sentences import split_sentences  # noqa: E402
 from qa_extractive.archive.pack import pack  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
-from qa_extractive.config import ReaderConfig, SkimConfig, TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.config import PruningConfig, ReaderConfig, TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.data import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.evaluation.systems import ModelSystem, open_system  # noqa: E402
 from qa_extractive.export import pruning_limit  # noqa: E402
 from qa_extractive.export.dequantize import load_rebuilt, rebuild  # noqa: E402
 from qa_extractive.export.exporter import calibrate_folder, export  # noqa: E402
-from qa_extractive.export.passes.sentence_pruning import skim_output  # noqa: E402
+from qa_extractive.export.passes.sentence_pruning import pruning_output  # noqa: E402
 from qa_extractive.export.pruning_limit import choose_limit  # noqa: E402
 from qa_extractive.inference.backend import DROPPED, WindowLogits  # noqa: E402
 from qa_extractive.inference.calibration import CALIBRATION_FILES  # noqa: E402
@@ -90,7 +90,7 @@ def _skim_logits(folder: Path, window: Window, limit: float) -> list[np.ndarray]
     """What each head gives for the tokens that are left when it is asked."""
     session = open_session(folder / MODEL_FILE, 1)
     feed = GraphInputs(session, folder / MODEL_FILE, limit).of_window(window)
-    return [logits for (logits,) in session.run([skim_output(n) for n in range(len(LAYERS))], feed)]
+    return [logits for (logits,) in session.run([pruning_output(n) for n in range(len(LAYERS))], feed)]
 
 
 def _kept(scores: dict[int, float], limit: float) -> set[int]:
@@ -216,7 +216,7 @@ def test_the_limit_leaves_out_what_it_can_within_the_loss_allowed(
         windows = Predictor(folder, effort=FAST).windower.windows([e.question for e in skim_examples])
         logits = OnnxBackend(folder, keep_above=skim.keep_above).run(windows)
         read.append(sum(int((each.start > DROPPED).sum()) for each in logits))
-    assert ReaderConfig.load(skim_export).skim == SkimConfig(limits[1], papers_apart=True)
+    assert ReaderConfig.load(skim_export).skim == PruningConfig(limits[1], papers_apart=True)
     for found, most in zip(lost, (0.02, 0.03, 0.4), strict=True):
         assert found < most, "the scores of the upper head shift a little"
     assert read[0] >= read[1] > read[2]
@@ -234,7 +234,7 @@ def test_fast_has_a_calibration_and_an_identity_of_its_own(
 
     folder = tmp_path / "strict"
     shutil.copytree(skim_export, folder)
-    replace(ReaderConfig.load(folder), skim=SkimConfig(1e5)).save(folder)
+    replace(ReaderConfig.load(folder), skim=PruningConfig(1e5)).save(folder)
     calibrate_folder(folder, skim_examples, effort=FAST)
     assert Predictor(folder, effort=FAST).calibration != fast.calibration
     assert Predictor(folder).calibration == full.calibration
@@ -251,7 +251,7 @@ def test_no_candidate_starts_or_ends_in_what_was_left_out(skim_export: Path, ski
     folder = skim_export.parent / "strict"
     shutil.copytree(skim_export, folder)
     config = ReaderConfig.load(folder)
-    ReaderConfig(config.window, config.decode, SkimConfig(1e5)).save(folder)
+    ReaderConfig(config.window, config.decode, PruningConfig(1e5)).save(folder)
     predictor = Predictor(folder, effort=FAST, threshold=0, top_k=50)
     for question, answer in zip(QUESTIONS, predictor.answer_batch(QUESTIONS), strict=True):
         assert answer.text
@@ -332,7 +332,7 @@ def test_models_without_a_skim_head_say_so(
         assert Predictor(folder).answer_batch(QUESTIONS)
         with pytest.raises(ModelError, match=r"has no effort 'fast'.*skim_layers"):
             Predictor(folder, effort=FAST)
-        with pytest.raises(ModelError, match="no skim heads"):
+        with pytest.raises(ModelError, match="no pruning heads"):
             OnnxBackend(folder, keep_above=0.0)
 
 
@@ -397,7 +397,7 @@ def test_training_adds_the_head_and_a_mean_keeps_it(
     trained, fresh = SpanReader.from_pretrained(output), SpanReader.from_pretrained(tiny_checkpoint)
     assert trained.config.skim_layers == [1]
     torch.manual_seed(TrainConfig().seed)
-    fresh.add_skim_heads([1])
+    fresh.add_pruning_heads([1])
     name = "skim_heads.0.hidden.weight"
     assert not torch.equal(trained.state_dict()[name], fresh.state_dict()[name]), "it learned"
     mean = mean_weights([tiny_checkpoint, output], TrainConfig(skim_layers=[1]))
@@ -419,7 +419,7 @@ def test_the_heads_can_learn_alone(
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
     fresh = SpanReader.from_pretrained(skim_plain_checkpoint)
     torch.manual_seed(TrainConfig().seed)
-    fresh.add_skim_heads([2, 3])
+    fresh.add_pruning_heads([2, 3])
     learned = [name for name, weight in fresh.state_dict().items() if not torch.equal(after[name], weight)]
     assert {name.split(".")[1] for name in learned} == {"0", "1"}
 
@@ -432,20 +432,20 @@ def test_settings_of_the_heads_are_checked(capsys: pytest.CaptureFixture[str]) -
         TrainConfig(skim_layers=["1"])  # type: ignore[list-item]
     for limit in (float("nan"), "1", None, True):
         with pytest.raises(ModelError, match="keep_above must be a number"):
-            SkimConfig(limit)  # type: ignore[arg-type]
+            PruningConfig(limit)  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
         main(["train", "--output", "o", "--skim-layers", "two"])
-    assert "'two' is no list of layers such as 2,4" in capsys.readouterr().err
+    assert "'two' is not a list of layers such as 2,4" in capsys.readouterr().err
 
 
 def test_skim_heads_are_of_layers_that_there_are(tiny_checkpoint: Path) -> None:
     model = SpanReader.from_pretrained(tiny_checkpoint)
     for layers in ([3], [0], [1, 7]):
         with pytest.raises(ModelError, match=r"skim_layers .* must lie between 1 and 2"):
-            model.add_skim_heads(layers)
-    model.add_skim_heads([1])
+            model.add_pruning_heads(layers)
+    model.add_pruning_heads([1])
     heads = model.skim_heads
-    model.add_skim_heads([1])
+    model.add_pruning_heads([1])
     assert model.skim_heads is heads
 
 
@@ -455,7 +455,7 @@ def test_skim_heads_read_what_feed_forward_reads_and_the_question(
 ) -> None:
     folder = make_reader_checkpoint(model_type)
     model = SpanReader.from_pretrained(folder)
-    model.add_skim_heads([1, 2])
+    model.add_pruning_heads([1, 2])
     windows = Windower.load(folder, ReaderConfig.load(folder).window).windows(QUESTIONS)
     assert len({w.n_tokens for w in windows}) > 1, "some are padded"
     entering: list[Any] = []
@@ -489,4 +489,4 @@ def test_heads_of_a_graph_are_those_of_torch(
 def test_encoders_without_segments_have_no_skim_heads(make_reader_checkpoint: Callable[..., Path]) -> None:
     model = SpanReader.from_pretrained(make_reader_checkpoint("roberta"))
     with pytest.raises(ModelError, match="skim_layers: roberta has no segments"):
-        model.add_skim_heads([1])
+        model.add_pruning_heads([1])

@@ -118,7 +118,7 @@ def test_nothing_is_lost(folder: Path, tmp_path: Path) -> None:
         prepare(folder, output)
     with pytest.raises(DataError, match="is the output itself"):
         prepare(folder, output, errors=output, overwrite=True)
-    with pytest.raises(DataError, match="is no folder: give one with papers"):
+    with pytest.raises(DataError, match="is not a folder: give one with papers"):
         prepare(folder / "a.xml", output, overwrite=True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no paper that can be read: it is empty"):

@@ -80,11 +80,11 @@ def test_other_questions_are_another_run(tmp_path: Path, other: tuple[str, ...])
     path, output = papers(tmp_path / "t.csv", question="Old?"), tmp_path / "o.csv"
     ask(path, output, should_stop=stop_after(2))
     before = partial(output).read_bytes()
-    with pytest.raises(DataError, match="was begun with something else, questions: "):
+    with pytest.raises(DataError, match="was started with something else, questions: "):
         ask(path, output, questions=other, existing="resume")
     assert partial(output).read_bytes() == before
     ask(path, output, existing="resume")
-    with pytest.raises(DataError, match="was begun with something else, questions: "):
+    with pytest.raises(DataError, match="was started with something else, questions: "):
         ask(path, output, questions=other, existing="resume")
     assert ask(path, output, existing="resume").n_resumed == 3 * N_PAPERS
 

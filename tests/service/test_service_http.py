@@ -775,7 +775,7 @@ def test_what_stops_the_command_is_one_line(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         missing = "import sys; sys.modules['fastapi'] = None; "
         commands = {
-            "is no folder": _command("--port", "0", "--model", str(tmp_path / "none")),
+            "is not a folder": _command("--port", "0", "--model", str(tmp_path / "none")),
             "cannot listen on": _command("--port", port),
             "--max-queue must be": _command("--max-queue", "0"),
             "QA_API_KEY is empty": _command(QA_API_KEY=""),

@@ -348,7 +348,7 @@ def test_a_resumed_finished_run_does_not_tidy_what_another_writes(tmp_path: Path
     refused = []
 
     def second(_: object) -> None:
-        with pytest.raises(DataError, match=r"another run is writing|was begun with something else"):
+        with pytest.raises(DataError, match=r"another run is writing|was started with something else"):
             answer(path, output, FirstWord(0.5), existing="resume")
         refused.append(True)
 

@@ -409,7 +409,7 @@ def test_a_recipe_may_end_with_skim_heads_on_its_model(
     command = ["train", "--recipe", str(path), "--data-root", str(tmp_path), "--output"]
     whole, again = tmp_path / "whole", tmp_path / "again"
     assert main([*command, str(whole), "--base", str(tiny_encoder), "--lora-rank", "2"]) == 0
-    assert "stage 3 of 3: skim heads" in capsys.readouterr().out
+    assert "stage 3 of 3: pruning heads" in capsys.readouterr().out
     mean, weights = _weights(whole / "mean"), _weights(whole)
     assert all(torch.equal(weights[name], weight) for name, weight in mean.items())
     assert all(".0." in name and name.startswith("skim_heads") for name in set(weights) - set(mean))

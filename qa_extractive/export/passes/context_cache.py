@@ -27,11 +27,11 @@ from qa_extractive.inference.onnx_inputs import (
 
 _POSITIONS = "position_embeddings"
 _N_PAST = 9  # inputs of QAttention, the last of which is what came before
-_N_READ = "skim_n_tokens"  # of ``add_skimming``: how many tokens the upper layers read
+_N_READ = "skim_n_tokens"  # of ``add_sentence_pruning``: how many tokens the upper layers read
 
 
-def add_paper_cache(model: onnx.ModelProto) -> bool:
-    """Cut the graph after its lowest layer, in place, if it can be: an int8 graph after ``add_skimming``.
+def add_context_cache(model: onnx.ModelProto) -> bool:
+    """Cut the graph after its lowest layer, in place, if possible: an int8 graph with sentence pruning.
 
     The graph gains the inputs
 

@@ -1,4 +1,4 @@
-"""A graph whose upper layers read only the sentences that skim heads ask for. Needs the [train] extra.
+"""A graph whose upper layers read only the sentences that pruning heads ask for. Needs the [train] extra.
 
 Each head scores sentences by the states between a layer's attention and its feed-forward; those not to be
 read leave the graph there, and their tokens get the logit ``DROPPED``. It is up to each run: with
@@ -27,7 +27,7 @@ _QUESTION_INPUTS = ("skim_axis", "skim_n_question", "skim_one")  # from where, t
 
 
 def _join_heads(graph: onnx.GraphProto) -> None:
-    """Let skim heads read the states themselves, in place: without the factor of 1 that kept them apart."""
+    """Let pruning heads read the states themselves, in place: without the factor of 1 between them."""
     ones = {tensor.name for tensor in graph.initializer if _is_one(numpy_helper.to_array(tensor))}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
@@ -45,7 +45,7 @@ def _is_one(values: npt.NDArray[Any]) -> bool:
 
 
 def _slice_questions(graph: onnx.GraphProto) -> None:
-    """Let skim heads take the mean of the question's states from the first tokens, in place, not by weights.
+    """Let pruning heads average the question's states over the first tokens, in place, not by weights.
 
     The weights are as many as there are tokens to begin with; the question is never left out.
     """
@@ -81,8 +81,8 @@ def _drop_dead(graph: onnx.GraphProto) -> None:
     graph.input.extend(inputs)
 
 
-def add_skimming(model: onnx.ModelProto) -> bool:
-    """Cut the graph at each skim head, in place, if it can be.
+def add_sentence_pruning(model: onnx.ModelProto) -> bool:
+    """Cut the graph at each pruning head, in place, if it can be.
 
     It can where what is above reads nothing of what is below but that head's states: not where layers want
     a mask or relative positions. The graph gains the inputs ``sentence_ids`` (int64, of the shape of
@@ -119,7 +119,7 @@ def add_skimming(model: onnx.ModelProto) -> bool:
     graph.input.append(helper.make_tensor_value_info(KEEP_ABOVE, TensorProto.FLOAT, [1]))
     for number in range(len(heads)):
         logits = helper.make_tensor_value_info(
-            skim_output(number), TensorProto.FLOAT, [1, f"tokens_{number}"]
+            pruning_output(number), TensorProto.FLOAT, [1, f"tokens_{number}"]
         )
         graph.output.append(logits)
     return True
@@ -127,7 +127,7 @@ def add_skimming(model: onnx.ModelProto) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """A skim head in the graph.
+    """A pruning head in the graph.
 
     Attributes:
         states: What it reads, the states after its layer.
@@ -220,7 +220,7 @@ def _rename_inputs(nodes: Sequence[onnx.NodeProto], old: str, new: str) -> None:
         node.input[:] = [new if name == old else name for name in node.input]
 
 
-def skim_output(number: int) -> str:
+def pruning_output(number: int) -> str:
     """The output of the head of that number, from 0."""
     return f"{SKIM_OUTPUT}_{number}"
 
@@ -273,7 +273,7 @@ def _selection(number: int, head: _Head) -> Iterator[onnx.NodeProto]:
         "then_branch": _branch(asked, f"{mine}logits_asked", f"{mine}left_asked"),
         "else_branch": _branch(not_asked, f"{mine}logits_not", f"{mine}left_not"),
     }
-    outputs = [skim_output(number), f"{mine}left"]
+    outputs = [pruning_output(number), f"{mine}left"]
     yield helper.make_node("If", ["skim_has_limit"], outputs, f"{mine}if", **branches)
     yield _node("Gather", [head.states, outputs[1]], f"{head.states}_kept", axis=1)
     yield _node("Gather", [_rows(number), outputs[1]], _rows(number + 1), axis=1)
