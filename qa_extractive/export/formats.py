@@ -156,14 +156,9 @@ def choose_format(
     if best is not tried[-1]:
         abilities = write_model(fp32, folder, best.quantization, observed)
     why = "asked for" if len(formats) == 1 else "none loses at most 0.5 F1 against torch: this loses least"
-    logger.warning(
-        "more than 0.5 F1 is lost against torch, or spans differ: %s%s", best.words, _advice(formats)
-    )
+    advice = "; leave out --quantize to have a format chosen" if len(formats) == 1 else ""
+    logger.warning("more than 0.5 F1 is lost against torch, or spans differ: %s%s", best.words, advice)
     return Chosen(best, abilities, tuple(tried), why)
-
-
-def _advice(formats: Sequence[Quantization]) -> str:
-    return "; leave out --quantize to have a format chosen" if len(formats) == 1 else ""
 
 
 def _faithfulness(trial: Trial) -> tuple[float, float]:

@@ -48,7 +48,7 @@ def measure_parity(
     Raises:
         ExportError: The difference is no rounding: ``MAX_LOGIT_DIFF`` or more.
     """
-    windows = _parity_windows(checkpoint, examples)
+    windows = random_windows(checkpoint) + example_windows(checkpoint, examples, _N_REAL)[: 2 * _N_REAL]
     backend = OnnxBackend(fp32, n_threads)
     expected = [_torch_logits(checkpoint, window, backend.input_names) for window in windows]
     largest = max(_difference(a, b) for a, b in zip(backend.run(windows), expected, strict=True))
@@ -58,11 +58,6 @@ def measure_parity(
             f"more than {MAX_LOGIT_DIFF:g}: this architecture is not exported faithfully"
         )
     return Parity(largest, len(windows))
-
-
-def _parity_windows(checkpoint: Checkpoint, examples: Sequence[Example]) -> list[Window]:
-    """Random windows of all lengths, and the first of some examples."""
-    return random_windows(checkpoint) + example_windows(checkpoint, examples, _N_REAL)[: 2 * _N_REAL]
 
 
 def example_windows(checkpoint: Checkpoint, examples: Sequence[Example], n: int) -> list[Window]:

@@ -72,16 +72,14 @@ class _Scored:
     def lost(self, limit: float) -> float:
         """The mean F1, over answerable examples, of spans that are not whole in what that limit leaves."""
         left = np.ones(len(self.scores[0]), dtype=bool)
+        n_sentences = np.diff(np.append(self.begins, self.scores.shape[1]))
         for own in self.scores:
             scores = np.where(left, own, -np.inf)
-            best = np.repeat(np.maximum.reduceat(scores, self.begins), self._n_sentences())
+            best = np.repeat(np.maximum.reduceat(scores, self.begins), n_sentences)
             left &= scores >= np.minimum(best, limit)
         n_left = np.concatenate([[0], np.cumsum(left)])
         whole = n_left[self.spans[:, 1]] - n_left[self.spans[:, 0]] == np.diff(self.spans)[:, 0]
         return float(self.gains[~whole].sum()) / self.n_answerable
-
-    def _n_sentences(self) -> Ints:
-        return np.diff(np.append(self.begins, self.scores.shape[1]))
 
 
 def _scored(predictor: Predictor, examples: Sequence[Example]) -> _Scored:

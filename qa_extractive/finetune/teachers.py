@@ -206,7 +206,7 @@ def open_span_model(name: str) -> SpanModel:
         backend=predictor.backend,
         decode=predictor.config.decode,
         calibration=predictor.calibration,
-        tokenizer=_tokenizer_of(predictor.folder),
+        tokenizer=tokenizer_json(read_tokenizer(predictor.folder / TOKENIZER_FILE)),
     )
 
 
@@ -246,10 +246,6 @@ def _from_checkpoint(folder: Path) -> SpanModel:
         calibration=checkpoint.calibration,
         tokenizer=tokenizer_json(checkpoint.tokenizer),
     )
-
-
-def _tokenizer_of(folder: Path) -> str:
-    return tokenizer_json(read_tokenizer(folder / TOKENIZER_FILE))
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> str:

@@ -156,7 +156,7 @@ def _opened(path: Path) -> Iterator[Any]:
     check_file(path)
     try:
         with path.open("rb") as stream:
-            source = str(path) if _is_text(path) else stream
+            source = stream if has_surrogates(str(path)) else str(path)  # pyarrow wants names in UTF-8
             with parquet.ParquetFile(source, buffer_size=_READ_BYTES) as file:
                 yield file
     except MemoryError:
@@ -167,11 +167,6 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {os_reason(error)}") from None
-
-
-def _is_text(path: Path) -> bool:
-    """Whether the name of a file is UTF-8, as pyarrow needs it."""
-    return not has_surrogates(str(path))
 
 
 def _arrow_column(arrow: ModuleType, values: Sequence[Any]) -> Any:

@@ -104,7 +104,8 @@ def train(
     def finish() -> TrainReport:
         report = _report(base, splits, trainer, n_trained, result.training_loss)
         save_model(output, trainer.model, tokenizer, reader, windower, splits, base_calibration(base))
-        _write_log(output, trainer)
+        log = json.dumps(trainer.state.log_history, indent=1)
+        (output / LOG_FILE).write_text(f"{log}\n", encoding="utf-8")
         report.save(output)
         write_card(output, report, config)
         return report
@@ -144,10 +145,6 @@ def _trainer(
         distillation=distillation,
         targets=distillation.targets(windows, learned),
     )
-
-
-def _write_log(output: Path, trainer: SpanTrainer) -> None:
-    (output / LOG_FILE).write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
 
 
 def _rehearsed(distillation: Distillation | None, windower: Windower) -> list[Example]:
