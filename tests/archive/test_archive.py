@@ -316,7 +316,7 @@ HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     ),
     "wrong size": (
         lambda: [*entries(without="model.onnx"), file("model.onnx", b"weights and more")],
-        "'model.onnx' has not the size",
+        "'model.onnx' does not have the size",
     ),
     "twice": (lambda: [*entries(), file("model.onnx", FILES["model.onnx"])], "'model.onnx' is there twice"),
     "not in the manifest": (lambda: [*entries(), file("a", b"x")], "'a' is not in its manifest"),
@@ -338,7 +338,7 @@ HOSTILE: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     "hostile name": (lambda: entries(head=manifest(name="../../x")), "is not a plain file name"),
     "negative size": (
         lambda: entries(head=with_entry({"bytes": -1, "sha256": "0" * 64})),
-        "a size or a SHA-256 that is none",
+        "a size or a SHA-256 that is not valid",
     ),
     "size that is text": (
         lambda: entries(head=manifest(files={"a": {"bytes": "1", "sha256": "0" * 64}})),

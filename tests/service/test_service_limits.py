@@ -410,9 +410,9 @@ def test_connections_send_at_once() -> None:
     [
         (["--port", "99999"], "--port must lie between 0 and 65535"),
         (["--port", "-1"], "--port must lie between 0 and 65535"),
-        (["--host", "é" * 300], "no host name"),
-        (["--host", "a..b"], "no host name"),
-        (["--host", "\udcff"], "no host name"),
+        (["--host", "é" * 300], "not a host name"),
+        (["--host", "a..b"], "not a host name"),
+        (["--host", "\udcff"], "not a host name"),
     ],
 )
 def test_an_address_that_cannot_be_is_one_line(

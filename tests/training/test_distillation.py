@@ -64,11 +64,11 @@ def test_the_loss_is_the_divergence_worked_out_by_hand() -> None:
     assert loss_of([1.0, 2.0, 3.0], [1.0, 2.0, -3.0], **answered) == pytest.approx(by_hand / 2)
 
 
-def test_the_loss_is_zero_where_both_agree_and_where_nothing_is_taught() -> None:
+def test_the_loss_is_zero_where_both_agree_and_where_there_is_no_teacher() -> None:
     assert loss_of([1.0, 3.0, 5.0], [2.0, 4.0, 0.0], s=1.5, t=1.5, answerability_weight=1.0) == pytest.approx(
         0.0
     )
-    assert loss_of([0.0, 0.0, 0.0], [LN3, 0.0, 0.0], taught=0.0, t=3.0, answerability_weight=1.0) == 0.0
+    assert loss_of([0.0, 0.0, 0.0], [LN3, 0.0, 0.0], has_teacher=0.0, t=3.0, answerability_weight=1.0) == 0.0
     no_head = loss_of([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], t=float("nan"), s=4.0, answerability_weight=1.0)
     assert no_head == 0.0
 
