@@ -179,6 +179,15 @@ def test_the_loss_counts_only_windows_whose_verdict_is_known() -> None:
     assert verdict_loss(logits, torch.tensor([IGNORE, IGNORE])).item() == 0.0
 
 
+def test_windows_of_other_questions_do_not_drown_those_that_teach_yes_from_no() -> None:
+    logits = torch.zeros(11, 4)
+    logits[0, 0] = 5.0
+    other = VERDICT_CLASSES.index(NO_VERDICT)
+    wrong = verdict_loss(logits, torch.tensor([1, *[other] * 10]))
+    alone = verdict_loss(logits[:1], torch.tensor([1]))
+    assert wrong.item() == pytest.approx((alone.item() + np.log(4)) / 2, rel=1e-5), "ten count as one"
+
+
 def test_classes_are_the_verdicts_and_one_for_other_questions() -> None:
     assert VERDICT_CLASSES == ("yes", "no", "mixed", NO_VERDICT)
 
