@@ -116,7 +116,8 @@ class VerdictHead(nn.Module):
 
         Args:
             states: Shape (n_windows, n_tokens, width).
-            attention_mask: Shape (n_windows, n_tokens). The exported graph has none: it runs window by window.
+            attention_mask: Shape (n_windows, n_tokens); left out of an exported graph, which reads one
+                window a run.
         """
         scores = self.pools(states).float()
         if attention_mask is not None and not torch.onnx.is_in_onnx_export():

@@ -1,4 +1,4 @@
-"""Yes/no questions by rule from what abstracts state: "X reduced Y" -> "Did X reduce Y?", "Did X increase Y?".
+"""Yes/no questions by rule from what abstracts state: "X reduced Y" -> "Did X reduce (increase) Y?".
 
 Some thousand questions that people wrote teach too little of how a text says "no"; these are simple, but
 tens of thousands can be made. The answer is the sentence, the verdict follows from the rule.
@@ -17,68 +17,81 @@ from qa_extractive.training.own_questions import texts_of
 from qa_extractive.training.questions import opposite, vary_mark
 from qa_extractive.types import Example, Question, Span
 
+_ADVERBS = (
+    "In conclusion|In summary|Conclusions?|Overall|Thus|Therefore|Hence|However|Moreover|Furthermore|"
+    "In addition|Additionally|Finally|Here|Importantly|Interestingly|Notably|Surprisingly|Together|"
+    "Taken together|Collectively|Similarly|In contrast|Consistent with this|Specifically|Second|First"
+)
+_SAYS = "show|demonstrate|suggest|indicate|report|reveal|conclude|confirm|observe"
 _LEAD = re.compile(
-    r"^(?:(?-i:[A-Z][\w /&]{2,40}:|[A-Z]{5,})\s+)?(?:(?:In conclusion|In summary|Conclusions?|Overall|Thus|Therefore|Hence|However|Moreover|Furthermore|"
-    r"In addition|Additionally|Finally|Here|Importantly|Interestingly|Notably|Surprisingly|Together|Taken together|"
-    r"Collectively|Similarly|In contrast|Consistent with this|Specifically|Second|First)\b,?\s+)?"
+    r"^(?:(?-i:[A-Z][\w /&]{2,40}:|[A-Z]{5,})\s+)?"
+    rf"(?:(?:{_ADVERBS})\b,?\s+)?"
     r"(?:(?:we|this study|these|our|the present|the|this)\s+(?:\w+\s+){0,3}?"
-    r"(?:show|shows|showed|demonstrate|demonstrates|demonstrated|suggest|suggests|suggested|indicate|indicates|"
-    r"indicated|find|found|report|reveal|reveals|revealed|conclude|observed|confirm|confirms|confirmed)\s+that\s+)?",
+    rf"(?:(?:{_SAYS})(?:s|d|ed)?|find|found)\s+that\s+)?",
     re.IGNORECASE,
 )
+"""What comes before the statement itself: a label, an adverb, "we found that"."""
+
 _SUBJECT = r"(?P<subject>(?:[^\s,;:()]+(?:\s+\([^()]{1,20}\))?\s+){1,9}?)"
 _REST = r"(?P<rest>[^;:]{6,160}?)\.?$"
-_ADVERB = r"(?:(?:significantly|also|markedly|substantially|strongly|further|greatly|clearly|independently)\s+)?"
+_HOW = r"(?:(?:significantly|also|markedly|substantially|strongly|further|greatly|clearly|independently)\s+)?"
 
 _ACTIONS = (
-    "reduce increase decrease improve worsen inhibit promote enhance induce prevent lower raise suppress impair "
-    "affect alter influence change protect predict require cause regulate activate mediate attenuate accelerate "
-    "delay restore block stimulate alleviate benefit eliminate abolish limit contribute correlate lead result "
-    "differ outperform interact depend support"
+    "reduce increase decrease improve worsen inhibit promote enhance induce prevent lower raise suppress "
+    "impair affect alter influence change protect predict require cause regulate activate mediate attenuate "
+    "accelerate delay restore block stimulate alleviate benefit eliminate abolish limit contribute correlate "
+    "lead result differ outperform interact depend support"
 ).split()
-_IRREGULAR = {"led": "lead"}
-_PAST = {v + ("d" if v.endswith("e") else "ed"): v for v in _ACTIONS} | _IRREGULAR
-_PAST |= {"differed": "differ"}
-_NOUNS = "limit result benefit influence change increase decrease delay block support contribute".split()
-_PRESENT = {v + "s": v for v in _ACTIONS if v not in _NOUNS}
+_PAST = {v + ("d" if v.endswith("e") else "ed"): v for v in _ACTIONS} | {"led": "lead"}
+_NOUNS_TOO = "limit result benefit influence change increase decrease delay block support contribute".split()
+_PRESENT = {v + "s": v for v in _ACTIONS if v not in _NOUNS_TOO}
 _NOT_ACTED = re.compile(
-    rf"^{_SUBJECT}(?P<aux>did|do|does|could|can|may|will) not {_ADVERB}(?P<verb>{'|'.join(_ACTIONS)})\s+{_REST}"
+    rf"^{_SUBJECT}(?P<aux>did|do|does|could|can|may|will) not "
+    rf"{_HOW}(?P<verb>{'|'.join(_ACTIONS)})\s+{_REST}"
 )
-_ACTED = re.compile(rf"^{_SUBJECT}{_ADVERB}(?P<verb>{'|'.join([*_PAST, *_PRESENT])})\s+{_REST}")
+_ACTED = re.compile(rf"^{_SUBJECT}{_HOW}(?P<verb>{'|'.join([*_PAST, *_PRESENT])})\s+{_REST}")
 _STATES = (
-    "associated with|correlated with|related to|linked to|required for|necessary for|sufficient for|essential for|"
-    "effective|superior to|inferior to|safe|feasible|different|affected|altered|changed|reduced|increased|"
-    "decreased|improved|higher|lower|better|worse|greater|smaller|longer|shorter|more|less|larger|faster|"
-    "involved in|dependent on|independent of|influenced by|observed|detected|found"
+    "associated with|correlated with|related to|linked to|required for|necessary for|sufficient for|"
+    "essential for|effective|superior to|inferior to|safe|feasible|different|affected|altered|changed|"
+    "reduced|increased|decreased|improved|higher|lower|better|worse|greater|smaller|longer|shorter|more|"
+    "less|larger|faster|involved in|dependent on|independent of|influenced by|observed|detected|found"
 )
 _WAS = re.compile(
-    rf"^{_SUBJECT}(?P<aux>was|were|is|are) (?P<not>not )?{_ADVERB}(?P<state>{_STATES})\b\s*(?P<rest>[^;:]{{0,160}}?)\.?$"
+    rf"^{_SUBJECT}(?P<aux>was|were|is|are) (?P<not>not )?"
+    rf"{_HOW}(?P<state>{_STATES})\b\s*(?P<rest>[^;:]{{0,160}}?)\.?$"
 )
+_WHAT_IS = (
+    "differences?|associations?|effects?|changes?|correlations?|improvements?|increases?|reductions?|"
+    "evidence|interactions?|benefits?|relationships?"
+)
+_SIGNIFICANT = r"(?:(?:statistically )?significant )?"
 _THERE = re.compile(
-    r"^there (?P<aux>was|were|is|are) (?P<no>no |an |a )?(?:(?:statistically )?significant )?"
-    r"(?P<what>(?:differences?|associations?|effects?|changes?|correlations?|improvements?|increases?|reductions?|"
-    r"evidence|interactions?|benefits?|relationships?)\b[^;:]{6,160}?)\.?$",
+    rf"^there (?P<aux>was|were|is|are) (?P<no>no |an |a )?{_SIGNIFICANT}"
+    rf"(?P<what>(?:{_WHAT_IS})\b[^;:]{{6,160}}?)\.?$",
     re.IGNORECASE,
 )
+_SEEN = r"(?:found|observed|seen|detected|noted)"
 _NO = re.compile(
-    r"^(?:we (?:found|observed|detected) )?(?P<no>no )(?:(?:statistically )?significant )?"
-    r"(?P<what>(?:differences?|associations?|effects?|changes?|correlations?|improvements?|evidence)\b[^;:]{6,120}?)"
-    r"(?: (?:was|were) (?:found|observed|seen|detected|noted)(?P<tail>[^;:]{0,80}?))?\.?$",
+    rf"^(?:we (?:found|observed|detected) )?(?P<no>no ){_SIGNIFICANT}"
+    rf"(?P<what>(?:{_WHAT_IS})\b[^;:]{{6,120}}?)(?: (?:was|were) {_SEEN}(?P<tail>[^;:]{{0,80}}?))?\.?$",
     re.IGNORECASE,
 )
 _CUT = re.compile(
-    r",| (?:compared (?:with|to)|in (?:patients|children|adults|mice|rats|a|the)|among|at \d|after \d|whereas|"
-    r"while|but|although|which|and that|with a|by (?:the|a)|through|via)\b"
+    r",| (?:compared (?:with|to)|in (?:patients|children|adults|mice|rats|a|the)|among|at \d|after \d|"
+    r"whereas|while|but|although|which|and that|with a|by (?:the|a)|through|via)\b"
 )
 _NO_SUBJECT = re.compile(
-    r"^(?:it|this|that|these|those|they|which|we|he|she|both|there|and|but|or|to|of|who|not|as|for|by|in|on|at|"
-    r"despite|although|when|where|while|if|because|since|after|before|during|with|from|our|such|all|here)\b|"
-    r"\b(?:was|were|is|are|be|been|has|have|had|can|could|may|might|will|would|should|that|which|who|whether|"
-    r"shows?|showed|shown|tested|used|using|provided?|did|does|do|we|it)\b|"
+    r"^(?:it|this|that|these|those|they|which|we|he|she|both|there|and|but|or|to|of|who|not|as|for|by|in|on|"
+    r"at|despite|although|when|where|while|if|because|since|after|before|during|with|from|our|such|all|"
+    r"here)\b|"
+    r"\b(?:was|were|is|are|be|been|has|have|had|can|could|may|might|will|would|should|that|which|who|"
+    r"whether|shows?|showed|shown|tested|used|using|provided?|did|does|do|we|it)\b|"
     r"\b(?:a|an|the|of|at|with|and|or|by|in|for|to|from|on|as|its|their|more|less|highly|most|two|three)$",
     re.IGNORECASE,
 )
-_NEGATED = re.compile(r"\b(?:no|not|neither|nor|without|only|but|however|although|whereas|while|except|rather)\b", re.I)
+_NEGATED = re.compile(
+    r"\b(?:no|not|neither|nor|without|only|but|however|although|whereas|while|except|rather)\b", re.IGNORECASE
+)
 _MOST_OF_A_PAPER = 4
 
 
@@ -143,12 +156,19 @@ def _denied(text: str, rng: random.Random) -> tuple[str, bool] | None:
     found = _NOT_ACTED.match(text)
     if found is None or not _is_subject(found["subject"]):
         return None
-    return f"{found['aux']} {_lower(found['subject'])} {found['verb']} {_shortened(found['rest'], rng)}?", False
+    return (
+        f"{found['aux']} {_lower(found['subject'])} {found['verb']} {_shortened(found['rest'], rng)}?",
+        False,
+    )
 
 
 def _acted(text: str, rng: random.Random) -> tuple[str, bool] | None:
     found = _ACTED.match(text)
-    if found is None or not _is_subject(found["subject"]) or _NEGATED.search(found["subject"] + found["rest"]):
+    if (
+        found is None
+        or not _is_subject(found["subject"])
+        or _NEGATED.search(found["subject"] + found["rest"])
+    ):
         return None
     verb, subject = found["verb"], found["subject"].strip()
     plural = subject.endswith("s") and not subject.endswith(("is", "us", "ss"))

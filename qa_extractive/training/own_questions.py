@@ -37,7 +37,7 @@ def own_questions(questions: Path, texts: Path, rng: random.Random) -> list[Exam
 
 
 def texts_of(path: Path) -> Iterator[Text]:
-    """Document, title and abstract of each paper of a corpus; DataError where it is not one of those known."""
+    """Document, title and abstract of each paper of a corpus; DataError where the corpus is not known."""
     read = _CORPORA.get(path.name)
     if read is None:
         raise DataError(f"{path.name} has no abstracts to ask about: give one of {', '.join(_CORPORA)}")

@@ -73,7 +73,7 @@ _OPEN = (
 
 
 def _strip_title(title: str) -> str:
-    without = _REGISTRATION.sub("", title).strip() or title.strip(" []")  # a translated title stands in brackets
+    without = _REGISTRATION.sub("", title).strip() or title.strip(" []")  # in brackets: a translated title
     text = without.rstrip(".]").strip()
     shorter = _DESIGN.sub("", text)
     return shorter if len(shorter.split()) >= 4 else text

@@ -261,7 +261,7 @@ def test_a_file_that_cannot_be_read_is_named(
     tmp_path: Path, reader: str, content: bytes | None, message: str
 ) -> None:
     _write(tmp_path / "corpus.jsonl.gz", [])  # which the claims need
-    path = tmp_path / "file.gz"
+    path = tmp_path / "rct_abstracts.jsonl.gz"  # one of the names of corpora that some readers want
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
