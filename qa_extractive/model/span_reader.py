@@ -223,13 +223,14 @@ class SpanReader(PreTrainedModel):
         if self.config.verdict and self.config.verdict_pools:
             return
         self.config.verdict, self.config.verdict_pools = True, _VERDICT_POOLS
-        self.verdict_head = self._new_verdict_head()
-        self.verdict_head.apply(self._init_weights)
+        head = VerdictHead(self.encoder.config.hidden_size, _VERDICT_POOLS)
+        head.apply(self._init_weights)
         with torch.no_grad():
-            self.verdict_head.pools.weight.copy_(self.span_head.weight)
+            head.pools.weight.copy_(self.span_head.weight)
+        self.verdict_head = head
 
     def _new_verdict_head(self) -> nn.Module:
-        width = self.encoder.config.hidden_size
+        width: int = self.encoder.config.hidden_size
         if self.config.verdict_pools:
             return VerdictHead(width, self.config.verdict_pools)
         return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(VERDICT_CLASSES)))

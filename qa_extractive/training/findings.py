@@ -98,7 +98,7 @@ _MOST_OF_A_PAPER = 4
 def stated_findings(path: Path, rng: random.Random) -> list[Example]:
     """Yes/no questions on the abstracts of a corpus that ``own_questions`` reads, at most four each."""
     apart = asked_documents(path.parent.parent)
-    examples = []
+    examples: list[Example] = []
     for name, title, context in texts_of(path):
         document = asked_document(name)
         if document not in apart:
