@@ -20,14 +20,18 @@ _STARTERS = (
     "Mean|Median|Mortality|Survival|Treatment|Levels?|Outcomes?|Background|Objectives?|Aims?|Purpose|Findings|"
     "Is|Are|Was|Were|Do|Does|Did|Can|What|Which|Who|How|Why|Where"
 )
-_STARTS_SENTENCE = re.compile(rf"(?:{_STARTERS})\b(?!\.\w)|[A-Z][A-Za-z /&]{{2,40}}:")
+_STARTS_SENTENCE = re.compile(rf"(?!A\.)(?:{_STARTERS})\b(?!\.\w)|[A-Z][A-Za-z /&]{{2,40}}:")
 
+_CITED_NUMBERS = r"\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,9}"
+_CITATIONS = (
+    rf"(?:\s?\[{_CITED_NUMBERS}\]|(?<=\D[.!?])\^(?:\({_CITED_NUMBERS}\)|{_CITED_NUMBERS})|"
+    r"[⁰¹²³⁴-⁹](?:[⁰¹²³⁴-⁹⁻,]{0,20}))"
+)
 # Full stops ("." or several marks, perhaps with closing quotes and a citation) before white space; a
 # citation right after the full stop; a missing blank; line breaks; full stops before labels in capitals.
-_CITATIONS = r"(?:\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,9}\]|[⁰¹²³⁴-⁹](?:[⁰¹²³⁴-⁹⁻,]{0,20}))"
 _BOUNDARY = re.compile(
     rf"(?=[.!?…。！？\n])(?:(?<![.!?…。！？])[.!?…。！？]+[{_CLOSERS}]*{_CITATIONS}?(?=\s|$)"
-    rf"|(?:(?<=[^\W\d_]{{3}})|(?<=[)\]”\"]))\.\d{{1,3}}(?:[,–-]\d{{1,3}}){{0,9}}(?=\s+[A-Z]|\s*$)"
+    rf"|(?:(?<=[^\W\d_]{{3}})|(?<=[)\]”\"%]))\.\d{{1,3}}(?:[,–-]\d{{1,3}}){{0,9}}(?=\s+[A-Z]|\s*$)"
     rf"|(?<=[a-z]{{2}})[.?!](?=(?:{_STARTERS})\s)"
     r"|\n\s*\n|\n|[。！？][」』）”’]*|\.(?=[A-Z][A-Z /&]{2,40}:))"
 )
@@ -41,7 +45,7 @@ _BEFORE_NAMES = frozenset(
 )
 _BEFORE_NUMBERS = frozenset(
     "fig figs eq eqs eqn eqns ref refs tab vol vols no nos pp p sec chap suppl supp ver art ed eds vit deg "
-    "compd cpd".split()
+    "compd cpd exp expt expts add chr vers".split()
 )
 _BEFORE_AMOUNTS = frozenset(
     "al etc sp spp min max conc concn temp wt ht avg est diam incl excl esp sol susp dil equiv abs rel "
@@ -74,7 +78,8 @@ _DESIGNATOR = re.compile(
 # Lower-case letters that begin a sentence: mRNA, p53, miR-21, α-synuclein, n-3, von Hippel, p < 0.05
 _SMALL_START = re.compile(
     r"[a-z]{1,6}[A-Z]|[a-z]{1,4}\)\s[A-Z]|[a-z]{1,8}-?\d|[a-z]{1,6}-[A-Z]|"
-    r"[a-zα-ωϕ]-[a-z]|[α-λν-ωϕ]{1,2}(?![a-zα-ω])|μ-"
+    r"[a-zα-ωϕ]-[a-z]|[α-λν-ωϕ]{1,2}(?![a-zα-ω])|[μµ]-"
+    r"|(?:cis|trans|tert|rac|all-trans)-[a-zα-ω\d(]|([a-z]{2})/\1\s"  # trans-retinol, db/db mice
     r"|[a-z]{3}-(?:let-\d|[a-z]{2,3}[A-Z-])"  # hsa-miR-21, mmu-let-7
     r"|[a-z](?:-values?)?\s?[=<>≤≥]|(?:von|van|de|di|da|del|della|du|den|ten|ter)\s(?:de[rn]?\s|la\s)?[A-Z]"
 )

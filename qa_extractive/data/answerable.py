@@ -19,7 +19,7 @@ def truth(cell: object, name: str) -> bool | None:
     Raises:
         DataError: It says neither; the message calls it ``name``.
     """
-    text = "" if cell is None else str(cell).strip().lower()
+    text = "" if cell is None or cell != cell else str(cell).strip().lower()
     if text and text not in _WORDS:
         raise DataError(f"{name} is {cell!r}: write true or false, yes or no, 1 or 0, or nothing")
     return _WORDS.get(text)

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qa_extractive.data.offsets import place_of
+from qa_extractive.data.offsets import cut, place_of
 from qa_extractive.errors import DataError
 from qa_extractive.types import Span
 
 # SQuAD's names, Label Studio's, doccano's, those of UIMA, AWS and others.
 _STARTS = ("answer_start", "start", "start_offset", "begin", "startOffset", "start_char", "from", "offset")
 _ENDS = ("answer_end", "end", "end_offset", "endOffset", "end_char", "to")
+# What programs write where there is no value; "None" and "Na" are answers.
+_NO_VALUE = re.compile(r"(?i:nan|<na>|null|#?n/a)|NA")
+_EMPTY = ("", "none", "nan", "na", "null")  # of a number
 _WHOLE_NUMBER = re.compile(r"\s*([-+]?\d{1,15})(?:\.0*)?\s*")
 
 
@@ -37,11 +40,11 @@ class GivenAnswer:
 def given_answers(value: object, context: str = "") -> tuple[GivenAnswer, ...]:
     """The answers of a cell or of a JSON value, in order, those without a text or with a blank one left out.
 
-    Taken are: nothing; a text; a number; a list of texts; SQuAD's dict of lists ``{"text": [...],
-    "answer_start": [...]}`` or list of dicts ``[{"text": ..., "answer_start": ...}]``, where Label Studio
-    says ``start`` and ``end`` and doccano ``start_offset`` and ``end_offset``, or ``[start, end, label]``;
-    and a text that spells such a list or dict in JSON or Python. Any other text is one answer, exactly as
-    it stands.
+    Taken are: nothing (also "nan", "null" or "N/A" where the context has no such word); a text; a number; a
+    list of texts; SQuAD's dict of lists ``{"text": [...], "answer_start": [...]}`` or list of dicts
+    ``[{"text": ..., "answer_start": ...}]``, where Label Studio says ``start`` and ``end`` and doccano
+    ``start_offset`` and ``end_offset``, or ``[start, end, label]``; and a text that spells such a list or
+    dict in JSON or Python. Any other text is one answer, exactly as it stands.
 
     Args:
         value: The answers.
@@ -50,7 +53,7 @@ def given_answers(value: object, context: str = "") -> tuple[GivenAnswer, ...]:
     Raises:
         DataError: The value is none of these.
     """
-    if value is None:
+    if value is None or value != value:  # NaN
         return ()
     if isinstance(value, str):
         return _from_text(value, context)
@@ -83,7 +86,7 @@ def with_places(
     if any(answer.start is not None for answer in answers) or not start_list:
         return answers
     if not answers:
-        texts = [context[i:j] if 0 <= i < j else "" for i, j in zip(start_list, end_list, strict=False)]
+        texts = [cut(context, i, j) if 0 <= i < j else "" for i, j in zip(start_list, end_list, strict=False)]
         return tuple(GivenAnswer(t, i) for t, i in zip(texts, start_list, strict=False) if t.strip())
     if len(start_list) != len(answers):
         raise DataError(f"{len(answers)} answer texts but {len(start_list)} answer_start: give one for each")
@@ -112,7 +115,7 @@ def spans_of(context: str, answers: Iterable[GivenAnswer]) -> tuple[Span, ...]:
 
 def _from_text(text: str, context: str) -> tuple[GivenAnswer, ...]:
     stripped = text.strip()
-    if not stripped:
+    if not stripped or _is_stand_in(stripped, context):
         return ()
     value = _spelled(stripped) if stripped[0] in "[{" else None
     if value is not None:
@@ -120,6 +123,12 @@ def _from_text(text: str, context: str) -> tuple[GivenAnswer, ...]:
     if stripped.startswith(('{"text"', "{'text'")):
         raise DataError(f"answers {_short(stripped)} look like SQuAD's but are not whole: write them as JSON")
     return (GivenAnswer(text),)
+
+
+def _is_stand_in(text: str, context: str) -> bool:
+    """Whether a text only says that there is none, and is no word of the context."""
+    is_one = _NO_VALUE.fullmatch(text) is not None
+    return is_one and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", context) is None
 
 
 def _spelled(text: str) -> list[Any] | dict[str, Any] | None:
@@ -189,7 +198,7 @@ def _named(value: Mapping[Any, Any], names: Sequence[str]) -> Any:
 
 def _cut(context: str, starts: Sequence[Any], ends: Sequence[Any]) -> list[str]:
     pairs = zip(starts, ends, strict=False)
-    return [context[max(0, _whole(i, "start")) : max(0, _whole(j, "end"))] for i, j in pairs]
+    return [cut(context, _whole(i, "start"), _whole(j, "end")) for i, j in pairs]
 
 
 def _as_list(value: object) -> Sequence[Any]:
@@ -218,7 +227,7 @@ def _numbers(cell: object, name: str) -> list[int]:
                 f"{name} {cell!r:.40} is no list of numbers: give the character, from 0"
             ) from None
     items = [cell] if not isinstance(cell, list | tuple) else cell
-    return [_whole(item, name) for item in items if item is not None and str(item).strip() != ""]
+    return [_whole(item, name) for item in items if str(item).strip().casefold() not in _EMPTY]
 
 
 def _whole(value: object, name: str) -> int:

@@ -42,6 +42,42 @@ def place_of(context: str, text: str, start: int, end: int | None = None) -> Spa
     )
 
 
+def cut(context: str, start: int, end: int) -> str:
+    """The text between two offsets, if possible in a unit in which they cut no word and touch no white space.
+
+    Raises:
+        DataError: Both ends are wrong in every unit: one cuts a word, the other too or lies beside one.
+    """
+    start, end = max(0, start), max(0, end)
+    if n_loose := _n_loose(context, start, end):
+        for unit in _UNITS[1:]:
+            first, last = unit(context, start), unit(context, end)
+            if first is not None and last is not None and not _n_loose(context, first, last):
+                return context[first:last]
+        if n_loose > 1 and _n_cut(context, start, end):
+            reads = _short(context[start:end])
+            raise DataError(
+                f"the context from character {start} to {end} reads {reads}, which cuts a word: "
+                "correct the offsets, which count characters from 0"
+            )
+    return context[start:end]
+
+
+def _n_cut(context: str, start: int, end: int) -> int:
+    """How many of two offsets stand between two letters or two digits."""
+    n_cut = 0
+    for index in (start, end):
+        beside = context[index - 1 : index + 1] if index else ""
+        n_cut += len(beside) == 2 and (beside.isalpha() or beside.isdigit()) and beside.isascii()
+    return n_cut
+
+
+def _n_loose(context: str, start: int, end: int) -> int:
+    """How many of two offsets cut a word, or have white space inside."""
+    inside = context[start:end]
+    return _n_cut(context, start, end) + inside[:1].isspace() + inside[-1:].isspace() + (not inside)
+
+
 def _places(context: str, start: int) -> Iterator[int]:
     """The start as an index, in every unit in which it is one; the next unit is tried only when asked for."""
     for unit in _UNITS:

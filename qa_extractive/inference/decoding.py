@@ -28,13 +28,14 @@ _WIDE = (
     ("\uac00", "\ud7a3"),
 )
 _UNIT = (
-    r"(?:[nµμmkcd]?(?:g|l|L|m|mol|M|s|J|Hz|W|V|Pa|U|IU|cal|Eq|Osm|Gy|Sv|Bq)|mcg|mmHg|min|h|hr|hour|day|d|week|wk|"
-    r"month|mo|year|yr|cells?|kat|kDa)"
+    r"(?:[fpnµμmkcdMG]?(?:g|l|L|m|mol|M|s|J|Hz|W|V|Pa|U|IU|cal|Eq|Osm|Gy|Sv|Bq|N|A)|mcg|mmHg|min|h|hr|hour|day|d|"
+    r"week|wk|month|mo|year|yr|cells?|kat|kDa|K|t|ha)"
 )
-_RAISED = r"(?:[²³23]|⁻[¹²³]|\^?[-−–][123](?!\d))"
+_RAISED = r"(?:[²³]|\^?[23](?!\d)|⁻[¹²³]|\^?[-−–][123](?!\d)|\([-−–]?[123]\))"
+_SURFACE = r"1[.]73(?:\s?m(?:\^?2|²|\(2\))?)"
 _COUNTED_PER = (
-    r"(?:[mµμdcn]?[lL]|min(?:ute)?|h|hr|hour|day|d|week|wk|month|mo|year|yr|kg|mg|µg|[mc]?m[23²³]|dL|HPF|"
-    r"(?:person|patient)[- ]?(?:years?|days?)|1[.]73\s?m[2²]?)"
+    r"(?:[mµμdcn]?[lL]|min(?:ute)?|h|hr|hour|day|d|week|wk|month|mo|year|yr|kg|mg|µg|[mc]?m(?:\^?[23]|[²³]|\([23]\))|"
+    rf"dL|HPF|ha|(?:1[0,]{{2,7}}\s)?(?:person|patient)[- ]?(?:years?|days?)|{_SURFACE})"
 )
 # A number with what changes its value: a bound or a sign before it ("<18", "> 24", "~6", "−0.5", "US$5"),
 # powers, ratio or fraction ("3 × 10−5", "10^6", "1:1", "2/3"), and per cent, scale or currency after it.
@@ -43,12 +44,17 @@ _BOUND = (
     r"&(?:lt|gt|le|ge|ne|plusmn|sim|asymp|ap|#(?:60|62|177|8764|8776|8800|8804|8805|"
     r"x(?:3[ceCE]|[bB]1|223[cC]|2248|226[045])));=?)\s?)"
 )
-_SIGN = r"(?:(?<![\w.,)\]%])(?<!\d\s)[-−–+](?=[\d.$€£¥])|(?:(?<=[=(\[:])|(?<=[=(\[:,]\s))[-−–]\s(?=[\d.]))"
-_CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD)"
+_SIGN = (
+    r"(?:(?<![\w.,)\]%])(?<!\d\s)[-−–‑﹣－+](?=[\d.$€£¥])|(?:(?<=[=(\[:])|(?<=[=(\[:,]\s))[-−–]\s(?=[\d.]))"
+)
+_CODE = r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|ZAR|BRL|KRW|SGD|HKD|MXN|THB|PLN|TRY)"
 _FORMULA = r"\$[^$\n]{1,60}\$(?!\d)"  # of LaTeX
-_CURRENCY = rf"(?:(?<![A-Za-z])(?:(?:US|AU|CA|NZ|HK|[ACSR])?(?!{_FORMULA})[$€£¥₹₩₽₺₦฿¢]|{_CODE}|Rs\.?)\s?)"
+_CURRENCY = (
+    rf"(?:(?<![A-Za-z])(?:(?:US|AU|CA|NZ|HK|NT|Int|[ACSRI])?(?!{_FORMULA})[$€£¥₹₩₽₺₦฿¢]|{_CODE}|Rs\.?)\s?)"
+)
 _DIGITS = (
     r"(?:(?<![\d.,])0\s?\.\s\d+|\d{1,3}(?:[\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})* 000(?!\d)|"
+    r"\d{1,3}\s(?:[½⅓⅔¼¾⅛]|[1-9]/[2-9](?![\d/])(?=\s(?:h|hours?|days?|weeks?|months?|years?|times|cups?)\b))|"
     r"\d+(?:[.,·’']\d+)*|(?<![\w.)\]%\"”’])\.\d+)"
 )
 _POWER = (
@@ -58,13 +64,13 @@ _POWER = (
 )
 _AFTER = (
     r"(?:(?<![^\W\d_]\d)(?<![^\W\d_]\d\d)\+(?![\w+])|[\s-](?:hundred|thousand|million|billion|trillion)(?!\w)|"
-    rf"\s?[%‰€£¥₹¢]|\s?{_CODE}(?!\w))"
+    rf"\s?[%‰€£¥₹¢]|\s(?:percent|per\scent)(?!\w)|-?fold(?!\w)|\s?{_CODE}(?!\w))"
 )
 _NUMBER = re.compile(
-    rf"(?=[^\sa-z(),;\[\]]){_BOUND}{{0,2}}{_SIGN}?{_CURRENCY}?(?<!\d){_DIGITS}"
-    rf"{_POWER}?(?:[:/]{_DIGITS}){{0,3}}{_AFTER}{{0,2}}(?:/{_COUNTED_PER}(?!\w))?"
+    rf"(?=[^\sa-z(),;\[\]]){_BOUND}{{0,2}}{_SIGN}?(?:{_CURRENCY}[-−–]?(?=[\d.]))?(?<!\d){_DIGITS}"
+    rf"{_POWER}?(?:[:∶/]{_DIGITS}){{0,3}}{_AFTER}{{0,2}}(?:/{_COUNTED_PER}(?!\w))?"
 )
-_LONE_NUMBER = re.compile(rf"{_BOUND}?[-−–+]?\d[\d.,]*\s?%?")
+_LONE_NUMBER = re.compile(rf"{_BOUND}?[-−–‑+]?\d[\d.,]*\s?%?")
 _DIGIT = re.compile(r"\d")
 _RATIO_SIGN = re.compile(r"[/·⋅∙⁻]|[-−–^][123]")
 _RANGE_SIGN = re.compile(r"[\d%]\s?[-–—]\s?[-−+]?\d|%\s?(?:C|confidence)")
@@ -72,7 +78,7 @@ _TAG_END = re.compile(r"</?[A-Za-z][^<>]{0,40}$")
 _LONE_SIGNS = frozenset("<>=≤≥⩽⩾≦≧≮≯≠≲≳≪≫＜＞~˜～∼≈≃≅≒±∓+-−–×·^$€£¥%‰ ")
 
 _UNITS = re.compile(
-    rf"(?<![^\W\d_]){_UNIT}{_RAISED}?(?:\s?/\s?{_UNIT}{_RAISED}?)+(?:\s?/\s?1[.]73\s?m[2²])?(?!\w)"
+    rf"(?<![^\W\d_]){_UNIT}{_RAISED}?(?:\s?/\s?{_UNIT}{_RAISED}?)+(?:\s?/\s?{_SURFACE})?(?!\w)"
     rf"|(?<!\w)(?:[^\W\d_]{{3,16}}|%)(?:/{_COUNTED_PER})+(?!\w)|(?<=\d)/{_COUNTED_PER}(?!\w)"
     rf"|(?<![^\W\d_]){_UNIT}(?:(?:[·⋅∙]|\s){_UNIT}(?:⁻[¹²³]|\^?[-−–][123](?!\d)))+"
     rf"|(?<![^\W\d_]){_UNIT}{_RAISED}(?!\w)"
@@ -85,6 +91,9 @@ _RANGE = re.compile(
     rf"|\d\d(?:\.\d)?\s?%\s?(?:CI|CrI|confidence interval)[\s:,=]{{0,2}}[(\[]?{_END}%?\s?"
     rf"(?:[-–—,;]|to)\s?{_END})"
 )
+# Brackets that close behind nothing but numbers: of an interval, or right there.
+_REST = r"(?:[\d\s.,;:·%<>≤≥=±+–—−-]|\bto\b|\band\b|\bCI\b){0,40}"
+_CLOSERS = (("(", ")", re.compile(rf"{_REST}\)")), ("[", "]", re.compile(rf"{_REST}\]")))
 _DASH_OF_RANGE = re.compile(r"[\d%][-−–—]\d")
 _LONGEST_GROUP = 48
 _NEAR = 16  # characters to the first digit or sign that makes a group worth looking for
@@ -250,9 +259,10 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
 
     A number is whole with the bound, sign, leading point, power, fraction, per cent, scale ("million") and
     currency that change its value: "18" in "<18 years" becomes "<18". A quantity with its unit has both
-    ends of its range: "18 months" becomes "12–18 months". What stands apart is not drawn in: the unit
-    after a blank, the other end of a range beside a number alone, the equals sign of "p = 0.03", the
-    hyphen of "IL-6". No span starts with the dash of a range, since "–18" would be a negative number.
+    ends of its range: "18 months" becomes "12–18 months". An interval has the bracket that closes it. What
+    stands apart is not drawn in: the unit after a blank, the other end of a range beside a number alone, the
+    equals sign of "p = 0.03", the hyphen of "IL-6". No span starts with the dash of a range, since "–18"
+    would be a negative number.
     """
     while start < end and context[start].isspace():
         start += 1
@@ -266,6 +276,7 @@ def whole_words(context: str, start: int, end: int) -> tuple[int, int]:
         left, right = _whole_words(context, start, end)
         left, right = _group_at(context, left)[0], _group_at(context, right)[1]
         left, right = _whole_range(context, left, right)
+        right = _end_of_bracket(context, left, right)
         if (left, right) == (start, end):
             break
         start, end = left, right
@@ -320,6 +331,15 @@ def _whole_range(context: str, start: int, end: int) -> tuple[int, int]:
             if match.start() < edge < match.end() and not _LONE_NUMBER.fullmatch(context, start, end):
                 return min(start, match.start()), max(end, match.end())
     return start, end
+
+
+def _end_of_bracket(context: str, start: int, end: int) -> int:
+    """The end of a span that opens a bracket with numbers: of "0.71 (0.6" in "0.71 (0.6–0.8)"."""
+    for opening, closing, rest in _CLOSERS:
+        if context.count(opening, start, end) > context.count(closing, start, end):
+            match = rest.match(context, end)
+            end = match.end() if match else end
+    return end
 
 
 def _starts_with_dash_of_range(context: str, start: int) -> bool:

@@ -15,12 +15,17 @@ _SIGN = f"[{re.escape(SIGNS)}]"
 _OPERATORS = re.escape(SIGNS + "/*\u00d7\u00b7\u22c5=<>\u2264\u2265\u2192\u2190\u2208\u2260\u2248\u223c~|,;:")
 _SIMPLE_POWER = re.compile(rf"{_SIGN}?[^\s()^{re.escape(SIGNS)}/*\u00d7\u00b7=<>]+{_SIGN}?|{_SIGN}")
 _SIMPLE = re.compile(rf"{_SIGN}?(?:[^\s()^{_OPERATORS}]|(?<=\d)[.,](?=\d))+")
-_CHARGE = re.compile(rf"\d*{_SIGN}")
+_CHARGE = re.compile(rf"(\d*)\s?({_SIGN})")
 _SIGNED = re.compile(rf"{_SIGN}\s?\d\S*")
 _ORDINALS = frozenset(("st", "nd", "rd", "th", "er", "\u00e8me"))
 _DEGREES = frozenset(("o", "O", "\u00ba", "\u00b0", "\u2218", "\u25e6"))
 _TEN_MINUS = re.compile(r"(?:(?<=[^\d.,])|^)10([-\u2212\u2013])$")
 _BRACKETED_NUMBERS = re.compile(r"\[\s*\d[\d\s,;\u2013-]*\]")
+_CITED = re.compile(r"\d{1,3}(?:\s?[,;\u2013-]\s?\d{1,3})*")
+_AFTER_SENTENCE = re.compile(r"(?:[a-z]{4}|[)\]\u201d\"])[.!?][)\u201d\"]?$")  # not "cm."
+_AFTER_WORD = re.compile(r"[a-z]{4}[)\]\u201d\"]?[,;:]?$")
+_FORMULA = re.compile(r"(?:(?:^|[^A-Za-z])(?:[A-Z][A-Za-z]{0,3}|log|[A-Za-z])|[)\]\d][A-Z][a-z]?|[)\]])\s+$")
+_MIXED = re.compile(r"\d+/\d")  # the fraction of 2 1/2
 _N_ENDING = 8
 _LONG = 1000  # characters: more are no number and no symbol
 
@@ -75,7 +80,8 @@ class Line:
     def word(self, text: str) -> None:
         """Write a symbol of a formula, with a space where it would run into a word."""
         last = self._last_token()
-        if last and text and text[0].isalnum() and (_is_word(text) or _is_word(last)):
+        runs_in = last and text and text[0].isalnum() and (_is_word(text) or _is_word(last))
+        if runs_in or (self.tail.isdigit() and _MIXED.match(text)):
             self.add(" ")
         self.add(text)
 
@@ -116,7 +122,9 @@ class Line:
             following: The character after it; empty where there is none.
         """
         inner = text.strip()
-        if _BRACKETED_NUMBERS.fullmatch(inner):
+        if charge := _CHARGE.fullmatch(inner):
+            inner = "".join(charge.groups())
+        if _BRACKETED_NUMBERS.fullmatch(inner) or self._is_cited(inner, following):
             self.cite()
         elif inner:
             self._find_base(inner, following)
@@ -130,6 +138,8 @@ class Line:
     def lowered(self, text: str) -> None:
         """Write a subscript of running text."""
         inner = text.strip()
+        if inner and self.tail.isspace() and _FORMULA.search(self._ending()):
+            self._remove_spaces()
         if inner and self.tail.isdigit() and (inner[0].isdigit() or _SIGNED.fullmatch(inner)):
             self.add("_")
         if inner:
@@ -152,8 +162,16 @@ class Line:
         if self.tail.isspace() and is_exponent:
             before = self._ending().rstrip()
             if before and (before[-1].isalnum() or before[-1] in ")]"):
-                while self.tail.isspace():
-                    self._remove_end(1)
+                self._remove_spaces()
+        elif self.tail.isspace() and _CHARGE.fullmatch(inner) and _FORMULA.search(self._ending()):
+            self._remove_spaces()  # Ca <sup>2+</sup>
+
+    def _is_cited(self, inner: str, following: str) -> bool:
+        """Whether numbers are those of sources: after a sentence, or several after a word."""
+        if following.isalnum() or not _CITED.fullmatch(inner):
+            return False
+        ending = self._ending()
+        return bool(_AFTER_SENTENCE.search(ending) or (not inner.isdigit() and _AFTER_WORD.search(ending)))
 
     def _reads_right(self, inner: str, following: str) -> bool:
         """Whether a superscript needs no mark."""
@@ -177,6 +195,10 @@ class Line:
             if len(text) >= _N_ENDING:
                 break
         return text[-_N_ENDING:]
+
+    def _remove_spaces(self) -> None:
+        while self.tail.isspace():
+            self._remove_end(1)
 
     def _remove_end(self, n_characters: int) -> None:
         kept = self._parts.pop()[:-n_characters]

@@ -9,7 +9,7 @@ from itertools import chain
 
 from qa_extractive.papers.languages import english_first, is_english_code
 from qa_extractive.papers.markup import text_of
-from qa_extractive.papers.passages import sections_of
+from qa_extractive.papers.passages import in_one_language, sections_of
 from qa_extractive.papers.safe_xml import Element
 from qa_extractive.papers.types import (
     NoPaperError,
@@ -88,7 +88,7 @@ def _paper(article: Element, meta: Element, journal: Element) -> Paper:
     language = _language(article)
     abstracts = [each for each in meta.children("abstract", "trans-abstract") if not _other_kind(each)]
     chosen = _chosen_abstracts(abstracts, language)
-    parts = bounded(chain.from_iterable(map(sections_of, chosen)))
+    parts = in_one_language(bounded(chain.from_iterable(map(sections_of, chosen))))
     body = bounded(_body(article))
     others = list(filter(None, map(_other_kind, meta.children("abstract", "trans-abstract"))))
     if others and not body and not parts:

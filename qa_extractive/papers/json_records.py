@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from qa_extractive.papers.fragments import plain_sections, plain_text
+from qa_extractive.papers.fragments import plain_body, plain_sections, plain_text
 from qa_extractive.papers.json_shapes import (
     ABSTRACT,
     BODY,
@@ -19,6 +19,7 @@ from qa_extractive.papers.json_shapes import (
     records_inside,
 )
 from qa_extractive.papers.languages import english_first, english_texts, is_language_code
+from qa_extractive.papers.passages import in_one_language
 from qa_extractive.papers.types import (
     NoPaperError,
     Paper,
@@ -69,8 +70,9 @@ def paper_from_json(record: object) -> Paper:
             raise NoPaperError("another shape", f"a JSON object of another shape ({_keys(record)})")
         values = merged(inside[0])
     values = _by_infons(values)
-    parts = bounded(_abstract(values))
-    body = bounded(_sections(first(values, BODY)))
+    parts = in_one_language(bounded(_abstract(values)))
+    found = first(values, BODY)
+    body = bounded(plain_body(found) if isinstance(found, str) else _sections(found))
     ids = {**by_name(_mapping(values.get("externalids"))), **by_name(_mapping(values.get("ids")))}
     return Paper(
         title=_title(values),

@@ -12,6 +12,13 @@ _FREQUENT = frozenset(
 _SHARED = frozenset(
     ("in", "is", "was", "on", "we", "as", "at", "be", "to", "by", "for")
 )  # with other languages
+# Small words of Spanish, Portuguese, French, German and Italian that are none of English.
+_FOREIGN = frozenset(
+    "de la el los las en y que del se por un una para les des et du dans pour der das und den von mit zu "
+    "ist os em um uma com il di che della le est sont al e o da do na nei bei".split()
+)
+_MIN_WORDS = 8
+_MIN_FOREIGN = 0.15
 _WORD = re.compile(r"[^\W\d_]+")
 _CODE = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*")
 _LOOKED_AT = 3000  # characters
@@ -46,10 +53,14 @@ def looks_english(text: str) -> bool:
 
 def is_foreign(text: str) -> bool:
     """Whether a text is surely not English; a short one, or a list of names, never is."""
-    letters = [c for c in text[:_LOOKED_AT] if c.isalpha()]
-    if len(letters) >= _SURE_WORDS and sum(c > "\u0250" for c in letters) > 0.6 * len(letters):
-        return True  # letters of another script
+    if _is_of_other_script(text):
+        return True
     return len(_WORD.findall(text[:_LOOKED_AT])) >= _SURE_WORDS and not looks_english(text)
+
+
+def _is_of_other_script(text: str) -> bool:
+    letters = [c for c in text[:_LOOKED_AT] if c.isalpha()]
+    return len(letters) >= _SURE_WORDS and sum(c > "\u0250" for c in letters) > 0.6 * len(letters)
 
 
 def english_first(labels_and_texts: Sequence[tuple[str, str]]) -> list[int]:
@@ -63,6 +74,23 @@ def english_first(labels_and_texts: Sequence[tuple[str, str]]) -> list[int]:
         english = [i for i, (code, text) in enumerate(labels_and_texts) if not code and looks_english(text)]
     first = next((code for code, _ in labels_and_texts), "")
     return english or [i for i, (code, _) in enumerate(labels_and_texts) if code == first]
+
+
+def without_translations(texts: Sequence[str]) -> list[int]:
+    """The indices of the parts of one text but those in another language, which say again what others say.
+
+    A part counts as one only where its own small words, or its letters, say so and another part is English.
+    """
+    if len(texts) < 2 or not any(map(looks_english, texts)):
+        return list(range(len(texts)))
+    return [i for i, text in enumerate(texts) if not _is_translation(text)]
+
+
+def _is_translation(text: str) -> bool:
+    words = [word.casefold() for word in _WORD.findall(text[:_LOOKED_AT])]
+    n_foreign = sum(word in _FOREIGN for word in words)
+    is_foreign_enough = len(words) >= _MIN_WORDS and n_foreign >= _MIN_FOREIGN * len(words)
+    return _is_of_other_script(text) or (is_foreign_enough and not looks_english(text))
 
 
 def english_texts(texts: Iterable[str]) -> list[str]:

@@ -165,9 +165,20 @@ def _write_superscript(
                 return end + 1
             break
         end += 1
-        text += _inner(part.content, hidden)
+        text += _raised_text(part, hidden)
     line.raised(text, _first_character(content[end : end + 1]))
     return end
+
+
+def _raised_text(element: Element, hidden: frozenset[str]) -> str:
+    """The text of a superscript without the citations that stand in it beside an exponent."""
+    kept = [part for part in element.content if isinstance(part, str) or not _names_source(part)]
+    text = _inner(kept, hidden)
+    return text if len(kept) == len(element.content) else text.rstrip(" \t\n\u00a0\u2009,;")
+
+
+def _names_source(element: Element) -> bool:
+    return element.tag == "xref" and element.attributes.get("ref-type") == "bibr"
 
 
 def _goes_on(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from qa_extractive.papers.inline import Line
+from qa_extractive.papers.languages import without_translations
 from qa_extractive.papers.markup import LEFT_OUT, finished, text_of, write_content
 from qa_extractive.papers.safe_xml import Element
 from qa_extractive.papers.types import Section
@@ -36,6 +37,8 @@ def sections_of(element: Element, above: tuple[str, ...] = ()) -> Iterator[Secti
         elif isinstance(part, str) or (part is not None and tag not in _TITLES and tag not in _SECTIONS):
             passage.append(part)
         else:
+            if is_abstract:
+                passage = _in_one_language(passage)
             for section in _section(titles, passage):
                 is_bare = 0
                 yield section
@@ -50,6 +53,20 @@ def sections_of(element: Element, above: tuple[str, ...] = ()) -> Iterator[Secti
             says_nothing = not title or (is_abstract and title.strip(" .:").casefold() in _ABSTRACT)
             titles = above if says_nothing else (*above, title)
             is_bare, n_left_out = int(not says_nothing), 0
+
+
+def in_one_language(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """The parts of an abstract but those that say in another language what others say in English."""
+    return tuple(sections[i] for i in without_translations([section.text for section in sections]))
+
+
+def _in_one_language(passage: list[str | Element]) -> list[str | Element]:
+    paragraphs = [part for part in passage if isinstance(part, Element) and part.tag == "p"]
+    if len(paragraphs) < 2:
+        return passage
+    kept = without_translations(list(map(text_of, paragraphs)))
+    left_out = {id(part) for i, part in enumerate(paragraphs) if i not in kept}
+    return [part for part in passage if id(part) not in left_out]
 
 
 def _label(element: Element) -> tuple[str, ...]:

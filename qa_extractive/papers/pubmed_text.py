@@ -15,6 +15,7 @@ from qa_extractive.papers.types import (
     bare_doi,
     first_title,
     one_line,
+    unwrapped,
     without_stand_in,
     year_in,
 )
@@ -73,8 +74,8 @@ def paper_from_abstract_record(text: str) -> Paper:
     authors = passages.pop(0) if passages and _are_authors(passages[0]) else ""
     in_citation = _DOI_IN_CITATION.search(one_line(blocks[0]))
     return Paper(
-        title=first_title([plain_text(title)]),
-        abstract=without_stand_in(plain_text("\n".join(passages))),
+        title=first_title([plain_text(unwrapped(title))]),
+        abstract=without_stand_in(plain_text(unwrapped("\n".join(passages)))),
         pmid=ids.get("PMID"),
         doi=bare_doi(ids.get("DOI") or (in_citation[1] if in_citation else "")),
         year=year_in(citation["rest"]) if citation else None,

@@ -171,7 +171,7 @@ def _lines(stream: TextIO) -> Iterator[str]:
         yield _bounded(line)
 
 
-_DECODER = json.JSONDecoder(strict=False)
+_DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)  # NaN is what pandas has for nothing
 _SPACE = re.compile(r"[ \t\r\n\ufeff]*")
 
 

@@ -14,10 +14,12 @@ TOO_LARGE: Final = "too large"
 
 _AT_ONCE = 1_000_000  # characters
 
+# Not "pre-" and "post-treatment".
+_BROKEN_WORD = re.compile(r"(?<=[^\W\d_][^\W\d_]-)\r?\n(?=[^\W_])(?!(?:and|or|to|versus|vs)\b)")
 _YEAR = re.compile(r"(?<!\d)(1[5-9]|20)\d\d(?!\d)")
 # What data bases write where there is no title or no abstract.
 _STAND_IN = re.compile(
-    r"(?:in process citation|untitled|n/?a|none|null|no (?:title|abstract)(?: (?:is )?available)?"
+    r"(?:in process citation|untitled|n/?a|none|null|nan|<na>|no (?:title|abstract)(?: (?:is )?available)?"
     r"|(?:(?:title|abstract|english abstract) )?(?:is )?not available"
     r"|abstract (?:is )?(?:unavailable|missing))"
 )
@@ -109,6 +111,11 @@ def one_line(text: str) -> str:
         starts_word = line and (part[0].isspace() or (start and text[start - 1].isspace()))
         parts.append(f" {line}" if starts_word else line)
     return "".join(parts).strip()
+
+
+def unwrapped(text: str) -> str:
+    """A text whose lines were also broken after hyphens, with these words whole: ``COVID-19``."""
+    return _BROKEN_WORD.sub("", text)
 
 
 def without_stand_in(text: str) -> str:

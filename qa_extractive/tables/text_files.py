@@ -141,7 +141,7 @@ def read_json(path: Path) -> Any:
     with open_text(path) as stream:
         text = stream.read()
     try:
-        return json.loads(text, strict=False)
+        return json.loads(text, strict=False, parse_constant=lambda _: None)  # NaN is nothing
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}): correct it, "

@@ -29,6 +29,14 @@ BEGIN_SMALL = [
     "Counts fell.¦ 12 of 40 mice died.¦ 5-year survival was 80%.",
     'It was painful.¦ "Stop" was the usual word.¦ (Most said so twice.)¦ [Data not shown.]',
     "Was it safe?¦ pH was neutral!¦ mRNA was intact.",
+    "It rose.¦ \u00b5-opioid receptors fell.¦ trans-Retinol rose.¦ cis-9 acids fell.¦ db/db mice gained 5 g.",
+    "Is it mg/kg or 5 mg/mg per day?¦ It is 2 approx. mg/kg here.",
+    # abbreviations before numbers, an initial after a title
+    "We ran exp. 1 and Expts. 2 and 3 on chr. 5 with Stata vers. 15.¦ They held.",
+    "Prof. A. Roe saw all.¦ Dr. A. Poe saw none.",
+    # citations that were set high
+    "This is known.^1,2¦ We tried it.^(3–5)¦ It held.^6¦ None died.",
+    "Sleep rose by 12%.1¦ Errors fell by 3%.2,3¦ None died.",
     "Yields rose (Fig. 2).¦ eEF2K was blocked [3].¦ ggplot2 drew the plots.",
     "lncRNAs were found.¦ circRNAs were not.¦ snoRNA was rare.",
     "Levels of p53.¦ β2-agonists helped.¦ μ-opioid receptors did not.",

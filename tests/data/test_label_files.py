@@ -366,3 +366,40 @@ def test_other_lists_are_no_answers(tmp_path: Path) -> None:
     (example,) = _load(tmp_path / "a.jsonl", json.dumps(row))
     assert (example.answerable, example.spans) == (None, ())
     assert example.fields == {"label": "yes", "pages": [{"start": 1, "end": 2}], "entities": ["a"]}
+
+
+@pytest.mark.parametrize("count", [lambda index: index, _utf16, _bytes])
+def test_offsets_without_a_text_cut_no_word_in_any_unit(count: Any, tmp_path: Path) -> None:
+    label = [count(SECOND), count(SECOND + 8), "Answer"]
+    row = {"text": CONTEXT, "question": QUESTION, "label": [label]}
+    (example,) = _load(tmp_path / "in.jsonl", json.dumps(row))
+    assert [(span.start, span.text) for span in example.spans] == [(SECOND, "2 points")]
+
+
+def test_offsets_without_a_text_that_cut_words_at_both_ends_are_a_problem(tmp_path: Path) -> None:
+    text = "The 152 nurses slept."
+    rows = [
+        {"text": text, "question": "How many?", "label": [[start, end, "A"]]}
+        for start, end in ((5, 8), (3, 6), (4, 7), (8, 13))
+    ]
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    loaded = load_examples(path)
+    assert [example.references for example in loaded.examples] == [("152",), ("nurse",)]
+    assert [problem.row for problem in loaded.problems] == [1, 2]
+    assert "reads '52 ', which cuts a word" in loaded.problems[0].message
+
+
+def test_what_programs_write_for_nothing_is_no_answer(tmp_path: Path) -> None:
+    cells = ("nan", "NA", "N/A", "null", "<NA>", "None", "Na")
+    lines = "".join(f"q,We saw 5.,{cell},nan\n" for cell in cells)
+    examples = _load(tmp_path / "in.csv", f"question,context,answer,answer_start\n{lines}q,NA rose.,NA,0\n")
+    assert [example.references for example in examples] == [(), (), (), (), (), ("None",), ("Na",), ("NA",)]
+    assert [example.answerable for example in examples] == [False] * 5 + [True] * 3
+    row = (
+        '{"question": "q", "context": "We saw 5.", "answer": NaN, "is_impossible": NaN, "answer_start": NaN}'
+    )
+    for name, text in (("in.jsonl", row), ("in.json", f"[{row}]")):
+        (example,) = _load(tmp_path / name, text)
+        assert example.references == ()
+        assert example.answerable is None

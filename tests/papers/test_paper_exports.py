@@ -401,3 +401,14 @@ def test_results_of_europe_pmc(tmp_path: Path) -> None:
             ),
         )
     ]  # fmt: skip
+
+
+def test_words_broken_at_their_hyphens_are_whole_again(tmp_path: Path) -> None:
+    broken = ABSTRACTS.replace(
+        "Moss holds water.", "In COVID-\n19, moss-\ncovered, pre-\nand post-war, 3-\n5 l."
+    )
+    path = tmp_path / "abstract-set.txt"
+    path.write_text(broken)
+    outcome = next(iter(read_papers(path)))
+    assert not isinstance(outcome, Skipped)
+    assert "In COVID-19, moss-covered, pre- and post-war, 3- 5 l." in outcome[1].abstract

@@ -238,3 +238,44 @@ def test_a_list_on_a_line(tmp_path: Path) -> None:
     assert papers == [(i, Paper(abstract=text)) for i, text in enumerate("ABC", start=1)]
     assert isinstance(last, Skipped)
     assert (last.record, last.kind) == (4, "broken JSON")
+
+
+SPANISH = (
+    "El musgo de los tejados retiene el agua de la lluvia y la temperatura de las casas es menor en verano."
+)
+ENGLISH = "The moss of the roofs holds the water of the rain and the houses are cooler in summer."
+
+
+@pytest.mark.parametrize(
+    "abstract",
+    [
+        f"<jats:p>{SPANISH}</jats:p><jats:p>{ENGLISH}</jats:p>",
+        f"<jats:title>Resumen</jats:title><jats:p>{SPANISH}</jats:p><jats:title>Abstract</jats:title>"
+        f"<jats:p>{ENGLISH}</jats:p>",
+        f"<h4>Resumen</h4>{SPANISH}<h4>Abstract</h4>{ENGLISH}",
+        [{"text": SPANISH}, {"text": ENGLISH}],
+    ],
+)
+def test_of_two_languages_in_one_abstract_english_is_taken(abstract: object) -> None:
+    assert paper_from_json({"title": "Moss", "abstract": abstract}).abstract == ENGLISH
+
+
+def test_one_language_and_lists_of_names_stay_whole() -> None:
+    names = "Funaria, Bryum, Tortula, Grimmia, Hypnum, Dicranum, Mnium, Sphagnum, Barbula, Encalypta."
+    for part in (names, "Aim: de la.", "Musgo.", "Se usó un musgo."):
+        abstract = f"<p>{part}</p><p>{ENGLISH}</p>"
+        assert paper_from_json({"abstract": abstract}).abstract == f"{part} {ENGLISH}"
+    assert paper_from_json({"abstract": f"<p>{SPANISH}</p><p>Bien.</p>"}).abstract == f"{SPANISH} Bien."
+    body = f"<p>{SPANISH}</p><p>{ENGLISH}</p>"
+    assert paper_from_json({"abstract": "A b.", "body": body}).sections[0].text == f"{SPANISH} {ENGLISH}"
+
+
+def test_nan_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "frame.json"
+    path.write_text(
+        '[{"title": NaN, "abstract": "Moss grew.", "year": NaN}, {"title": "A", "abstract": NaN}]'
+    )
+    (first, second) = read_papers(path)
+    assert first == (1, Paper(abstract="Moss grew."))
+    assert isinstance(second, Skipped)
+    assert second.kind == "no text"

@@ -56,6 +56,22 @@ def math(markup: str) -> str:
             "Zn2+, Cl\u2212, SO4^2\u2212",
         ),
         ("CD8<sup>+</sup>CD25<sup>low</sup>", "CD8+CD25^low"),
+        ("Mg<sup>2 +</sup> and Ca <sup>2+</sup>, 2<sup>n + x</sup>", "Mg2+ and Ca2+, 2^(n + x)"),
+        (
+            "CO <sub>2</sub> rose, IC <sub>50</sub>, log <sub>10</sub> 3, PM <sub>2.5</sub>, V<sub>max</sub>",
+            "CO2 rose, IC50, log10 3, PM2.5, Vmax",
+        ),
+        ("Fe <sub>3</sub> O <sub>4</sub>, the <sub>2</sub>F", "Fe3 O4, the 2F"),
+        # numbers of sources without a reference
+        ("It is known.<sup>1,2</sup> So we asked.<sup>3</sup>", "It is known. So we asked."),
+        ("known<sup>4\u20136</sup> well<sup>7,8</sup>, (as told).<sup>2</sup>", "known well, (as told)."),
+        (
+            "5 cm.<sup>2</sup>, 5 mice<sup>2</sup>, 2.<sup>5</sup>, 0.05<sup>1,2</sup>",
+            "5 cm.^2, 5 mice^2, 2.^5, 0.05^1,2",
+        ),
+        ("a dose.<sup>14</sup>C was", "a dose.14C was"),
+        ('10<sup>5 <xref ref-type="bibr">3</xref></sup> of them', "10^5 of them"),
+        ('10<sup>\u22125,<xref ref-type="bibr">3</xref></sup> M', "10^\u22125 M"),
         ("<sup>32</sup>P, <sup>99m</sup>Tc, 5 <sup>18</sup>F, [<sup>11</sup>C]", "32P, 99mTc, 5 18F, [11C]"),
         ("the 3<sup>rd</sup>, 21 <sup>o</sup>C, 21<sup>o</sup>C", "the 3rd, 21 \u00b0C, 21\u00b0C"),
         (
@@ -248,3 +264,12 @@ def test_tags_and_entities_in_text(text: str, plain: str) -> None:
 )
 def test_tags_that_were_escaped(markup: str, text: str) -> None:
     assert read(markup) == text
+
+
+def test_a_fraction_stands_apart_from_the_number_before_it() -> None:
+    half = "<mml:mfrac><mml:mn>1</mml:mn><mml:mn>2</mml:mn></mml:mfrac>"
+    assert read(f"took 2<inline-formula><mml:math>{half}</mml:math></inline-formula> h") == "took 2 1/2 h"
+    assert (
+        read(r"took 2<inline-formula><tex-math>$\frac{1}{2}$</tex-math></inline-formula> h") == "took 2 1/2 h"
+    )
+    assert read(f"x<mml:math>{half}</mml:math>") == "x1/2"

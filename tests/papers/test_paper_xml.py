@@ -151,6 +151,15 @@ def test_the_english_abstract_is_taken(tmp_path: Path, meta: str, lang: str) -> 
     assert paper_of(tmp_path, jats(meta, lang=lang)).abstract == ENGLISH
 
 
+def test_of_two_languages_in_one_abstract_english_is_taken(tmp_path: Path) -> None:
+    spanish = "El musgo de los tejados retiene el agua de la lluvia y la casa es fresca."
+    english = "The moss of the roofs holds the water of the rain and the house is cool."
+    two = f"<abstract><p>{spanish}</p><p>{english}</p></abstract>"
+    assert paper_of(tmp_path, jats(two, lang="es")).abstract == english
+    parts = "".join(f"<sec><title>Part</title><p>{text}</p></sec>" for text in (spanish, english))
+    assert paper_of(tmp_path, jats(f"<abstract>{parts}</abstract>")).abstract == f"Part: {english}"
+
+
 def test_the_english_title(tmp_path: Path) -> None:
     spanish = f"<abstract><p>{SPANISH}</p></abstract>"
     english = f'<trans-abstract xml:lang="en"><p>{ENGLISH}</p></trans-abstract>'
