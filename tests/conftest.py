@@ -288,13 +288,13 @@ def skim_plain_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPa
     shutil.copytree(tiny_checkpoint, folder, dirs_exist_ok=True)
     config = SpanReader.from_pretrained(tiny_checkpoint).config
     config.encoder["num_hidden_layers"] = 4
-    config.verdict = True
     torch.manual_seed(4)
     model = SpanReader(config)
+    model.add_verdict_head()
     with torch.no_grad():
         model.span_head.weight.mul_(40.0)
         verdict_head: Any = model.verdict_head
-        verdict_head[2].weight.mul_(40.0)
+        verdict_head.output.weight.mul_(40.0)
     model.save_pretrained(folder)
     return folder
 

@@ -100,7 +100,7 @@ def _run_recipe(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     if recipe.skim_stage is not None:
         print(f"stage {n_runs} of {n_runs}: pruning heads")
         config = dataclasses.replace(recipe.skim_stage, **_without_adapters(settings))
-        _train(recipe.examples(Path(root), config.seed), config, base, options.output, options)
+        _train(recipe.examples(Path(root), n_runs), config, base, options.output, options)
 
 
 def _without_adapters(settings: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _run_stages(recipe: Recipe, root: Path, options: argparse.Namespace, setting
         if n_stages > 1:
             print(f"stage {number} of {n_stages + (recipe.skim_stage is not None)}")
         if not (options.resume and (output / REPORT_FILE).is_file()):
-            _train(recipe.examples(root, config.seed), config, base, output, options)
+            _train(recipe.examples(root, number), config, base, output, options)
         base = str(output)
     return _average(recipe, root, folders, options, settings) if recipe.average_stages else base
 
@@ -134,7 +134,7 @@ def _average(
 
     output = options.output if recipe.skim_stage is None else options.output / "mean"
     if not (options.resume and (output / REPORT_FILE).is_file()):
-        examples = recipe.examples(root, recipe.stages[-1].seed)
+        examples = recipe.examples(root, len(recipe.stages))
         config = dataclasses.replace(recipe.stages[-1], **settings)
         _say_report(
             output, run_on_main_process(lambda: average(folders, examples, output=output, config=config))

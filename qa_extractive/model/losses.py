@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from qa_extractive.types import NO_VERDICT, VERDICT_CLASSES
+
+_NO_VERDICT_WEIGHT = 0.1
+
 IGNORE = -1
 """Position of no span, where a window has fewer than another."""
 
@@ -51,15 +55,19 @@ def answerability_loss(logits: torch.Tensor, answerable: torch.Tensor) -> torch.
 
 
 def verdict_loss(logits: torch.Tensor, verdicts: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the windows whose verdict is known, a scalar.
+    """Weighted mean cross-entropy of the windows whose verdict is known, a scalar.
+
+    That a question is no yes/no question is seen at its first word: such windows count a tenth, or they
+    would drown the few that teach yes from no.
 
     Args:
-        logits: Shape (n_windows, n_verdicts).
+        logits: Shape (n_windows, n_verdicts), in the order of ``VERDICT_CLASSES``.
         verdicts: The right class of each window, or ``IGNORE``, shape (n_windows,).
     """
-    known = (verdicts != IGNORE).float()
+    weights = torch.where(verdicts == VERDICT_CLASSES.index(NO_VERDICT), _NO_VERDICT_WEIGHT, 1.0)
+    weights = weights * (verdicts != IGNORE).float()
     losses = nn.functional.cross_entropy(logits.float(), verdicts.clamp(min=0), reduction="none")
-    return (losses * known).sum() / known.sum().clamp(min=1.0)
+    return (losses * weights).sum() / weights.sum().clamp(min=1.0)
 
 
 def right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:

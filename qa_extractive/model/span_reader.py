@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 
 from qa_extractive.errors import ModelError
 from qa_extractive.model.losses import (
+    ABSENT,
     answerability_loss,
     pruning_loss,
     right_sentences,
@@ -30,6 +31,7 @@ from qa_extractive.types import VERDICT_CLASSES
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
 
 _SKIM_WIDTH = 64
+_VERDICT_POOLS = 2  # at first like the span head: one looks where answers start, one where they end
 
 
 class SpanReaderConfig(PretrainedConfig):
@@ -47,6 +49,7 @@ class SpanReaderConfig(PretrainedConfig):
         skim_layers: Sequence[int] = (),
         skim_weight: float = 0.2,
         verdict: bool = False,
+        verdict_pools: int = 0,
         verdict_weight: float = 0.3,
         **kwargs: Any,
     ):
@@ -56,6 +59,7 @@ class SpanReaderConfig(PretrainedConfig):
         self.skim_layers = list(skim_layers)
         self.skim_weight = skim_weight
         self.verdict = verdict
+        self.verdict_pools = verdict_pools
         self.verdict_weight = verdict_weight
         super().__init__(**kwargs)
 
@@ -92,6 +96,36 @@ class SpanReaderOutput(ModelOutput):
     answerability_logit: torch.Tensor | None = None
     verdict_logits: torch.Tensor | None = None
     skim_logits: torch.Tensor | None = None
+
+
+class VerdictHead(nn.Module):
+    """Logits of ``VERDICT_CLASSES`` from means of all tokens' states, weighted as each of its pools learns.
+
+    What tells yes from no is mostly in the answer ("did not", "no difference"), not in the first token.
+    """
+
+    def __init__(self, width: int, n_pools: int) -> None:
+        """Take the width of the states."""
+        super().__init__()
+        self.pools = nn.Linear(width, n_pools, bias=False)
+        self.hidden = nn.Linear(n_pools * width, width)
+        self.output = nn.Linear(width, len(VERDICT_CLASSES))
+
+    def forward(self, states: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """Logits of shape (n_windows, n_verdict_classes).
+
+        Args:
+            states: Shape (n_windows, n_tokens, width).
+            attention_mask: Shape (n_windows, n_tokens); left out of an exported graph, which reads one
+                window a run.
+        """
+        scores = self.pools(states).float()
+        if attention_mask is not None and not torch.onnx.is_in_onnx_export():
+            scores = scores.masked_fill(attention_mask.unsqueeze(-1) == 0, ABSENT)
+        weights = scores.softmax(1).to(states.dtype)
+        means = [(states * of_pool.unsqueeze(-1)).sum(1) for of_pool in weights.unbind(-1)]
+        logits: torch.Tensor = self.output(torch.tanh(self.hidden(torch.cat(means, dim=-1))))
+        return logits
 
 
 class PruningHead(nn.Module):
@@ -182,14 +216,23 @@ class SpanReader(PreTrainedModel):
         return model
 
     def add_verdict_head(self) -> None:
-        """Add the head that tells what the context says to a yes/no question, unless it is there."""
-        if not self.config.verdict:
-            self.config.verdict = True
-            self.verdict_head = self._new_verdict_head()
-            self.verdict_head.apply(self._init_weights)
+        """Add the head that tells what the context says to a yes/no question, unless it is there.
 
-    def _new_verdict_head(self) -> nn.Sequential:
-        width = self.encoder.config.hidden_size
+        One that reads the first token alone, as earlier models have, is replaced.
+        """
+        if self.config.verdict and self.config.verdict_pools:
+            return
+        self.config.verdict, self.config.verdict_pools = True, _VERDICT_POOLS
+        head = VerdictHead(self.encoder.config.hidden_size, _VERDICT_POOLS)
+        head.apply(self._init_weights)
+        with torch.no_grad():
+            head.pools.weight.copy_(self.span_head.weight)
+        self.verdict_head = head
+
+    def _new_verdict_head(self) -> nn.Module:
+        width: int = self.encoder.config.hidden_size
+        if self.config.verdict_pools:
+            return VerdictHead(width, self.config.verdict_pools)
         return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(VERDICT_CLASSES)))
 
     def add_pruning_heads(self, layers: Sequence[int]) -> None:
@@ -267,7 +310,7 @@ class SpanReader(PreTrainedModel):
         skim = self._skim(attended, token_type_ids, attention_mask)
         start, end = self.span_head(hidden).unbind(-1)
         answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
-        verdicts = self.verdict_head(hidden[:, 0]) if self.config.verdict else None
+        verdicts = self._verdicts(hidden, attention_mask)
         loss = None
         if start_positions is not None and end_positions is not None and context_mask is not None:
             if span_weight is None or answerable is None:
@@ -293,6 +336,15 @@ class SpanReader(PreTrainedModel):
             verdict_logits=verdicts,
             skim_logits=skim,
         )
+
+    def _verdicts(self, hidden: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:
+        if not self.config.verdict:
+            return None
+        pooled = bool(self.config.verdict_pools)
+        logits: torch.Tensor = (
+            self.verdict_head(hidden, attention_mask) if pooled else self.verdict_head(hidden[:, 0])
+        )
+        return logits
 
     @contextmanager
     def _attended(self) -> Iterator[dict[int, torch.Tensor]]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qa_extractive.data.loading import load_examples
 from qa_extractive.training import labelled_rows, questions
+from qa_extractive.training.findings import stated_findings
 from qa_extractive.training.labelled_rows import asked_documents, json_lines
 from qa_extractive.types import Example, Question, Span
 
@@ -112,6 +114,24 @@ def trial_prompts(path: Path, rng: random.Random) -> list[Example]:
     apart = asked_documents(path.parent.parent)
     records = [r for r in json_lines(path) if r["split"] == "train" and f"pmc-{r['pmcid']}" not in apart]
     return [_prompt(record, wording, rng) for record in records for wording in range(2)]
+
+
+def trial_directions(path: Path, rng: random.Random) -> list[Example]:
+    """The same prompts as yes/no questions for the direction of the effect, two of each, with verdicts."""
+    apart = asked_documents(path.parent.parent)
+    records = [r for r in json_lines(path) if r["split"] == "train" and f"pmc-{r['pmcid']}" not in apart]
+    found = [_direction(record, wording, rng) for record in records for wording in range(2)]
+    return [example for example in found if example is not None]
+
+
+def _direction(record: dict[str, Any], wording: int, rng: random.Random) -> Example | None:
+    parts = (record["outcome"], record["intervention"], record["comparator"], record["label"])
+    asked = questions.from_prompt_direction(*parts, rng)
+    if asked is None or not record["answers"]:
+        return None
+    as_prompt = _prompt(record, wording, rng)
+    question = Question(asked[0], record["context"])
+    return replace(as_prompt, id=f"{as_prompt.id}-direction", question=question, verdict=asked[1])
 
 
 def trial_prompts_validation(path: Path, rng: random.Random) -> list[Example]:
@@ -244,9 +264,11 @@ READERS: dict[str, Reader] = {
     "squad": squad,
     "trial_conclusions": trial_conclusions,
     "trial_prompts": trial_prompts,
+    "trial_directions": trial_directions,
     "trial_prompts_validation": trial_prompts_validation,
     "paper_conclusions": paper_conclusions,
     "claims": claims,
     "takeaways": takeaways,
+    "stated_findings": stated_findings,
     **labelled_rows.READERS,
 }

@@ -20,6 +20,7 @@ from qa_extractive.types import NO_VERDICT, Example, Question, Span
 _CONDAQA_VERDICTS = {"YES": "yes", "NO": "no"}
 _CLAIM_VERDICTS = {"SUPPORT": "yes", "REFUTE": "no"}
 _TITLED_SHARE = 0.6
+_OPPOSITE_SHARE = 0.4
 _DOCUMENTS = {"rct": "pmc", "scitldr": "tldr"}  # what the same papers are called in ``corpora``
 
 
@@ -37,11 +38,18 @@ def asked_as_given(path: Path, rng: random.Random) -> list[Example]:
 
 
 def asked_example(row: dict[str, Any], rng: random.Random) -> Example:
-    """A row of the form of ``asked`` for training: question mark and title there or not at random."""
-    question = questions.vary_mark(row["question"], rng)
+    """A row of the form of ``asked`` for training: question mark and title there or not at random.
+
+    Of the questions that are answered "yes", some ask for the opposite, so that the paper tells yes from no
+    and not the question. (What is answered "no" stays: often there is no difference either way.)
+    """
+    question, verdict = questions.vary_mark(row["question"], rng), row["verdict"]
     title = row["title"] if rng.random() < _TITLED_SHARE else None
-    changed = {**row, "question": question, "title": title}
-    return _row(changed, "asked", asked_document(row["doc"]), verdict=_asked_verdict(row))
+    turned = questions.opposite(question) if verdict == "yes" and rng.random() < _OPPOSITE_SHARE else None
+    if turned is not None:
+        question, verdict = turned, "no"
+    changed = {**row, "question": question, "title": title, "verdict": verdict}
+    return _row(changed, "asked", asked_document(row["doc"]), verdict=_asked_verdict(changed))
 
 
 def _asked_verdict(row: dict[str, Any]) -> str | None:

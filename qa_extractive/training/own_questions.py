@@ -31,12 +31,17 @@ def own_questions(questions: Path, texts: Path, rng: random.Random) -> list[Exam
     Raises:
         DataError: A file is missing or of another form, or an abstract is not the one that was asked about.
     """
-    read = _CORPORA.get(texts.name)
-    if read is None:
-        raise DataError(f"{texts.name} has no abstracts to ask about: give one of {', '.join(_CORPORA)}")
-    known = {document: (title, context) for document, title, context in read(texts)}
+    known = {document: (title, context) for document, title, context in texts_of(texts)}
     rows = [row for row in _rows(questions) if row["doc"] in known]
     return [asked_example(_with_text(row, n, *known[row["doc"]]), rng) for n, row in enumerate(rows, 1)]
+
+
+def texts_of(path: Path) -> Iterator[Text]:
+    """Document, title and abstract of each paper of a corpus; DataError where the corpus is not known."""
+    read = _CORPORA.get(path.name)
+    if read is None:
+        raise DataError(f"{path.name} has no abstracts to ask about: give one of {', '.join(_CORPORA)}")
+    return read(path)
 
 
 def context_digest(context: str) -> str:

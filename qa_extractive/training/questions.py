@@ -73,7 +73,8 @@ _OPEN = (
 
 
 def _strip_title(title: str) -> str:
-    text = _REGISTRATION.sub("", title).strip().rstrip(".").strip()
+    without = _REGISTRATION.sub("", title).strip() or title.strip(" []")  # in brackets: a translated title
+    text = without.rstrip(".]").strip()
     shorter = _DESIGN.sub("", text)
     return shorter if len(shorter.split()) >= 4 else text
 
@@ -112,6 +113,59 @@ def from_prompt(outcome: str, intervention: str, comparator: str, rng: random.Ra
     """A question from an Evidence Inference prompt."""
     parts = {"outcome": outcome, "intervention": intervention, "comparator": comparator}
     return rng.choice(_PROMPTS).format(**{k: _lower_first(v.strip().rstrip(".")) for k, v in parts.items()})
+
+
+_DIRECTIONS = (
+    ("Does {intervention} increase {outcome} compared with {comparator}?", "increased"),
+    ("Does {intervention} reduce {outcome} compared with {comparator}?", "decreased"),
+    ("Was {outcome} higher with {intervention} than with {comparator}?", "increased"),
+    ("Was {outcome} lower with {intervention} than with {comparator}?", "decreased"),
+    ("Is there a difference in {outcome} between {intervention} and {comparator}?", "increased decreased"),
+    ("Did {intervention} and {comparator} give the same {outcome}?", "no significant difference"),
+)
+
+
+def from_prompt_direction(
+    outcome: str, intervention: str, comparator: str, label: str, rng: random.Random
+) -> tuple[str, str] | None:
+    """A yes/no question from an Evidence Inference prompt, and its verdict by the prompt's label.
+
+    Args:
+        outcome: As in the prompt, as are the next two.
+        intervention: What was given.
+        comparator: What it was compared with.
+        label: "significantly increased", "significantly decreased" or "no significant difference"; None
+            comes back for any other.
+        rng: Draws the wording.
+    """
+    found = label.strip().lower().removeprefix("significantly ")
+    if found not in ("increased", "decreased", "no significant difference"):
+        return None
+    wording, right = rng.choice(_DIRECTIONS)
+    parts = {"outcome": outcome, "intervention": intervention, "comparator": comparator}
+    asked = wording.format(**{k: _lower_first(v.strip().rstrip(".")) for k, v in parts.items()})
+    return asked, "yes" if found in right else "no"
+
+
+_OPPOSITES = (
+    "increase reduce|increases reduces|increased reduced|improve worsen|improves worsens|improved worsened|"
+    "better worse|more less|longer shorter|faster slower|larger smaller|stronger weaker|safer riskier|"
+    "cheaper costlier|easier harder"
+)
+_OPPOSITE = {a: b for pair in _OPPOSITES.split("|") for a, b in (pair.split(), pair.split()[::-1])}
+_OPPOSITE |= {"decrease": "increase", "decreases": "increases", "decreased": "increased"}
+_OPPOSITE |= {"raise": "lower", "raises": "lowers", "raised": "lowered", "higher": "lower", "fewer": "more"}
+_OPPOSITE |= {"greater": "smaller", "bigger": "smaller"}
+_OPPOSITE_WORD = re.compile(rf"\b({'|'.join(sorted(_OPPOSITE, key=len, reverse=True))})\b")
+
+
+def opposite(question: str) -> str | None:
+    """The question with its one word of direction turned round ("more" to "less"); None if it has not one."""
+    return _OPPOSITE_WORD.sub(_turned, question) if len(_OPPOSITE_WORD.findall(question)) == 1 else None
+
+
+def _turned(word: re.Match[str]) -> str:
+    return _OPPOSITE[word.group()]
 
 
 _CLAIMS = (

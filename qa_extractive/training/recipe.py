@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ class Recipe:
         sources: The data; every stage reads it anew, with wordings and orders of its own seed.
         stages: Settings of the runs, each of which starts from the model of the one before. All hold out
             the same documents.
+        later_sources: The data of a later stage that has its own, by the number of the stage, from 2; the
+            stages after it read the same.
         average_stages: Whether the mean of the weights of all stages is the model, instead of the last one.
         skim_stage: Settings of a run in which the pruning heads of that model learn; None for no such heads.
     """
@@ -95,31 +98,36 @@ class Recipe:
     stages: tuple[TrainConfig, ...]
     average_stages: bool = False
     skim_stage: TrainConfig | None = None
+    later_sources: Mapping[int, tuple[Source, ...]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
         """Read a recipe; DataError says what is wrong with it."""
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            sources = tuple(_source(source, path.parent) for source in values["sources"])
+            sources = _sources(values["sources"], path.parent)
             first = from_dict(TrainConfig, values["train"], str(path))
             common = {**values["train"], "split_seed": _split_seed(first)}
-            later = [
-                from_dict(TrainConfig, {**common, **changes}, str(path))
-                for changes in values.get("later_stages", ())
-            ]
+            changes = [dict(each) for each in values.get("later_stages", ())]
+            later_sources = {
+                number: _sources(each.pop("sources"), path.parent)
+                for number, each in enumerate(changes, 2)
+                if "sources" in each
+            }
+            later = [from_dict(TrainConfig, {**common, **each}, str(path)) for each in changes]
             skim = values.get("skim_stage")
             if skim is not None:
                 skim = from_dict(TrainConfig, {**common, "skim_only": True, **skim}, str(path))
-            stages = [*later, *([skim] if skim else [])]
-            if any(_split_seed(stage) != _split_seed(first) for stage in stages):
+            others = [*later, *([skim] if skim else [])]
+            if any(_split_seed(stage) != _split_seed(first) for stage in others):
                 raise DataError(
                     f"{path}: all stages must share one split_seed, or one trains on what another held out"
                 )
             average_stages = values.get("average_stages", False)
             if not isinstance(average_stages, bool):
                 raise DataError(f"{path}: average_stages must be true or false, got {average_stages!r}")
-            return cls(values.get("about", ""), sources, (first, *later), average_stages, skim)
+            stages = (first, *later)
+            return cls(values.get("about", ""), sources, stages, average_stages, skim, later_sources)
         except FileNotFoundError:
             raise DataError(f"{path} does not exist: give a recipe such as recipes/default.json") from None
         except OSError as error:
@@ -132,10 +140,17 @@ class Recipe:
         """The settings of the first stage."""
         return self.stages[0]
 
-    def examples(self, data_root: Path, seed: int | None = None) -> list[Example]:
-        """The examples of all sources, in order, for the seed of a stage (the first where None)."""
-        seed = self.train.seed if seed is None else seed
-        return [example for source in self.sources for example in source.read(data_root, seed)]
+    def examples(self, data_root: Path, stage: int = 1) -> list[Example]:
+        """The examples of a stage, of its sources in order; the stage of the skim heads comes last."""
+        configs = (*self.stages, *([self.skim_stage] if self.skim_stage else []))
+        own = [number for number in self.later_sources if number <= stage]
+        sources = self.later_sources[max(own)] if own else self.sources
+        seed = configs[stage - 1].seed
+        return [example for source in sources for example in source.read(data_root, seed)]
+
+
+def _sources(values: Sequence[dict[str, Any]], folder: Path) -> tuple[Source, ...]:
+    return tuple(_source(source, folder) for source in values)
 
 
 def _source(values: dict[str, Any], folder: Path) -> Source:

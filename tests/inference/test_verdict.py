@@ -179,6 +179,15 @@ def test_the_loss_counts_only_windows_whose_verdict_is_known() -> None:
     assert verdict_loss(logits, torch.tensor([IGNORE, IGNORE])).item() == 0.0
 
 
+def test_windows_of_other_questions_do_not_drown_those_that_teach_yes_from_no() -> None:
+    logits = torch.zeros(11, 4)
+    logits[0, 0] = 5.0
+    other = VERDICT_CLASSES.index(NO_VERDICT)
+    wrong = verdict_loss(logits, torch.tensor([1, *[other] * 10]))
+    alone = verdict_loss(logits[:1], torch.tensor([1]))
+    assert wrong.item() == pytest.approx((alone.item() + np.log(4)) / 2, rel=1e-5), "ten count as one"
+
+
 def test_classes_are_the_verdicts_and_one_for_other_questions() -> None:
     assert VERDICT_CLASSES == ("yes", "no", "mixed", NO_VERDICT)
 
@@ -216,15 +225,54 @@ def test_the_graph_gives_the_verdict_logits_of_torch(skim_checkpoint: Path, fp32
         assert np.ptp(one.verdict) > 0.1
 
 
-def test_every_effort_gives_verdicts_and_the_head_can_be_trained_on(skim_export: Path) -> None:
+def test_the_graph_reads_the_tokens_of_the_text_for_a_verdict(skim_checkpoint: Path) -> None:
+    from qa_extractive.model.span_reader import SpanReader, TorchBackend
+
+    model = SpanReader.from_pretrained(skim_checkpoint)
+    windows = Windower.load(skim_checkpoint, ReaderConfig.load(skim_checkpoint).window).windows(QUESTIONS)
+    together = TorchBackend(model).run(windows)
+    alone = [TorchBackend(model).run([window])[0] for window in windows]
+    assert len({window.n_tokens for window in windows}) > 1, "one of them is padded"
+    for one, other in zip(together, alone, strict=True):
+        assert one.verdict == pytest.approx(other.verdict, abs=1e-4), "padding weighs nothing"
+    states = torch.randn(1, 5, model.encoder.config.hidden_size, generator=torch.Generator().manual_seed(3))
+    changed = states.clone()
+    changed[:, 3] += 1.0
+    head: Any = model.verdict_head
+    assert not torch.allclose(head(states, None), head(changed, None), atol=1e-3)
+
+
+def test_a_head_that_reads_the_first_token_alone_loads_and_is_replaced_in_training() -> None:
+    from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig, VerdictHead
+
+    encoder = {"model_type": "bert", "vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1}
+    encoder |= {"num_attention_heads": 2, "intermediate_size": 16}
+    model = SpanReader(SpanReaderConfig(encoder=encoder, verdict=True))
+    assert isinstance(model.verdict_head, torch.nn.Sequential)
+    output = model(torch.ones((2, 5), dtype=torch.long))
+    assert output.verdict_logits.shape == (2, len(VERDICT_CLASSES))
+    model.add_verdict_head()
+    head: Any = model.verdict_head
+    assert isinstance(head, VerdictHead)
+    assert torch.equal(head.pools.weight, model.span_head.weight), "it starts by looking where answers lie"
+    model.add_verdict_head()
+    assert model.verdict_head is head
+
+
+def test_every_effort_gives_verdicts_and_the_head_can_be_trained_on(
+    skim_export: Path, skim_checkpoint: Path
+) -> None:
     from qa_extractive.export.dequantize import load_rebuilt
+    from qa_extractive.model.span_reader import SpanReader
 
     for effort in EFFORTS:
         predictions = Predictor(skim_export, effort=effort, n_threads=1).read_batch(QUESTIONS)
         assert all(r.verdict_logits is not None and len(r.verdict_logits) == 4 for r in predictions)
-    model = load_rebuilt(skim_export)
-    assert model.config.verdict
-    assert model.verdict_head[2].weight.shape == (4, model.encoder.config.hidden_size)
+    wanted = SpanReader.from_pretrained(skim_checkpoint).verdict_head.state_dict()
+    found = load_rebuilt(skim_export).verdict_head.state_dict()
+    assert found.keys() == wanted.keys()
+    for name, weight in wanted.items():
+        assert torch.allclose(found[name], weight, atol=0.01 * float(weight.abs().max())), name
 
 
 def test_a_model_without_the_head_gives_no_verdict(tiny_export: Path) -> None:

@@ -164,6 +164,20 @@ def test_prompts_of_the_validation_split_are_never_trained_on(tmp_path: Path) ->
     assert train[0].document == "pmc-101", "named as in the trials, so that both stay on one side"
 
 
+def test_prompts_asked_for_their_direction_carry_a_verdict(tmp_path: Path) -> None:
+    fell = {"label": "significantly decreased"}
+    records = [
+        {**_prompt(1, "train", "Pain fell by 3.5 points – a lot."), **fell},
+        {**_prompt(2, "validation", "Pain fell by 3.5 points – a lot."), **fell},
+        {**_prompt(3, "train"), **fell},
+        {**_prompt(4, "train", "Pain"), "label": "invalid prompt"},
+    ]
+    examples = _read("trial_directions", _write(tmp_path / "p.gz", records))
+    assert [e.id for e in examples] == ["ei-1-0-direction", "ei-1-1-direction"]
+    assert all(e.verdict in ("yes", "no") and e.answerable for e in examples)
+    assert len({e.question.question for e in examples}) == 2
+
+
 def test_a_prompt_whose_offsets_are_wrong_is_not_taken_for_another_text(tmp_path: Path) -> None:
     record = _prompt(1, "train", "Pain")
     record["answers"][0]["answer_start"] = 60
@@ -247,7 +261,7 @@ def test_a_file_that_cannot_be_read_is_named(
     tmp_path: Path, reader: str, content: bytes | None, message: str
 ) -> None:
     _write(tmp_path / "corpus.jsonl.gz", [])  # which the claims need
-    path = tmp_path / "file.gz"
+    path = tmp_path / "rct_abstracts.jsonl.gz"  # one of the names of corpora that some readers want
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
@@ -262,6 +276,7 @@ def test_the_real_files_give_labelled_examples_with_unique_ids() -> None:
     files = {
         "trial_conclusions": ("evidence_inference/rct_abstracts.jsonl.gz", 1100, "pmc-"),
         "trial_prompts": ("evidence_inference/prompts_with_spans.jsonl.gz", 800, "pmc-"),
+        "trial_directions": ("evidence_inference/prompts_with_spans.jsonl.gz", 600, "pmc-"),
         "trial_prompts_validation": ("evidence_inference/prompts_with_spans.jsonl.gz", 50, "pmc-"),
         "paper_conclusions": ("scifact/corpus.jsonl.gz", 2000, "scifact-"),
         "claims": ("scifact/claims_train.jsonl.gz", 500, "scifact-"),

@@ -73,6 +73,17 @@ def test_asked_for_training_varies_the_mark_and_the_title_alike_for_both_labels(
         assert 0.5 < sum(q.title is not None for q in own) / len(own) < 0.7
 
 
+def test_some_questions_answered_yes_ask_for_the_opposite_and_are_answered_no(tmp_path: Path) -> None:
+    asked = "Do hens on maize lay more?"
+    rows = [_row(id=f"r-{i}", question=asked, verdict=("yes", "no")[i % 2]) for i in range(400)]
+    examples = _read(tmp_path, "asked", *rows)
+    found = [(e.question.question.rstrip("?"), e.verdict) for e in examples]
+    turned = found.count(("Do hens on maize lay less", "no"))
+    assert found.count((asked.rstrip("?"), "yes")) + turned == 200
+    assert 50 < turned < 110
+    assert found.count((asked.rstrip("?"), "no")) == 200, "what is answered no is asked as it stands"
+
+
 def test_papers_go_by_one_name_in_all_corpora() -> None:
     names = ["rct-12", "scitldr-S1", "scifact-7", "arxiv-1901.1v2"]
     assert [asked_document(n) for n in names] == ["pmc-12", "tldr-S1", "scifact-7", "arxiv-1901.1v2"]

@@ -75,6 +75,43 @@ def test_a_prompt_names_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("label", "right"),
+    [
+        ("significantly increased", {"increase": "yes", "reduce": "no", "difference": "yes", "same": "no"}),
+        ("significantly decreased", {"increase": "no", "reduce": "yes", "difference": "yes", "same": "no"}),
+        ("no significant difference", {"increase": "no", "reduce": "no", "difference": "no", "same": "yes"}),
+    ],
+)
+def test_a_prompt_asked_for_its_direction_has_the_verdict_of_its_label(
+    label: str, right: dict[str, str]
+) -> None:
+    found = [
+        questions.from_prompt_direction("Pain.", "Aspirin", "rest", label, random.Random(i))
+        for i in range(60)
+    ]
+    asked = {pair for pair in found if pair is not None}
+    assert len({question for question, _ in asked}) == 6
+    for word, verdict in right.items():
+        assert {v for question, v in asked if word in question} == {verdict}
+    assert questions.from_prompt_direction("Pain", "A", "B", "invalid", random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "opposite"),
+    [
+        ("Is zinc better than iron?", "Is zinc worse than iron?"),
+        ("Does tea reduce pain?", "Does tea increase pain?"),
+        ("Is pain lower?", None),
+        ("Do more people sleep longer?", None),
+        ("Does tea work?", None),
+        ("Is it unlower-able?", None),
+    ],
+)
+def test_the_opposite_turns_the_one_word_of_direction(question: str, opposite: str | None) -> None:
+    assert questions.opposite(question) == opposite
+
+
+@pytest.mark.parametrize(
     ("claim", "question"),
     [
         ("Aspirin inhibits platelet production.", "Does aspirin inhibit platelet production?"),

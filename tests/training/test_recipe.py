@@ -23,7 +23,7 @@ def _load(folder: Path, values: Any) -> Recipe:
     return Recipe.load(path)
 
 
-@pytest.mark.parametrize("name", ["default", "asked"])
+@pytest.mark.parametrize("name", ["default", "asked", "asked-2"])
 def test_recipes_that_ship_load_and_keep_the_tests_out(name: str) -> None:
     recipe = Recipe.load(ROOT / "recipes" / f"{name}.json")
     assert recipe.about
@@ -168,6 +168,24 @@ def test_later_stages_change_what_they_name_and_hold_out_the_same(tmp_path: Path
 
 
 def test_examples_are_read_for_the_seed_of_a_stage(data_root: Path) -> None:
-    recipe = Recipe("", (Source(**SOURCE, n=9),), (TrainConfig(seed=3), TrainConfig(seed=4)))
-    assert recipe.examples(data_root, 4) == Source(**SOURCE, n=9).read(data_root, 4)
-    assert recipe.examples(data_root, 4) != recipe.examples(data_root)
+    stages = (TrainConfig(seed=3), TrainConfig(seed=4))
+    recipe = Recipe("", (Source(**SOURCE, n=9),), stages, skim_stage=TrainConfig(seed=8))
+    assert recipe.examples(data_root, 2) == Source(**SOURCE, n=9).read(data_root, 4)
+    assert recipe.examples(data_root, 2) != recipe.examples(data_root)
+    assert recipe.examples(data_root, 3) == Source(**SOURCE, n=9).read(data_root, 8)
+
+
+def test_a_later_stage_may_have_sources_of_its_own_and_those_after_it_keep_them(
+    tmp_path: Path, data_root: Path
+) -> None:
+    values = {
+        "sources": [{**SOURCE, "n": 9}],
+        "train": {"seed": 5},
+        "later_stages": [{"seed": 6}, {"seed": 7, "sources": [{**SOURCE, "n": 4}]}, {"seed": 8}],
+        "skim_stage": {"skim_layers": [2]},
+    }
+    recipe = _load(tmp_path, values)
+    read = [len(recipe.examples(data_root, stage)) for stage in range(1, 6)]
+    assert read == [9, 9, 4, 4, 4]
+    assert recipe.examples(data_root, 4) == Source(**SOURCE, n=4).read(data_root, 8)
+    assert recipe.stages[2] == TrainConfig(seed=7, split_seed=5)
