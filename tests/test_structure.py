@@ -30,8 +30,10 @@ LAYERS = (
     "dataset",
     "alignment",
     "inference",
+    "graph",
     "model",
     "archive",
+    "packing",
     "rows",
     "predictor",
     "export",
@@ -91,6 +93,8 @@ def test_paths_of_before_go_on_working() -> None:
         "from qa_extractive.alignment import align, align_examples\n"
         "from qa_extractive.batch.kernel import AnswerKernel\n"
         "from qa_extractive.dataset.loading import load_examples\n"
+        "from qa_extractive.graph.forms import float_products\n"
+        "from qa_extractive.packing.packing import pack\n"
         "from qa_extractive.sentences import split_sentences\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

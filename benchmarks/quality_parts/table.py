@@ -59,7 +59,9 @@ def _verdict(figure: Mapping[str, Any], goal: Mapping[str, Any] | None) -> str:
         return ""
     words = "not defined" if figure["met"] is None else "met" if figure["met"] else "missed"
     if goal["aim"] is not None and figure["value"] is not None:
-        words += f", aim {'met' if figure['value'] >= goal['aim'] else 'missed'}"
+        value, aim = figure["value"], goal["aim"]
+        is_reached = value <= aim if goal["rule"] == "at most" else value >= aim
+        words += f", aim {'met' if is_reached else 'missed'}"
     return f"{words} ({figure['remark']})" if figure["remark"] else words
 
 

@@ -141,7 +141,7 @@ class Recipe:
         return self.stages[0]
 
     def examples(self, data_root: Path, stage: int = 1) -> list[Example]:
-        """The examples of a stage, of its sources in order; the stage of the skim heads comes last."""
+        """The examples of a stage, of its sources in order; the stage of the pruning heads comes last."""
         configs = (*self.stages, *([self.skim_stage] if self.skim_stage else []))
         own = [number for number in self.later_sources if number <= stage]
         sources = self.later_sources[max(own)] if own else self.sources

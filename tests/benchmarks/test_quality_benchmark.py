@@ -431,6 +431,7 @@ def test_parts_of_fresh_examples_ask_for_them(
 def test_the_table_says_what_the_verdict_rests_on() -> None:
     figures = [
         Figure("a", 0.2, 9, (0.1, 0.3), Goal("interval above", 0.0, aim=0.25)),
+        Figure("error", 0.04, 9, goal=Goal("at most", 0.05, aim=0.02)),
         Figure("b", 0.06, 1234, None, Goal("at most", 0.05), "exceeded within chance"),
         Figure("c", None, 0, None, Goal("at most", 0.05), "no threshold promises it"),
     ]
@@ -453,5 +454,6 @@ def test_the_table_says_what_the_verdict_rests_on() -> None:
     }
     lines = markdown(result).splitlines()
     assert "| a | 0.200 [0.100, 0.300] | 9 | interval > 0, aim 0.25 | met, aim missed |" in lines
+    assert "| error | 0.040 | 9 | ≤ 0.05, aim 0.02 | met, aim missed |" in lines
     assert "| b | 0.060 | 1,234 | ≤ 0.05 | missed (exceeded within chance) |" in lines
     assert "| c | none | 0 | ≤ 0.05 | not defined (no threshold promises it) |" in lines

@@ -263,11 +263,16 @@ def test_the_examples_are_answered_as_they_promise(visit: Visit, served: Any) ->
 EXAMPLES: list[tuple[str, tuple[str, ...], tuple[str, ...], int]] = [
     ("A figure: sleep and the start of school", ("answered",), ("38 minutes longer", "38 minutes"), 0),
     ("Another figure: kelp and sea urchins", ("answered",), ("61%",), 0),
-    ("Several papers: wild bees on farms", ("answered",), ("2.4 times", "2.4 times as many wild bees"), 1),
     (
-        "Not sure: when to clear the plots again",
-        ("unsure", "answered"),
-        ("after the first summer",),
+        "Several papers: wild bees on farms",
+        ("answered",),
+        ("2.4 times", "2.4 times as many wild bees and 11 more species than farms without"),
+        1,
+    ),
+    (
+        "Not sure: how to keep the kelp",
+        ("unsure",),
+        ("the plots are cleared a second time after the first summer",),
         0,
     ),
     ("Not in the paper: school and traffic accidents", ("not_reported",), (), 0),
@@ -394,7 +399,7 @@ def test_a_reload_survives_what_it_cannot_read(visit: Visit, kept: str) -> None:
 
 def test_the_answers_can_be_downloaded_as_csv(visit: Visit, served: Any) -> None:
     title = '=HYPERLINK("x"), the "salt"'
-    visit.ask(ASKED, SILENT, CONTEXT, UNSURE, titles=("Nurses\nof 2020", title, "Unsure"))
+    visit.ask(ASKED, SILENT, CONTEXT, UNSURE, titles=("Nurses\nof 2020", title, ""))
     with visit.page.expect_download() as waiting:
         visit.page.click("#csv")
     assert waiting.value.suggested_filename == "answers.csv"

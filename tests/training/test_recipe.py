@@ -23,7 +23,7 @@ def _load(folder: Path, values: Any) -> Recipe:
     return Recipe.load(path)
 
 
-@pytest.mark.parametrize("name", ["default", "asked", "asked-2"])
+@pytest.mark.parametrize("name", ["default", "asked"])
 def test_recipes_that_ship_load_and_keep_the_tests_out(name: str) -> None:
     recipe = Recipe.load(ROOT / "recipes" / f"{name}.json")
     assert recipe.about

@@ -1,0 +1,1 @@
+"""The path of ``inference`` before its folder was renamed; only what was documented is here."""
