@@ -195,7 +195,7 @@ def test_encoder_without_a_head_is_refused(tiny_qa_checkpoint: Path, tmp_path: P
 
     plain = shutil.copytree(tiny_qa_checkpoint, tmp_path / "plain")
     AutoModel.from_pretrained(plain).save_pretrained(plain)
-    with pytest.raises(ModelError, match="no question-answering checkpoint"):
+    with pytest.raises(ModelError, match="is not a question-answering checkpoint"):
         export(plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -287,7 +287,7 @@ def test_missed_parity_leaves_nothing(
     [
         ({}, "config.json is missing"),
         ({"config.json": "not json"}, "is not JSON"),
-        ({"config.json": '{"model_type": "span-reader"}'}, "no checkpoint of train.py"),
+        ({"config.json": '{"model_type": "span-reader"}'}, "not a checkpoint of train.py"),
         ({"config.json": '{"model_type": "no-such"}'}, "cannot be loaded"),
     ],
 )

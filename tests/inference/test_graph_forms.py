@@ -30,10 +30,14 @@ Codes = npt.NDArray[np.int64]
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[Question]:
+def demonstration() -> list[Question]:
     with (DATA / "inference_data.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [Question(row["question"], row["abstract"]) for row in rows[:12]]
+        return [Question(row["question"], row["abstract"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def questions(demonstration: list[Question]) -> list[Question]:
+    return demonstration[:12]
 
 
 @pytest.fixture(scope="module")
@@ -306,10 +310,10 @@ def test_exact_spans_do_not_depend_on_kernels(stored: bytes, windows: list[Windo
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_exact_goes_with_every_effort(questions: list[Question], effort: str) -> None:
+def test_exact_goes_with_every_effort(demonstration: list[Question], effort: str) -> None:
     exact = Predictor(effort=effort, precision=EXACT, n_threads=1)
     native = Predictor(effort=effort, n_threads=1)
-    pairs = list(zip(exact.answer_batch(questions), native.answer_batch(questions), strict=True))
+    pairs = list(zip(exact.answer_batch(demonstration), native.answer_batch(demonstration), strict=True))
     assert [a.answerable for a, _ in pairs] != [b.answerable for _, b in pairs]
     assert np.mean([a.candidates[0].text == b.candidates[0].text for a, b in pairs]) >= 0.7
 
