@@ -64,7 +64,7 @@ def launch(data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., D
         ]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         env = os.environ | {"PYTHONPATH": path, "NOTES": str(folder)} | environment
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=250)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=600)
         out, err = (
             tuple(path.read_text() for path in sorted(folder.glob(f"*/attempt_0/*/{name}.log")))
             or (getattr(done, name),)
@@ -80,6 +80,7 @@ def _weights(folder: Path) -> dict[str, Any]:
     return dict(SpanReader.from_pretrained(folder).state_dict())
 
 
+@pytest.mark.timeout(660)  # two processes wait for each other wherever a third one works
 def test_two_processes_share_the_batches_of_one_run(
     launch: Callable[..., Done],
     data: Path,
