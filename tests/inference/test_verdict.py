@@ -243,7 +243,8 @@ def test_the_graph_reads_the_tokens_of_the_text_for_a_verdict(skim_checkpoint: P
 
 
 def test_a_head_that_reads_the_first_token_alone_loads_and_is_replaced_in_training() -> None:
-    from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig, VerdictHead
+    from qa_extractive.model.heads import VerdictHead
+    from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
     encoder = {"model_type": "bert", "vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1}
     encoder |= {"num_attention_heads": 2, "intermediate_size": 16}
