@@ -14,7 +14,7 @@ from typing import Any
 from qa_extractive.errors import DataError
 from qa_extractive.papers.languages import is_foreign
 from qa_extractive.papers.reading import Outcome, Skipped, read_papers
-from qa_extractive.papers.types import COLUMNS, Paper
+from qa_extractive.papers.types import COLUMNS, LATER_COLUMNS, Paper
 from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
 from qa_extractive.tables.arrow_import import require_pyarrow
 from qa_extractive.tables.formats import table_format
@@ -23,7 +23,7 @@ from qa_extractive.tables.locking import lock_path, locked
 from qa_extractive.tables.text_files import os_reason
 from qa_extractive.tables.writing import RowWriter, checked_target, write_rows, writing
 
-_ALL_COLUMNS = (*COLUMNS, "file", "record")
+_ALL_COLUMNS = (*COLUMNS, "file", "record", *LATER_COLUMNS)
 _ERROR_COLUMNS = ("file", "record", "kind", "reason")
 _PART_ROWS = 256
 _PART_CHARACTERS = 8_000_000
@@ -91,8 +91,9 @@ def prepare(
 ) -> Preparation:
     """Write the papers of a folder and of those inside it as a table.
 
-    Columns: ``title, abstract, sections, pmid, doi, year, journal, authors, file, record``; sections and
-    authors are lists (JSON in a CSV), ``file`` is the path below the folder, ``record`` the number in it.
+    Columns: ``title, abstract, sections, pmid, doi, year, journal, authors, file, record, text, pages``;
+    sections, authors and pages are lists (JSON in a CSV), ``file`` is the path below the folder, ``record``
+    the number in it; ``text`` is the abstract and the body in one, empty where there is no body.
     Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:
@@ -168,6 +169,7 @@ def _types(arrow: ModuleType) -> dict[str, Any]:
         "authors": arrow.list_(text),
         "year": arrow.int64(),
         "record": arrow.int64(),
+        "pages": arrow.list_(arrow.int64()),
     }
 
 

@@ -54,6 +54,21 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Where a section lies in the text of its paper.
+
+    Attributes:
+        heading: Of the section; "Abstract" of the abstract; may be empty.
+        start: Where its heading, or its text where it has none, begins in ``Paper.text``.
+        end: Where its text ends.
+    """
+
+    heading: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Paper:
     """What a table has of a paper; what is not known is None or empty.
 
@@ -66,6 +81,7 @@ class Paper:
         year: Of publication.
         journal: Its name.
         authors: Given name before family name.
+        pages: Where each page begins in ``text``, not falling; only of PDFs.
     """
 
     title: str = ""
@@ -76,6 +92,7 @@ class Paper:
     year: int | None = None
     journal: str | None = None
     authors: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise NoPaperError where there is nothing to read."""
@@ -88,16 +105,54 @@ class Paper:
         in_sections = sum(len(section.heading) + len(section.text) for section in self.sections)
         return len(self.title) + len(self.abstract) + in_sections
 
+    @property
+    def has_body(self) -> bool:
+        """Whether it has more than its abstract, whose labelled parts ``sections`` may hold."""
+        return bool(self.sections) and joined(self.sections) != self.abstract
+
+    @property
+    def text(self) -> str:
+        """All that can be quoted: the abstract alone, or it and the body, each heading on a line of its own.
+
+        A blank line parts one section from the next; ``passages`` says where each lies.
+        """
+        return self.abstract if not self.has_body else _PARTED.join(map(_block, self._blocks()))
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """Where the sections lie in ``text``, in order; none overlaps another."""
+        if not self.has_body:
+            return (Passage(_ABSTRACT, 0, len(self.abstract)),)
+        found, start = [], 0
+        for section in self._blocks():
+            end = start + len(_block(section))
+            found.append(Passage(section.heading, start, end))
+            start = end + len(_PARTED)
+        return tuple(found)
+
+    def _blocks(self) -> list[Section]:
+        first = [Section(_ABSTRACT, self.abstract)] if self.abstract else []
+        return [section for section in (*first, *self.sections) if section.text]
+
     def to_row(self) -> dict[str, Any]:
-        """Its values by column."""
+        """Its values by column; ``text`` and ``pages`` are None where it has no body or no pages."""
         values = {name: getattr(self, name) for name in COLUMNS}
         return values | {
             "sections": [asdict(section) for section in self.sections],
             "authors": list(self.authors),
+            "text": self.text if self.has_body else None,
+            "pages": list(self.pages) or None,
         }
 
 
 COLUMNS = ("title", "abstract", "sections", "pmid", "doi", "year", "journal", "authors")
+LATER_COLUMNS = ("text", "pages")
+_ABSTRACT = "Abstract"
+_PARTED = "\n\n"
+
+
+def _block(section: Section) -> str:
+    return f"{section.heading}\n{section.text}" if section.heading else section.text
 
 
 def one_line(text: str) -> str:

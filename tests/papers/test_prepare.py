@@ -58,7 +58,7 @@ def test_the_table(folder: Path, tmp_path: Path, name: str) -> None:
         pytest.importorskip("pyarrow")
     done = prepare(folder, tmp_path / name)
     reader = read_rows(tmp_path / name)
-    columns = "title abstract sections pmid doi year journal authors file record".split()
+    columns = "title abstract sections pmid doi year journal authors file record text pages".split()
     assert list(reader.columns) == columns
     rows = [row.values for row in reader]
     assert [row["file"] for row in rows] == FILES
