@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qa_extractive.errors import DataError, ExportError, ModelError, QAError
+    from qa_extractive.evidence.types import Evidence, PaperText
     from qa_extractive.predictor import Predictor
     from qa_extractive.types import Answer, Example, Question, Span
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "DataError",
+    "Evidence",
     "Example",
     "ExportError",
     "ModelError",
+    "PaperText",
     "Predictor",
     "QAError",
     "Question",
@@ -33,6 +36,7 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("DataError", "ExportError", "ModelError", "QAError"), "errors"),
     **dict.fromkeys(("Answer", "Example", "Question", "Span"), "types"),
+    **dict.fromkeys(("Evidence", "PaperText"), "evidence.types"),
     "Predictor": "predictor",
 }
 

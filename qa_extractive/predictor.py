@@ -5,19 +5,20 @@ Serving code: numpy, onnxruntime and tokenizers, no torch.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qa_extractive._utils.cpus import available_cpus
+from qa_extractive._utils.digests import folder_digest
 from qa_extractive.archive.cache import FolderState, cache_folder
 from qa_extractive.archive.unpack import OpenedModel, open_model
 from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import DataError, LongContextError, ModelError
 from qa_extractive.inference.answers import candidate_scores as candidate_scores  # re-exported
 from qa_extractive.inference.answers import to_answer as to_answer
+from qa_extractive.inference.answers import vote_probs
 from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.inference.decoding import RawPrediction
@@ -26,6 +27,9 @@ from qa_extractive.inference.pipeline import Prepared, prepare, read, read_prepa
 from qa_extractive.inference.windows import Windower
 from qa_extractive.settings import KEPT_MB, NATIVE, AnswerSettings, checked_number
 from qa_extractive.types import Answer, Question
+
+if TYPE_CHECKING:
+    from qa_extractive.evidence.types import Evidence, Texts
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
@@ -220,6 +224,34 @@ class Predictor:
         asked = chosen._checked(questions)
         return chosen._answers(asked, chosen._read(asked))
 
+    def answer_papers(
+        self,
+        question: str,
+        papers: Sequence[Texts],
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> Evidence:
+        """What papers say to a question: the answers of ``answer_batch``, votes counted or values listed.
+
+        Args:
+            question: What is asked of each paper; by its words, a yes/no question or another.
+            papers: Each a text, a dict or a ``Paper``: what ``PaperText.of`` takes.
+            threshold: For this call; None for the predictor's own. The same goes for ``top_k``.
+            top_k: Candidates of each answer.
+
+        Raises:
+            DataError: As of ``answer_batch``; or one is no paper.
+            ModelError: As of ``answer_batch``.
+        """
+        from qa_extractive.evidence.gather import evidence_of, questions_of, texts_of
+
+        chosen, texts = self._with(threshold, top_k), texts_of(papers)
+        asked = questions_of(question, texts, self.check)
+        read = chosen._read(asked)
+        votes = [vote_probs(prediction, self.calibration) for prediction in read]
+        return evidence_of(question, texts, chosen._answers(asked, read), votes)
+
     def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
         """Tokenize questions, so that another thread can do so while earlier ones are answered.
 
@@ -277,7 +309,7 @@ class Predictor:
             ModelError: The files are no longer those that were loaded.
         """
         self._state.require("since it was loaded: load it again")
-        return {"model": _folder_digest(self.folder), **self.settings.identity()}
+        return {"model": folder_digest(self.folder), **self.settings.identity()}
 
     def read_batch(self, questions: Sequence[Question | Mapping[str, Any]]) -> list[RawPrediction]:
         """What the model makes of each question, in order, before calibration and abstention.
@@ -357,16 +389,6 @@ def _threshold(calibration: Calibration, threshold: float | None, max_risk: floa
         return calibration.threshold_for_risk(checked_number(max_risk, "max_risk"))
     # A number of numpy must not reach a fingerprint, which is written as JSON.
     return calibration.threshold if threshold is None else checked_number(threshold, "threshold")
-
-
-def _folder_digest(folder: Path) -> str:
-    """A digest of the names and contents of the files of a folder, hidden ones left out."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(each for each in folder.iterdir() if each.is_file() and each.name[0] != "."):
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def _opened(model: str | Path | None) -> OpenedModel:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from qa_extractive.errors import DataError
 
@@ -21,6 +21,12 @@ NO_VERDICT = "none"
 
 VERDICT_CLASSES = (*VERDICTS, NO_VERDICT)
 """In the order of a model's verdict logits."""
+
+VOTES = (*VERDICTS, NOT_REPORTED)
+"""What a paper can say to a yes/no question, or that it does not say."""
+
+VoteProbs: TypeAlias = tuple[float, float, float, float]
+"""Calibrated probabilities of ``VOTES``, in that order, of sum 1."""
 
 UNSURE_FROM = 0.2
 """The lowest ``answerable`` of an abstention that still shows its best span: below it, at most one

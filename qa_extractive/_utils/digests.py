@@ -26,3 +26,13 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return stream_digest(stream)
+
+
+def folder_digest(folder: Path) -> str:
+    """A digest of the names and contents of the files of a folder, hidden ones left out."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(each for each in folder.iterdir() if each.is_file() and each.name[0] != "."):
+        content = path.read_bytes()
+        digest.update(f"{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

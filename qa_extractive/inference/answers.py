@@ -9,7 +9,7 @@ from qa_extractive._utils.sentences import sentence_at
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.decoding import Candidate, RawPrediction
 from qa_extractive.settings import AnswerSettings
-from qa_extractive.types import Answer, Question, Span
+from qa_extractive.types import Answer, Question, Span, VoteProbs
 
 
 def to_answer(
@@ -37,6 +37,21 @@ def to_answer(
     sentence = Span.cut(context, around.start, around.end, right)
     said = calibration.verdict_of(prediction)
     return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans, *said)
+
+
+def vote_probs(prediction: RawPrediction, calibration: Calibration) -> VoteProbs | None:
+    """The calibrated probabilities of ``VOTES`` for a yes/no question, whether ``to_answer`` abstains or not.
+
+    That it does not say has what ``answerable`` leaves, and the verdicts share ``answerable``. None of models
+    without a verdict head. That the question is one for yes or no is for the caller to know.
+    """
+    if calibration.verdict is None:
+        return None
+    if prediction.verdict_logits is None:  # a context without a token; or, of a plain checkpoint, no head
+        return None if prediction.candidates else (0.0, 0.0, 0.0, 1.0)
+    answerable, _ = calibration.probs(prediction)
+    yes, no, mixed = (answerable * p for p in calibration.verdict.verdict_probs(prediction.verdict_logits))
+    return yes, no, mixed, 1.0 - answerable
 
 
 def candidate_scores(candidates: Sequence[Candidate], right: float) -> list[float]:

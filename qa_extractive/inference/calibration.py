@@ -90,9 +90,7 @@ class VerdictCalibration:
 
     def probs(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Probabilities of ``VERDICT_CLASSES``, of the shape of the logits, (..., 4)."""
-        shifted = self.scale * np.asarray(logits, dtype=np.float64) + np.asarray(self.biases)
-        weights = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-        return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+        return _softmax(self._shifted(logits))
 
     def verdict(self, logits: Sequence[float]) -> tuple[str, tuple[float, float, float]] | None:
         """The verdict and the probabilities of ``VERDICTS``; None where it is likely no yes/no question."""
@@ -102,6 +100,14 @@ class VerdictCalibration:
         total = sum(said)
         yes, no, mixed = (p / total for p in said)
         return VERDICTS[int(np.argmax(said))], (yes, no, mixed)
+
+    def verdict_probs(self, logits: Sequence[float]) -> tuple[float, float, float]:
+        """The probabilities of ``VERDICTS``, of sum 1, where it is known to be a yes/no question."""
+        yes, no, mixed = (float(p) for p in _softmax(self._shifted(logits)[: len(VERDICTS)]))
+        return yes, no, mixed
+
+    def _shifted(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return np.asarray(self.scale * np.asarray(logits, dtype=np.float64) + np.asarray(self.biases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +239,11 @@ class Calibration:
             )
         except (AttributeError, KeyError, ModelError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a calibration: {error}; export the model again") from None
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _check_share(value: object, name: str) -> None:

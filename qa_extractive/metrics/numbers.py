@@ -7,8 +7,10 @@ missing. Here a number is its bound, sign, currency, digits, power, scale and un
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _SPACE = r"[ \u00a0\u2009\u202f]"
 _BOUND_WORDS = tuple(
@@ -98,6 +100,54 @@ _PER_WORD = re.compile(
 )
 _MINUS_ONE = re.compile(r"[·⋅∙ ]?([^\W\d_]+)(?:⁻¹|\^?\(?[-−–]1\)?)")
 _UNIT_WORD = re.compile(r"[^\W\d_]+")
+_PLAIN_VALUE = re.compile(r"\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:[.·]\d+)?|\d+(?:[.·]\d+)?|[.·]\d+")
+_SAME_VALUE = str.maketrans("−–·", "--.", ",\u2009\u202f\u00a0")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number of a text with its unit, both as they stand.
+
+    Attributes:
+        text: The number, with its bound, sign, currency, power and scale: "<5", "−0.3", "$2 million".
+        value: As a number; None where that would lose or guess something: a bound, a currency, a power.
+        unit: "mmHg", "mg/day", "%"; None where none is recognized.
+        start: Index of its first character.
+        number_end: Index after its number.
+        end: Index after its unit, or its number.
+    """
+
+    text: str
+    value: float | None
+    unit: str | None
+    start: int
+    number_end: int
+    end: int
+
+
+def quantities_of(text: str) -> list[Quantity]:
+    """The numbers of a text in order, as they stand; what follows a letter ("IL-6") is none."""
+    return [_quantity(match) for match in _NUMBER.finditer(text)]
+
+
+def _quantity(match: re.Match[str]) -> Quantity:
+    unit = (match["unit"] or "").lstrip(f"{_NO_SPACE}-") or None
+    end = match.end() if unit else match.end("value")
+    return Quantity(
+        match[0][: match.end("value") - match.start()],
+        _plain_value(match["sign"], match["value"]),
+        unit,
+        match.start(),
+        match.end("value"),
+        end,
+    )
+
+
+def _plain_value(sign: str, value: str) -> float | None:
+    if sign.strip() not in ("", "-", "−", "–", "+") or not _PLAIN_VALUE.fullmatch(value):
+        return None
+    number = float(sign.strip().translate(_SAME_VALUE) + value.translate(_SAME_VALUE))
+    return number if math.isfinite(number) else None
 
 
 def numbers_of(text: str) -> tuple[str, ...]:
