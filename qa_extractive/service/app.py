@@ -15,6 +15,7 @@ from qa_extractive import __version__
 from qa_extractive.predictor import Predictor
 from qa_extractive.service.bodies import BodyLimitMiddleware, JsonBodies
 from qa_extractive.service.engine import Engine
+from qa_extractive.service.evidence_routes import add_evidence
 from qa_extractive.service.failures import add_failures
 from qa_extractive.service.metrics import CONTENT_TYPE, Metrics
 from qa_extractive.service.middleware import (
@@ -47,6 +48,7 @@ def create_app(predictor: Predictor, settings: ServiceSettings) -> ASGIApp:
     name = model_name(predictor)
     _add_page(app)
     add_v1(app, engine)
+    add_evidence(app, engine)
     add_v2(app, engine, name)
     _add_operations(app, engine, metrics)
     add_failures(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from qa_extractive.errors import DataError, LongContextError, QAError
-from qa_extractive.inference.answers import to_answer
+from qa_extractive.inference.answers import to_answer, vote_probs
 from qa_extractive.inference.decoding import decode
 from qa_extractive.inference.pipeline import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.inference.windows import Window
@@ -21,7 +21,7 @@ from qa_extractive.predictor import Predictor
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
 from qa_extractive.settings import N_DECODED, AnswerSettings
-from qa_extractive.types import Answer, Question
+from qa_extractive.types import Answer, Question, VoteProbs
 
 MAX_TOP_K = N_DECODED
 MAX_QUESTION_CHARACTERS = 10_000
@@ -93,12 +93,14 @@ class Answered:
         threshold: The one they were held to.
         n_tokens: Tokens that the model read.
         timing: Where the time went.
+        votes: For each answer, what ``inference.answers.vote_probs`` makes of its prediction.
     """
 
     answers: tuple[Answer, ...]
     threshold: float
     n_tokens: int
     timing: Timing
+    votes: tuple[VoteProbs | None, ...]
 
 
 class Observer(Protocol):
@@ -173,13 +175,38 @@ class Engine:
             ModelError: The model failed.
         """
         self._check_lengths(questions)
-        with self._admitted(questions):
-            try:
-                return await asyncio.wait_for(self._answer(questions, options), self.settings.deadline_s)
-            except TimeoutError:
-                raise DeadlineError(
-                    f"no answer within {self.settings.deadline_s:g} s: ask fewer or shorter texts at once"
-                ) from None
+        size = sum(len(q.question) + len(q.context) + len(q.title or "") for q in questions)
+        with self._admitted(size):
+            return await self.in_time(self._answer(questions, options))
+
+    async def answer_parts(
+        self, parts: Sequence[Sequence[Question]], size: int, options: AnswerOptions
+    ) -> AsyncGenerator[Answered, None]:
+        """The answers to the parts of one request, one after the other; closing it stops the work.
+
+        The request is admitted once, and each part has a deadline of its own. Errors are those of ``answer``;
+        a question's index counts from the first part on.
+
+        Args:
+            parts: The questions, in order.
+            size: Characters that the request holds.
+            options: For all of them.
+        """
+        self._check_lengths([question for part in parts for question in part])
+        with self._admitted(size):
+            first = 0
+            for part in parts:
+                yield await self.in_time(self._answer(part, options, first))
+                first += len(part)
+
+    async def in_time(self, work: Awaitable[_T]) -> _T:
+        """What some work comes to; DeadlineError, and the work is stopped, if it takes too long."""
+        try:
+            return await asyncio.wait_for(work, self.settings.deadline_s)
+        except TimeoutError:
+            raise DeadlineError(
+                f"no answer within {self.settings.deadline_s:g} s: ask fewer or shorter texts at once"
+            ) from None
 
     def _check_lengths(self, questions: Sequence[Question]) -> None:
         for index, each in enumerate(questions):
@@ -191,8 +218,7 @@ class Engine:
                     raise QuestionError(message, index, part)
 
     @contextmanager
-    def _admitted(self, questions: Sequence[Question]) -> Iterator[None]:
-        size = sum(len(q.question) + len(q.context) + len(q.title or "") for q in questions)
+    def _admitted(self, size: int) -> Iterator[None]:
         self._refuse_if_full(size)
         self._n_requests += 1
         self._n_characters += size
@@ -209,26 +235,31 @@ class Engine:
             retry_after_s = min(_MAX_RETRY_S, max(1, math.ceil(self._batcher.wait_s)))
             raise QueueFullError(f"the queue is full: try again in {retry_after_s} s", retry_after_s)
 
-    async def _answer(self, questions: Sequence[Question], options: AnswerOptions) -> Answered:
+    async def _answer(
+        self, questions: Sequence[Question], options: AnswerOptions, first_index: int = 0
+    ) -> Answered:
         started = time.perf_counter()
         settings = self.predictor.settings.chosen(options.threshold, options.top_k)
         answers: list[Answer] = []
+        votes: list[VoteProbs | None] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
         for chunk in chunks(questions, CHUNK_QUESTIONS, CHUNK_CHARACTERS):
             began = time.perf_counter()
-            windows = await self._in_thread(self._windows, chunk, len(answers))
+            windows = await self._in_thread(self._windows, chunk, first_index + len(answers))
             tokenize_s += time.perf_counter() - began
             self._observer.on_tokenized(time.perf_counter() - began)
             run = await self._batcher.run(windows)
             self._observer.on_run(run)
             queue_s, model_s = queue_s + run.queue_s, model_s + run.model_s
             n_tokens += sum(window.n_tokens for window in windows)
-            answers += await self._in_thread(self._decoded, chunk, windows, run, settings)
+            predictions = await self._in_thread(self._decoded, chunk, windows, run, settings)
+            answers += [answer for answer, _ in predictions]
+            votes += [vote for _, vote in predictions]
         self._observer.on_answers(answers)
         total_s = time.perf_counter() - started
         timing = Timing(*(round(1000.0 * s, 3) for s in (tokenize_s, queue_s, model_s, total_s)))
-        return Answered(tuple(answers), settings.threshold, n_tokens, timing)
+        return Answered(tuple(answers), settings.threshold, n_tokens, timing, tuple(votes))
 
     async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
@@ -248,12 +279,12 @@ class Engine:
         windows: Sequence[Window],
         run: BatchedRun,
         settings: AnswerSettings,
-    ) -> list[Answer]:
-        predictor = self.predictor
+    ) -> list[tuple[Answer, VoteProbs | None]]:
+        predictor, calibration = self.predictor, self.predictor.calibration
         predictions = decode(
             questions, windows, run.logits, predictor.config.decode, top_k=settings.n_decoded
         )
         return [
-            to_answer(question, prediction, predictor.calibration, settings)
+            (to_answer(question, prediction, calibration, settings), vote_probs(prediction, calibration))
             for question, prediction in zip(questions, predictions, strict=True)
         ]

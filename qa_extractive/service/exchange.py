@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 KEY = "qa_exchange"
+CALLER_LEFT = 499
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LINGER_S = 10.0
 _LINGER_BYTES = 100_000_000
@@ -30,7 +31,7 @@ class RequestContext:
     """
 
     request_id: str
-    status: int = 499
+    status: int = CALLER_LEFT
     notes: dict[str, Any] = field(default_factory=dict)
 
 

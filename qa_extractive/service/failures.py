@@ -50,31 +50,23 @@ class FieldsError(Exception):
         self.fields = fields
 
 
+def refusal_of(error: Exception) -> ErrorResponse:
+    """What an exception of the application's routes is answered with."""
+    return next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))(error)
+
+
 def add_failures(app: FastAPI) -> None:
     """Answer every exception of the application's routes."""
 
-    def add(kind: type[Exception], refusal: Callable[[Any], ErrorResponse]) -> None:
-        async def handle(request: Request, error: Exception) -> Response:
-            given = refusal(error)
-            if given.status == 422 and request.url.path.startswith("/v2"):
-                given = replace(given, status=400)  # as its specification has it
-            body = given.body(request.url.path, context_of(request.scope).request_id)
-            return Json(body, given.status, headers=dict(given.headers))
+    async def handle(request: Request, error: Exception) -> Response:
+        given = refusal_of(error)
+        if given.status == 422 and request.url.path.startswith("/v2"):
+            given = replace(given, status=400)  # as its specification has it
+        body = given.body(request.url.path, context_of(request.scope).request_id)
+        return Json(body, given.status, headers=dict(given.headers))
 
+    for kind, _ in _REFUSALS:
         app.add_exception_handler(kind, handle)
-
-    add(RequestValidationError, _of_validation)
-    add(FieldsError, lambda error: _of_fields(*error.fields))
-    add(
-        QuestionError,
-        lambda error: ErrorResponse(400, "bad_data", f"inputs: {error.part} {error.index}: {error}"),
-    )
-    add(DataError, lambda error: ErrorResponse(400, "bad_data", str(error)))
-    add(QueueFullError, _of_full_queue)
-    add(DeadlineError, lambda error: ErrorResponse(504, "deadline", str(error)))
-    add(QAError, lambda error: ErrorResponse(500, "model_failed", "the model failed: see the service's log"))
-    add(HTTPException, _of_http)
-    add(Exception, lambda error: ErrorResponse(500, "internal", "a bug: report it with the request's id"))
 
 
 def _of_fields(*fields: tuple[str, str]) -> ErrorResponse:
@@ -117,3 +109,20 @@ def _path(loc: Sequence[str | int]) -> str:
         if part not in FORM_TAGS:
             path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.removeprefix(".") or "body"
+
+
+# Of an exception that is of several kinds, the first counts.
+_REFUSALS: tuple[tuple[type[Exception], Callable[[Any], ErrorResponse]], ...] = (
+    (RequestValidationError, _of_validation),
+    (FieldsError, lambda error: _of_fields(*error.fields)),
+    (
+        QuestionError,
+        lambda error: ErrorResponse(400, "bad_data", f"inputs: {error.part} {error.index}: {error}"),
+    ),
+    (DataError, lambda error: ErrorResponse(400, "bad_data", str(error))),
+    (QueueFullError, _of_full_queue),
+    (DeadlineError, lambda error: ErrorResponse(504, "deadline", str(error))),
+    (QAError, lambda _: ErrorResponse(500, "model_failed", "the model failed: see the service's log")),
+    (HTTPException, _of_http),
+    (Exception, lambda _: ErrorResponse(500, "internal", "a bug: report it with the request's id")),
+)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from qa_extractive.service.exchange import CALLER_LEFT, context_of
 from qa_extractive.service.schemas import ErrorBody
+
+JSON_LINES = "application/x-ndjson"
 
 
 class Json(JSONResponse):
@@ -15,7 +22,37 @@ class Json(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return encoded(content)
+
+
+def encoded(content: Any) -> bytes:
+    """It as JSON on one line."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+class JsonLines(StreamingResponse):
+    """One JSON value a line, each sent when it is there; the work stops when the caller leaves."""
+
+    media_type = JSON_LINES
+
+    def __init__(self, values: AsyncGenerator[Any, None], patience_s: float) -> None:
+        """Take the values, and how long a caller may take to let a line through."""
+        super().__init__(values, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"})
+        self._values, self._patience_s = values, patience_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            async with aclosing(self._values) as values:
+                start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                await send(start)
+                async for value in values:
+                    line = {"type": "http.response.body", "body": encoded(value) + b"\n", "more_body": True}
+                    await asyncio.wait_for(send(line), self._patience_s)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (asyncio.CancelledError, TimeoutError):
+            context_of(scope).status = CALLER_LEFT
+            raise
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {

@@ -81,7 +81,9 @@ Threshold = Annotated[
 Prob = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Sent(BaseModel):
+class Sent(BaseModel):
+    """What a caller sends: nothing unknown, and nothing of another type."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
@@ -94,11 +96,13 @@ class _Sent(BaseModel):
         return sent
 
 
-class _Returned(BaseModel):
+class Returned(BaseModel):
+    """What a caller gets."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class AnswerRequest(_Sent):
+class AnswerRequest(Sent):
     """One question and one text."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"question": _ASKED, "context": _CONTEXT}]})
@@ -110,7 +114,7 @@ class AnswerRequest(_Sent):
     threshold: Threshold = None
 
 
-class QuestionItem(_Sent):
+class QuestionItem(Sent):
     """One question of several."""
 
     question: QuestionText
@@ -118,14 +122,14 @@ class QuestionItem(_Sent):
     title: TitleText = None
 
 
-class PaperItem(_Sent):
+class PaperItem(Sent):
     """One paper of several."""
 
     context: ContextText
     title: TitleText = None
 
 
-class ManyQuestions(_Sent):
+class ManyQuestions(Sent):
     """Questions, each with its own text; answered in this order."""
 
     model_config = ConfigDict(
@@ -137,7 +141,7 @@ class ManyQuestions(_Sent):
     threshold: Threshold = None
 
 
-class ManyPapers(_Sent):
+class ManyPapers(Sent):
     """One question to several papers; answered best first: by `score`, abstentions last."""
 
     model_config = ConfigDict(
@@ -152,7 +156,7 @@ class ManyPapers(_Sent):
     threshold: Threshold = None
 
 
-class QuestionsOfPapers(_Sent):
+class QuestionsOfPapers(Sent):
     """The same questions to each of several papers; answered paper by paper, in the order given."""
 
     model_config = ConfigDict(
@@ -191,7 +195,7 @@ AnswersRequest = Annotated[
 ]
 
 
-class SpanBody(_Returned):
+class SpanBody(Returned):
     """A piece of the context: `context[start:end] == text`."""
 
     text: str
@@ -200,7 +204,7 @@ class SpanBody(_Returned):
     score: Prob
 
 
-class CalibrationBody(_Returned):
+class CalibrationBody(Returned):
     """What stands behind the probabilities."""
 
     fitted_on: str
@@ -221,7 +225,7 @@ class CalibrationBody(_Returned):
         )
 
 
-class TimingBody(_Returned):
+class TimingBody(Returned):
     """Where the time went, in milliseconds."""
 
     tokenize_ms: float
@@ -230,7 +234,9 @@ class TimingBody(_Returned):
     total_ms: float
 
 
-class _Answer(_Returned):
+class AnswerFields(Returned):
+    """An answer, as ``Answer.to_dict`` has it."""
+
     text: Annotated[str, Field(description="The verbatim answer; empty if abstained.")]
     start: Annotated[int, Field(ge=0, description="First character in the context as sent; 0 if abstained.")]
     end: Annotated[int, Field(ge=0, description="After the last character; 0 if abstained.")]
@@ -266,7 +272,9 @@ class _Answer(_Returned):
     ]
 
 
-class _Envelope(_Returned):
+class Envelope(Returned):
+    """What stands beside the answers of every call."""
+
     threshold: Annotated[float, Field(ge=0.0, le=1.0, description="The threshold that was applied.")]
     model: str
     calibration: CalibrationBody
@@ -275,23 +283,23 @@ class _Envelope(_Returned):
     timing: TimingBody
 
 
-class AnswerBody(_Answer, _Envelope):
+class AnswerBody(AnswerFields, Envelope):
     """The answer to one question."""
 
 
-class IndexedAnswer(_Answer):
+class IndexedAnswer(AnswerFields):
     """One answer of several."""
 
     index: Annotated[int, Field(ge=0, description="Position of its question or paper in the request.")]
 
 
-class AnswersBody(_Envelope):
+class AnswersBody(Envelope):
     """Answers, in the order asked or, of one question to several papers, best first."""
 
     answers: list[IndexedAnswer]
 
 
-class PaperAnswers(_Returned):
+class PaperAnswers(Returned):
     """What one paper says to each question."""
 
     index: Annotated[int, Field(ge=0, description="Position of the paper in the request.")]
@@ -301,20 +309,20 @@ class PaperAnswers(_Returned):
     ]
 
 
-class TableBody(_Envelope):
+class TableBody(Envelope):
     """The answers of several papers to the same questions, paper by paper, in the order given."""
 
     papers: list[PaperAnswers]
 
 
-class FieldError(_Returned):
+class FieldError(Returned):
     """What is wrong with one field."""
 
     path: str
     message: str
 
 
-class ErrorDetail(_Returned):
+class ErrorDetail(Returned):
     """What went wrong and what to do."""
 
     code: str
@@ -323,13 +331,13 @@ class ErrorDetail(_Returned):
     fields: list[FieldError]
 
 
-class ErrorBody(_Returned):
+class ErrorBody(Returned):
     """Of every response that is no success, `/v2` excepted."""
 
     error: ErrorDetail
 
 
-class StatusBody(_Returned):
+class StatusBody(Returned):
     """Of the health endpoints."""
 
     status: Literal["ok", "unavailable"]

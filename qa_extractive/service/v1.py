@@ -27,7 +27,7 @@ from qa_extractive.service.schemas import (
 )
 from qa_extractive.types import Answer, Question
 
-_Path = Callable[[int, str], str]  # (position of a question, part) -> the field of the request
+PathOf = Callable[[int, str], str]  # (position of a question, part) -> the field of the request
 
 
 def add_v1(app: FastAPI, engine: Engine) -> None:
@@ -38,7 +38,7 @@ def add_v1(app: FastAPI, engine: Engine) -> None:
         """The answer to one question."""
         asked = [Question(body.question, body.context, body.title)]
         found = await ask(request, body, asked, lambda _, part: part)
-        return Json(found.answers[0].to_dict() | _envelope(engine, request, found))
+        return Json(found.answers[0].to_dict() | envelope(engine, request, found))
 
     @app.post("/v1/answers", tags=["answers"], responses={200: {"model": AnswersBody | TableBody}, **ERRORS})
     async def answers(request: Request, body: Annotated[AnswersRequest, Body()]) -> Json:
@@ -48,25 +48,26 @@ def add_v1(app: FastAPI, engine: Engine) -> None:
         found = await ask(request, body, _questions(body), _path(body))
         order = _ranks(found.answers) if isinstance(body, ManyPapers) else range(len(found.answers))
         items = [found.answers[i].to_dict() | {"index": i} for i in order]
-        return Json({"answers": items} | _envelope(engine, request, found))
+        return Json({"answers": items} | envelope(engine, request, found))
 
     async def table(request: Request, body: QuestionsOfPapers) -> Json:
-        _check_size(body, engine.settings.max_queue_characters)
+        papers = [(paper.context, paper.title) for paper in body.papers]
+        check_size(body.questions, papers, engine.settings.max_queue_characters)
         found = await ask(request, body, _every_question_of_every_paper(body), _table_path(body))
-        return Json({"papers": _by_paper(body, found.answers)} | _envelope(engine, request, found))
+        return Json({"papers": _by_paper(body, found.answers)} | envelope(engine, request, found))
 
     async def ask(
         request: Request,
         body: AnswerRequest | ManyPapers | ManyQuestions | QuestionsOfPapers,
         questions: Sequence[Question],
-        path: _Path,
+        path: PathOf,
     ) -> Answered:
-        with _blaming(path):
+        with blaming(path):
             return await answered(engine, request, questions, AnswerOptions(body.top_k, body.threshold))
 
 
 @contextmanager
-def _blaming(path: _Path) -> Iterator[None]:
+def blaming(path: PathOf) -> Iterator[None]:
     """Name the field of a question that cannot be answered."""
     try:
         yield
@@ -74,13 +75,13 @@ def _blaming(path: _Path) -> Iterator[None]:
         raise FieldsError((path(error.index, error.part), str(error))) from None
 
 
-def _path(body: ManyQuestions | ManyPapers) -> _Path:
+def _path(body: ManyQuestions | ManyPapers) -> PathOf:
     if isinstance(body, ManyQuestions):
         return lambda index, part: f"questions[{index}].{part}"
     return lambda index, part: part if part == "question" else f"papers[{index}].{part}"
 
 
-def _table_path(body: QuestionsOfPapers) -> _Path:
+def _table_path(body: QuestionsOfPapers) -> PathOf:
     n = len(body.questions)
     return lambda i, part: f"questions[{i % n}]" if part == "question" else f"papers[{i // n}].{part}"
 
@@ -98,13 +99,18 @@ def _every_question_of_every_paper(body: QuestionsOfPapers) -> list[Question]:
     ]
 
 
-def _check_size(body: QuestionsOfPapers, most: int) -> None:
+def check_size(
+    questions: Sequence[str],
+    papers: Sequence[tuple[str, str | None]],
+    most: int,
+    instead: str = "send several calls",
+) -> None:
     """Each question makes a copy of each paper: few characters sent can be many to read and to send back."""
-    n_papers = sum(len(paper.context) + len(paper.title or "") for paper in body.papers)
-    n_questions = sum(map(len, body.questions))
-    n_read = n_papers * len(body.questions) + n_questions * len(body.papers)
+    n_papers = sum(len(text) + len(title or "") for text, title in papers)
+    n_questions = sum(map(len, questions))
+    n_read = n_papers * len(questions) + n_questions * len(papers)
     if n_read > most:
-        message = f"with every question, {n_read:,} characters are more than {most:,}: send several calls"
+        message = f"with every question, {n_read:,} characters are more than {most:,}: {instead}"
         raise FieldsError(("papers", message))
 
 
@@ -125,7 +131,8 @@ def _ranks(answers: Sequence[Answer]) -> list[int]:
     return sorted(range(len(answers)), key=lambda i: (answers[i].abstained, -answers[i].score))
 
 
-def _envelope(engine: Engine, request: Request, found: Answered) -> dict[str, Any]:
+def envelope(engine: Engine, request: Request, found: Answered) -> dict[str, Any]:
+    """What stands beside the answers of every call."""
     return {
         "threshold": found.threshold,
         "model": engine.predictor.model_name,
