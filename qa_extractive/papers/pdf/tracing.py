@@ -12,6 +12,7 @@ from qa_extractive.papers.pdf.trace import NO_GLYPH, Glyphs
 from qa_extractive.papers.pdf.types import Box, Place
 
 _WRITTEN = "^_()"  # what the text has for raised and lowered type, where nothing is drawn
+_HYPHENS = ("-", "\u00ad")
 
 
 class Places:
@@ -35,8 +36,15 @@ class Places:
         quote = "".join(each for each, glyph in drawn if glyph != NO_GLYPH)
         if _letters("".join(map(self._under, lines))) != _letters(quote):
             return None
-        boxes = tuple(_box(line, self._document.glyphs) for line in lines)
+        whole = [*(self._with_hyphen(line) for line in lines[:-1]), lines[-1]]
+        boxes = tuple(_box(line, self._document.glyphs) for line in whole)
         return Place(boxes[0].page, boxes)
+
+    def _with_hyphen(self, line: Sequence[int]) -> list[int]:
+        """The glyphs of a line with the hyphen that breaks its last word, which the text does not have."""
+        store, last = self._document.glyphs, line[-1]
+        after = [each for each in (last + 1,) if each < len(store) and store.texts[each] in _HYPHENS]
+        return [*line, *(each for each in after if store.lines[each] == store.lines[last])]
 
     def _under(self, line: Sequence[int]) -> str:
         """What is drawn in the box of a line's glyphs, in its direction, but for what the text leaves out."""
