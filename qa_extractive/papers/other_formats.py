@@ -13,7 +13,6 @@ _PAGE = "a web page: save its text as .txt, or get the paper as XML"
 
 # By the end of a file's name, in small letters.
 ADVICE: Final = {
-    ".pdf": "a PDF: extract its text (pdftotext FILE.pdf FILE.txt), or get the paper as XML",
     ".ps": "PostScript: extract its text first, and save that as .txt",
     **dict.fromkeys((".csv", ".tsv", ".tab", ".parquet"), _TABLE),
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
@@ -26,7 +25,6 @@ ADVICE: Final = {
 _AS_RECORDS = "export it as RIS or MEDLINE (.nbib), or as XML"
 # By what a file holds: the kind of what is skipped, and the reason.
 EXPORT_ADVICE: Final = {
-    "pdf": ("another format", "a PDF, not text: extract its text (pdftotext FILE.pdf FILE.txt)"),
     "rtf": ("another format", _DOCUMENT),
     "html": ("another format", _PAGE),
     "bibtex": ("an export", f"BibTeX: {_AS_RECORDS}"),

@@ -16,6 +16,7 @@ from qa_extractive.papers import feeds, jats, pubmed, sniffing, tagged
 from qa_extractive.papers.json_records import paper_from_json
 from qa_extractive.papers.json_shapes import is_too_large, records_of_json
 from qa_extractive.papers.other_formats import ADVICE, EXPORT_ADVICE
+from qa_extractive.papers.pdf.reading import read_pdf
 from qa_extractive.papers.plain import paper_from_text
 from qa_extractive.papers.pubmed_text import abstract_records, paper_from_abstract_record
 from qa_extractive.papers.safe_xml import UNSAFE, Element, elements
@@ -24,11 +25,12 @@ from qa_extractive.tables.formats import compression_of
 from qa_extractive.tables.text_files import open_bytes, open_text, reading
 
 KNOWN_NAMES = (
-    ".txt, .json, .jsonl (or .ndjson), .xml (or .nxml), .nbib, .ris, .enw, .ciw, each also with .gz or .zst"
+    ".txt, .json, .jsonl (or .ndjson), .xml (or .nxml), .nbib, .ris, .enw, .ciw, .pdf, "
+    "each also with .gz or .zst"
 )
 _TEXTS = (".txt", ".text")
 _EXPORTS = (".nbib", ".medline", ".ris", ".enw", ".ciw", ".isi", ".bib")
-_JSON, _JSONL, _XML = (".json",), (".jsonl", ".ndjson"), (".xml", ".nxml")
+_JSON, _JSONL, _XML, _PDF = (".json",), (".jsonl", ".ndjson"), (".xml", ".nxml"), (".pdf",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def read_papers(path: Path) -> Iterator[Outcome]:
 def _attempts(path: Path) -> Iterator[Attempt]:
     """How to make each paper of a file, by what it holds; its name says only whether it is looked at."""
     suffix = Path(path.stem if compression_of(path) else path.name).suffix.lower()
-    if suffix not in (*_TEXTS, *_EXPORTS, *_JSON, *_JSONL, *_XML):
+    if suffix not in (*_TEXTS, *_EXPORTS, *_JSON, *_JSONL, *_XML, *_PDF):
         raise NoPaperError("another format", ADVICE.get(suffix, f"its name ends in none of {KNOWN_NAMES}"))
     kind = _kind(_head(path), suffix)
     if kind in EXPORT_ADVICE:
@@ -94,6 +96,10 @@ def _head(path: Path) -> str:
 
 def _kind(head: str, suffix: str) -> sniffing.Kind:
     kind = sniffing.kind_of(head)
+    if suffix in _PDF and kind != "pdf" and not sniffing.is_pdf(head):
+        raise NoPaperError("no paper", "it does not begin as a .pdf file does")
+    if kind == "pdf" or suffix in _PDF:
+        return "pdf"
     if kind in _TAGGED or kind in ("web of science table", "xml"):
         return kind
     if suffix in _XML:
@@ -205,6 +211,10 @@ def _other_record(record: Element) -> Iterator[Attempt]:
     yield partial(_fail, NoPaperError("another record", f"a <{record.tag}>, which is no paper"))
 
 
+def _pdf_papers(path: Path) -> Iterator[Attempt]:
+    yield partial(read_pdf, path)
+
+
 def _bounded(text: str) -> str:
     if len(text) > MAX_RECORD_CHARACTERS:
         raise NoPaperError(TOO_LARGE, f"more than {MAX_RECORD_CHARACTERS:,} characters")
@@ -226,6 +236,7 @@ _TAGGED: dict[sniffing.Kind, tagged.Dialect] = {
 }
 _READERS: dict[sniffing.Kind, Callable[[Path], Iterator[Attempt]]] = {
     "text": _text_papers,
+    "pdf": _pdf_papers,
     "xml": _xml_papers,
     "json": _json_papers,
     "jsonl": _jsonl_papers,

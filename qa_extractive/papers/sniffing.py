@@ -65,6 +65,11 @@ def kind_of(head: str) -> Kind:
     return "several records" if _has_several(head) else "text"
 
 
+def is_pdf(head: str) -> bool:
+    """Whether a PDF begins, other bytes before it or not."""
+    return "%PDF-" in head[:1024]
+
+
 def is_jsonl(head: str) -> bool:
     """Whether the first line of several is JSON by itself."""
     line, _, rest = head.strip("\ufeff \t\r\n").partition("\n")
