@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _TABLE = "a table already: give it to infer.py --batch, which finds its columns by their names"
-_SHEET = "a spreadsheet: save the sheet as CSV in UTF-8 and give it to infer.py --batch"
+_SHEET = "a spreadsheet of another kind: save it as .xlsx, or the sheet as CSV in UTF-8"
 _DOCUMENT = "a word processor's document: save it as plain text (.txt, UTF-8)"
 _ARCHIVE = "an archive: unpack it into the folder"
 _PICTURE = "a picture: recognize its text first, and save that as .txt"
@@ -14,8 +14,8 @@ _PAGE = "a web page: save its text as .txt, or get the paper as XML"
 # By the end of a file's name, in small letters.
 ADVICE: Final = {
     ".ps": "PostScript: extract its text first, and save that as .txt",
-    **dict.fromkeys((".csv", ".tsv", ".tab", ".parquet"), _TABLE),
-    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    ".parquet": _TABLE,
+    **dict.fromkeys((".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
     **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pages"), _DOCUMENT),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz"), _ARCHIVE),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff"), _PICTURE),
@@ -27,8 +27,6 @@ _AS_RECORDS = "export it as RIS or MEDLINE (.nbib), or as XML"
 EXPORT_ADVICE: Final = {
     "rtf": ("another format", _DOCUMENT),
     "html": ("another format", _PAGE),
-    "bibtex": ("an export", f"BibTeX: {_AS_RECORDS}"),
-    "table": ("a table", f"{_TABLE}; its name must end in .csv or .tsv"),
     "several records": ("an export", f"several records in one text: {_AS_RECORDS}"),
     "numbers": ("no text", "a list of numbers, of papers perhaps: get their records"),
 }

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from qa_extractive.errors import DataError
-from qa_extractive.papers import feeds, jats, pubmed, sniffing, tagged
+from qa_extractive.papers import endnote_xml, feeds, jats, pubmed, sniffing, tagged
+from qa_extractive.papers.bibtex import bibtex_papers
 from qa_extractive.papers.json_records import paper_from_json
 from qa_extractive.papers.json_shapes import is_too_large, records_of_json
 from qa_extractive.papers.other_formats import ADVICE, EXPORT_ADVICE
@@ -20,17 +21,20 @@ from qa_extractive.papers.pdf.reading import read_pdf
 from qa_extractive.papers.plain import paper_from_text
 from qa_extractive.papers.pubmed_text import abstract_records, paper_from_abstract_record
 from qa_extractive.papers.safe_xml import UNSAFE, Element, elements
+from qa_extractive.papers.table_papers import record_rows_papers, table_papers
 from qa_extractive.papers.types import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaperError, Paper
+from qa_extractive.papers.workbook import workbook_papers
 from qa_extractive.tables.formats import compression_of
 from qa_extractive.tables.text_files import open_bytes, open_text, reading
 
 KNOWN_NAMES = (
-    ".txt, .json, .jsonl (or .ndjson), .xml (or .nxml), .nbib, .ris, .enw, .ciw, .pdf, "
-    "each also with .gz or .zst"
+    ".txt, .json, .jsonl (or .ndjson), .xml (or .nxml), .nbib, .ris, .enw, .ciw, .bib, .csv, .tsv (or .tab), "
+    ".pdf, each also with .gz or .zst, and .xlsx"
 )
 _TEXTS = (".txt", ".text")
 _EXPORTS = (".nbib", ".medline", ".ris", ".enw", ".ciw", ".isi", ".bib")
 _JSON, _JSONL, _XML, _PDF = (".json",), (".jsonl", ".ndjson"), (".xml", ".nxml"), (".pdf",)
+_TABLES, _WORKBOOKS = (".csv", ".tsv", ".tab"), (".xlsx",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ def read_papers(path: Path) -> Iterator[Outcome]:
 def _attempts(path: Path) -> Iterator[Attempt]:
     """How to make each paper of a file, by what it holds; its name says only whether it is looked at."""
     suffix = Path(path.stem if compression_of(path) else path.name).suffix.lower()
-    if suffix not in (*_TEXTS, *_EXPORTS, *_JSON, *_JSONL, *_XML, *_PDF):
+    if suffix in _WORKBOOKS and not compression_of(path):
+        return workbook_papers(path)
+    if suffix not in (*_TEXTS, *_EXPORTS, *_JSON, *_JSONL, *_XML, *_TABLES, *_PDF):
         raise NoPaperError("another format", ADVICE.get(suffix, f"its name ends in none of {KNOWN_NAMES}"))
     kind = _kind(_head(path), suffix)
     if kind in EXPORT_ADVICE:
@@ -100,14 +106,18 @@ def _kind(head: str, suffix: str) -> sniffing.Kind:
         raise NoPaperError("no paper", "it does not begin as a .pdf file does")
     if kind == "pdf" or suffix in _PDF:
         return "pdf"
-    if kind in _TAGGED or kind in ("web of science table", "xml"):
+    if kind in _TAGGED or kind in _SURE:
         return kind
+    if suffix in _TABLES:
+        return "table"
     if suffix in _XML:
         return kind if kind in ("json", "jsonl") else "xml"
     if suffix in _JSON:
         return "jsonl" if kind == "jsonl" else "json"
     if suffix in _JSONL:
         return "json" if sniffing.is_in_lines(head) else "jsonl"
+    if suffix == ".bib":
+        return "bibtex"
     if suffix in _EXPORTS and kind in ("text", "numbers"):
         raise NoPaperError("no paper", f"it does not begin as a {suffix} file does")
     return kind
@@ -135,6 +145,11 @@ def _numbered_papers(path: Path) -> Iterator[Attempt]:
     with open_text(path, newline=None) as stream:
         for record in abstract_records(_lines(stream)):
             yield partial(paper_from_abstract_record, record)
+
+
+def _bibtex_papers(path: Path) -> Iterator[Attempt]:
+    with open_text(path, newline=None) as stream:
+        yield from bibtex_papers(_lines(stream))
 
 
 def _json_papers(path: Path) -> Iterator[Attempt]:
@@ -207,6 +222,13 @@ def _xml_papers(path: Path) -> Iterator[Attempt]:
         raise NoPaperError("no paper", f"nothing in it is a paper (its outermost element is <{name}>)")
 
 
+def _endnote_papers(path: Path) -> Iterator[Attempt]:
+    tags = (endnote_xml.TAG,)
+    with reading(path), open_bytes(path) as stream, closing(elements(stream, tags)) as records:
+        for record in records:
+            yield from endnote_xml.papers_of_record(record)
+
+
 def _other_record(record: Element) -> Iterator[Attempt]:
     yield partial(_fail, NoPaperError("another record", f"a <{record.tag}>, which is no paper"))
 
@@ -226,6 +248,7 @@ _RECORDS: dict[str, Callable[[Element], Iterator[Attempt]]] = {
     **dict.fromkeys((*pubmed.ARTICLE_TAGS, *pubmed.BOOK_TAGS), pubmed.papers_of_record),
     **dict.fromkeys(feeds.TAGS, feeds.papers_of_entry),
 }
+_SURE = ("web of science table", "xml", "endnote xml", "bibtex", "field rows")
 _SETS = (*pubmed.SET_TAGS, "pmc-articleset")
 _TAGGED: dict[sniffing.Kind, tagged.Dialect] = {
     "medline": tagged.MEDLINE,
@@ -238,6 +261,10 @@ _READERS: dict[sniffing.Kind, Callable[[Path], Iterator[Attempt]]] = {
     "text": _text_papers,
     "pdf": _pdf_papers,
     "xml": _xml_papers,
+    "endnote xml": _endnote_papers,
+    "bibtex": _bibtex_papers,
+    "table": table_papers,
+    "field rows": record_rows_papers,
     "json": _json_papers,
     "jsonl": _jsonl_papers,
     "web of science table": _table_papers,

@@ -6,9 +6,12 @@ import json
 import re
 from typing import Literal
 
+from qa_extractive.papers.table_columns import Columns, columns_of
+
 Kind = Literal[
     "text", "xml", "json", "jsonl", "medline", "ris", "web of science", "web of science table", "endnote",
     "cochrane", "pubmed abstracts", "html", "rtf", "pdf", "bibtex", "table", "several records", "numbers",
+    "endnote xml", "field rows",
 ]  # fmt: skip
 HEAD_BYTES = 1 << 16
 
@@ -20,6 +23,10 @@ _BEGINNINGS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("pdf", re.compile(r"%PDF-")),
     ("rtf", re.compile(r"\{\\rtf")),
     ("html", re.compile(r"(?i)<!doctype html|<html[\s>]")),
+    (
+        "endnote xml",
+        re.compile(r"(?:<\?xml[^>]*\?>\s*)?(?:<xml>\s*<records[\s/>]|<records>\s*<record[\s>])"),
+    ),
     ("xml", re.compile(rf"<\?xml|<!DOCTYPE|<(?:\w+:)?(?:{_ROOTS})[\s>]")),
     ("json", re.compile(r'\{\s*["}]|\[\s*[\[{"\]]')),
     ("medline", re.compile(r"(?:(?:PMC|OWN) ?- ?.*\n)*PMID- ?\d")),
@@ -33,13 +40,20 @@ _BEGINNINGS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("web of science table", re.compile(r"PT\t(?:[A-Z][A-Z0-9]\t)+")),
     ("endnote", re.compile(r"%0 \w.*\r?\n%")),
     ("cochrane", re.compile(r"Record #\d+ of \d+\r?\nID: ")),
-    ("bibtex", re.compile(r"(?:%[^\n]*\n\s*)*@[A-Za-z]+\s*[{(]\s*[^\s,]*\s*,")),
+    (
+        "bibtex",
+        re.compile(
+            r"(?:[^\n@]{0,200}\n){0,50}?\s*@(?:[A-Za-z]+\s*[{(]\s*[^\s,{}=]*\s*,|(?:string|comment|preamble)\s*[{(])",
+            re.I,
+        ),
+    ),
     ("pubmed abstracts", re.compile(r"\d+[.:] (?:[^\n]+\n){0,8}?[^\n]*?\b(?:1[5-9]|20)\d\d\b")),
-    # RefWorks, PubTator, Embase, and tags as RIS and MEDLINE have them but in no known order.
+    # RefWorks, PubTator, and tags as RIS and MEDLINE have them but in no known order.
     ("several records", re.compile(r"RT \w.*\n[A-Z][A-Z0-9] |\d+\|t\|.*\n+\d+\|a\|")),
+    ("field rows", re.compile(r'(?:"[A-Z][A-Z /-]{1,40}",".*\n){2}')),
     (
         "several records",
-        re.compile(r'(?:"[A-Z][A-Z /-]{1,40}",".*\n){2}|(?:[A-Z][A-Z0-9] ?- .*\n(?: .*\n)*){3}'),
+        re.compile(r"(?:[A-Z][A-Z0-9] ?- .*\n(?: .*\n)*){3}"),
     ),
     ("numbers", re.compile(r"(?:(?:PMC)?\d{4,9}\s+)+(?:PMC)?\d{4,9}\s*\Z")),
 )
@@ -99,9 +113,14 @@ def _is_table(head: str) -> bool:
     line = head.partition("\n")[0].strip()
     for delimiter in ",\t;|":
         names = [cell.strip(" \"'").casefold() for cell in line.split(delimiter)]
-        if len(names) > 1 and len(_COLUMNS.intersection(names)) > 1:
+        columns = columns_of(names)
+        if len(names) > 1 and (len(_COLUMNS.intersection(names)) > 1 or _names_papers(columns)):
             return True
     return False
+
+
+def _names_papers(columns: Columns) -> bool:
+    return columns.is_header and columns.n_known > 2
 
 
 def _has_several(head: str) -> bool:

@@ -60,6 +60,16 @@ def text_of_tex(source: str) -> str:
     return str(line).strip()
 
 
+def write_tex(line: Line, source: str) -> None:
+    """Write a formula after what a line has."""
+    _Formula(source).write(line, depth=0)
+
+
+def symbol(name: str) -> str | None:
+    """The character that a command stands for; None where it stands for none."""
+    return _NAMED.get(name)
+
+
 def without_documents(text: str) -> str:
     """Running text with each TeX document in it, as some publishers send formulas, replaced by its text."""
     parts, end = list[str](), 0

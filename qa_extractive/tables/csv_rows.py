@@ -40,6 +40,7 @@ class CsvShape:
         header: Its columns.
         n_rows: Its number of rows.
         takes_short: Whether rows with fewer cells than the header have empty ones at the end.
+        n_preamble: Lines before the header that are none of the table.
     """
 
     encoding: Encoding
@@ -47,31 +48,33 @@ class CsvShape:
     header: Header
     n_rows: int
     takes_short: bool
+    n_preamble: int = 0
 
 
-def csv_shape(path: Path, delimiter: str) -> CsvShape:
+def csv_shape(path: Path, delimiter: str, n_preamble: int = 0) -> CsvShape:
     """Read a file through, in Windows-1252 where it is no UTF-8 and may be that.
 
     Args:
         path: The file.
         delimiter: What its name stands for.
+        n_preamble: Lines before the header that are none of the table.
 
     Raises:
         DataError: It cannot be read, is empty, has a quote that never closes or a row that is too long.
     """
     encoding = find_encoding(path)
     try:
-        return _shape(path, encoding, delimiter)
+        return _shape(path, encoding, delimiter, n_preamble)
     except EncodingError:
         if encoding.name != "utf-8" or not is_windows_1252(path):
             raise
-    return _shape(path, WINDOWS_1252, delimiter)
+    return _shape(path, WINDOWS_1252, delimiter, n_preamble)
 
 
-def _shape(path: Path, encoding: Encoding, delimiter: str) -> CsvShape:
-    dialect = find_dialect(path, encoding, delimiter)
+def _shape(path: Path, encoding: Encoding, delimiter: str, n_preamble: int) -> CsvShape:
+    dialect = find_dialect(path, encoding, delimiter, n_preamble)
     with open_text(path, newline="", encoding=encoding) as stream:
-        records = _records(stream, path, dialect)
+        records = _records(stream, path, dialect, n_preamble)
         header = next(records, None)
         if header is None:
             raise DataError(f"{path} is empty: give a file with data")
@@ -84,7 +87,8 @@ def _shape(path: Path, encoding: Encoding, delimiter: str) -> CsvShape:
                 n_rows += 1
                 contents.see(record.cells)
                 short.see(record.cells)
-    return CsvShape(encoding, dialect, settle(names, contents), n_rows, not short.are_pieces())
+    header_columns = settle(names, contents)
+    return CsvShape(encoding, dialect, header_columns, n_rows, not short.are_pieces(), n_preamble)
 
 
 def csv_rows(path: Path, shape: CsvShape) -> Iterator[Row]:
@@ -92,7 +96,7 @@ def csv_rows(path: Path, shape: CsvShape) -> Iterator[Row]:
     header = shape.header
     number = 0
     with open_text(path, newline="", encoding=shape.encoding) as stream:
-        records = _records(stream, path, shape.dialect)
+        records = _records(stream, path, shape.dialect, shape.n_preamble)
         next(records, None)
         for record in records:
             if not record.is_blank(header.n_cells):
@@ -204,10 +208,10 @@ class _ShortRows:
 # ---------------------------------------------------------------- records
 
 
-def _records(stream: TextIO, path: Path, dialect: Dialect) -> Iterator[_Record]:
+def _records(stream: TextIO, path: Path, dialect: Dialect, n_preamble: int) -> Iterator[_Record]:
     """Each record that is not an empty line, the header first."""
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
-    lines = _RecordLines(stream, path, dialect.delimiter)
+    lines = _RecordLines(stream, path, dialect.delimiter, n_preamble)
     try:
         for cells in csv.reader(lines, delimiter=dialect.delimiter):
             record = _Record(lines.start, cells, lines.is_ended())
@@ -228,13 +232,16 @@ class _RecordLines:
         start: The line on which the record starts, from 1.
     """
 
-    def __init__(self, stream: TextIO, path: Path, delimiter: str) -> None:
+    def __init__(self, stream: TextIO, path: Path, delimiter: str, n_preamble: int) -> None:
         self._stream = stream
         self._path = path
         self._delimiter = delimiter
         self._record: list[str] = []
         self._room = MAX_ROW_CHARACTERS
         self.start = 1
+        for _ in range(n_preamble):
+            self._line()
+            self.start += 1
         self._ahead = self._first()
 
     def _first(self) -> str:

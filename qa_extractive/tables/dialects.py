@@ -31,7 +31,7 @@ def is_blank_line(line: str) -> bool:
     return not line.strip(f" \r\n{DELIMITERS}")
 
 
-def find_dialect(path: Path, encoding: Encoding, named: str) -> Dialect:
+def find_dialect(path: Path, encoding: Encoding, named: str, n_preamble: int = 0) -> Dialect:
     """The dialect of a file.
 
     What a line ``sep=`` says counts first, then the delimiter that the name of the file stands for, if the
@@ -41,12 +41,15 @@ def find_dialect(path: Path, encoding: Encoding, named: str) -> Dialect:
         path: The file.
         encoding: Its encoding.
         named: The delimiter that the name of the file stands for.
+        n_preamble: Lines before the header that are none of the table.
 
     Raises:
         DataError: It cannot be read.
     """
     has_mark = encoding.n_mark_bytes > 0 or encoding.name != "utf-8"
     with open_text(path, newline="", encoding=encoding) as stream:
+        for _ in range(n_preamble):
+            stream.readline(MAX_ROW_CHARACTERS)
         sample = stream.read(_SAMPLE_CHARACTERS)
     is_whole = len(sample) < _SAMPLE_CHARACTERS
     lines = io.StringIO(sample, newline="")

@@ -291,9 +291,7 @@ def test_any_line_ends(tmp_path: Path, export: str, end: str) -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "reason"),
     [
-        ("@article{a1,\n title={T},\n abstract={A}}\n@article{a2, title={T}}", "an export", "BibTeX"),
-        ("Title,Authors,Abstract\nT,A,It fell.\nT2,A2,It rose.\n", "a table", "infer.py --batch"),
-        ('"PMID"\t"Title"\t"Abstract"\n1\tT\tIt fell.\n', "a table", "infer.py --batch"),
+        ("question,title\nWhy?,T\n", "a table", "infer.py --batch"),
         ("Title: A\nAbstract: It fell.\n\nTitle: B\nAbstract: It rose.\n", "an export", "several records"),
         ("Record 1 of 2\nA\nIt fell.\n\nRecord 2 of 2\nB\nIt rose.\n", "an export", "several records"),
         ("<1>\nTitle\n  A\nAbstract\n  It fell.\n<2>\nTitle\n  B\n", "an export", "several records"),
@@ -308,7 +306,6 @@ def test_any_line_ends(tmp_path: Path, export: str, end: str) -> None:
             "several records",
         ),
         ("81|t|A\n81|a|It fell.\n81\t0\t1\tA\n\n82|t|B\n82|a|It rose.\n", "an export", "several records"),
-        ('"TITLE","A"\n"ABSTRACT","It fell."\n\n"TITLE","B"\n', "an export", "several records"),
         ("TI- A\nAU- Doe J\nAB- It fell.\n\nTI- B\n", "an export", "several records"),
         ("81000001\n81000002\n81000003\n", "no text", "a list of numbers"),
         ("<!DOCTYPE html>\n<html><body>It fell.</body></html>", "another format", "a web page"),
@@ -359,8 +356,8 @@ def test_other_content_under_a_known_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("a.pdf", "pdftotext"), ("a.PDF", "pdftotext"), ("a.xlsx", "save the sheet as CSV"),
-        ("a.csv", "infer.py --batch"), ("a.csv.gz", "infer.py --batch"), ("a.parquet", "infer.py --batch"),
+        ("a.pdf", "pdftotext"), ("a.PDF", "pdftotext"), ("a.xls", "save it as .xlsx"),
+        ("a.ods", "the sheet as CSV"), ("a.xlsx.gz", "none of"), ("a.parquet", "infer.py --batch"),
         ("a.docx", "save it as plain text"), ("a.tar.gz", "unpack it"), ("a.zip", "unpack it"),
         ("a.html", "as XML"), ("a.png", "recognize"), ("a.odd", "its name ends in none of .txt, .json"),
     ],
