@@ -39,6 +39,7 @@ LAYERS = (
     "export",
     "training",
     "batch",
+    "evidence_table",
     "evaluation",
     "report",
     "finetune",
@@ -48,7 +49,18 @@ LAYERS = (
 )
 HEAVY = (
     *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
-    *("ray", "fastapi", "pydantic", "openai", "jinja2", "tqdm"),
+    *(
+        "ray",
+        "fastapi",
+        "pydantic",
+        "openai",
+        "jinja2",
+        "tqdm",
+        "openpyxl",
+        "xlsxwriter",
+        "pypdfium2",
+        "bibtexparser",
+    ),
 )
 
 
