@@ -40,6 +40,7 @@ LAYERS = (
     "export",
     "training",
     "batch",
+    "evidence_table",
     "evaluation",
     "report",
     "finetune",
@@ -49,7 +50,18 @@ LAYERS = (
 )
 HEAVY = (
     *("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy", "datasets", "optimum", "onnx"),
-    *("ray", "fastapi", "pydantic", "openai", "jinja2", "tqdm"),
+    *(
+        "ray",
+        "fastapi",
+        "pydantic",
+        "openai",
+        "jinja2",
+        "tqdm",
+        "openpyxl",
+        "xlsxwriter",
+        "pypdfium2",
+        "bibtexparser",
+    ),
 )
 
 

@@ -48,6 +48,7 @@ class BatchJob:
         names: Columns named by the user.
         source: The file of the table, held open and watched.
         questions: What is asked of every row; empty where the table holds the questions.
+        kept: The columns of the table that the output has; None for all of them.
     """
 
     reader: RowReader
@@ -57,6 +58,15 @@ class BatchJob:
     names: ColumnNames
     source: Source
     questions: tuple[str, ...] = ()
+    kept: frozenset[str] | None = None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The columns of the rows that are answered which the output has, in order."""
+        columns = self.rows.columns
+        if self.kept is None:
+            return columns
+        return tuple(name for name in columns if name in self.kept or name == self.columns.question)
 
     @property
     def rows(self) -> RowReader | AskedRows:
@@ -78,6 +88,7 @@ class BatchJob:
         existing: Existing = "refuse",
         errors: Path | None = None,
         questions: Sequence[str] = (),
+        kept: frozenset[str] | None = None,
     ) -> BatchJob:
         """Read a table through once and settle everything but the answers.
 
@@ -90,6 +101,7 @@ class BatchJob:
             errors: Where to write the failed rows once more, or None.
             questions: Asked of every row, in place of those in the table, which then needs none. The output
                 has a row for each row and question, and a column ``question`` after those of the table.
+            kept: The columns of the table that the output has; None for all of them.
 
         Raises:
             DataError: The table cannot be read, has no rows or lacks a column; the output is the table,
@@ -113,7 +125,8 @@ class BatchJob:
             )
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        return cls(reader, columns, output or default_output(path), destination, names, source, asked)
+        target = output or default_output(path)
+        return cls(reader, columns, target, destination, names, source, asked, kept)
 
 
 def open_destination(path: Path, output: Path | None, errors: Path | None, existing: Existing) -> Destination:
@@ -271,11 +284,10 @@ class _Sink:
     """
 
     def __init__(self, job: BatchJob, with_candidates: bool) -> None:
-        columns = job.rows.columns
         self.n_rows = job.rows.n_rows
         self._with_candidates = with_candidates
-        self._kept = kept_names(columns, added_columns(with_candidates))
-        self._kept_in_errors = kept_names(columns, _ERROR_COLUMNS)
+        self._kept = kept_names(job.written, added_columns(with_candidates))
+        self._kept_in_errors = kept_names(job.written, _ERROR_COLUMNS)
         self._has_errors = job.destination.errors is not None
         self.contents = [self._output_content(job)]
         if job.destination.errors is not None:
@@ -289,13 +301,14 @@ class _Sink:
         return out
 
     def _answered(self, result: RowResult) -> dict[str, Any]:
-        values = {self._kept[name]: cell for name, cell in result.row.values.items()}
+        values = {self._kept[name]: cell for name, cell in result.row.values.items() if name in self._kept}
         return values | answer_cells(result.outcome, self._with_candidates)
 
     def _failed(self, result: RowResult) -> list[dict[str, Any]]:
         if not isinstance(result.outcome, RowError):
             return []
-        values = {self._kept_in_errors[name]: cell for name, cell in result.row.values.items()}
+        kept = self._kept_in_errors
+        values = {kept[name]: cell for name, cell in result.row.values.items() if name in kept}
         about = (result.row.number, result.outcome.kind, result.outcome.message)
         return [values | dict(zip(_ERROR_COLUMNS, about, strict=True))]
 
@@ -304,14 +317,15 @@ class _Sink:
             columns = [*self._kept.values(), *added_columns(self._with_candidates)]
             return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept[name]: kind for name, kind in row_types(job).items()}
+        types = {self._kept[name]: kind for name, kind in row_types(job).items() if name in self._kept}
         return ParquetContent(types | answer_types(arrow, self._with_candidates))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":
             return text_content(path, [*self._kept_in_errors.values(), *_ERROR_COLUMNS], job.reader)
         arrow, _ = require_pyarrow()
-        types = {self._kept_in_errors[name]: kind for name, kind in row_types(job).items()}
+        kept = self._kept_in_errors
+        types = {kept[name]: kind for name, kind in row_types(job).items() if name in kept}
         return ParquetContent(types | {"row": arrow.int64(), "kind": arrow.string(), "error": arrow.string()})
 
 

@@ -341,7 +341,7 @@ class _PartWork:
 
     def __init__(self, job: BatchJob, folder: Path, kernel: AnswerKernel, with_candidates: bool) -> None:
         arrow, _ = require_pyarrow()
-        kept = kept_names(job.rows.columns, added_columns(with_candidates))
+        kept = kept_names(job.written, added_columns(with_candidates))
         self._path = job.reader.path.resolve()
         self._columns = job.rows.columns
         self._questions = job.questions
@@ -349,7 +349,8 @@ class _PartWork:
         self._folder = folder
         self._kernel = kernel
         self._with_candidates = with_candidates
-        self._types = {kept[name]: kind for name, kind in row_types(job).items()}
+        self._types = {kept[name]: kind for name, kind in row_types(job).items() if name in kept}
+        self._written = list(job.written)
         self._answer_types = answer_types(arrow, with_candidates)
         self._slices: ParquetSlices | None = None
 
@@ -366,7 +367,8 @@ class _PartWork:
             tally.add(result)
         values = answer_values([result.outcome for result in results], self._with_candidates)
         answers = [arrow_array(cells, self._answer_types[name], name) for name, cells in values.items()]
-        self._write(first, [*as_types(batch, self._types).columns, *answers], tally.counts())
+        written = as_types(batch.select(self._written), self._types)
+        self._write(first, [*written.columns, *answers], tally.counts())
         return tally.counts()
 
     def _write(self, first: int, columns: Sequence[Any], counts: Counts) -> None:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
     "prepare": "turn a folder of papers into a table",
+    "table": "ask a folder of papers some questions: a table of quotes",
 }
 
 

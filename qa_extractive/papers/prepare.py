@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,9 +87,11 @@ def prepare(
     *,
     errors: Path | None = None,
     overwrite: bool = False,
+    with_text: bool = False,
+    unread: Sequence[Path] = (),
     on_file: Callable[[Preparation], object] | None = None,
 ) -> Preparation:
-    """Write the papers of a folder and of those inside it as a table.
+    """Write the papers of a folder and of those inside it, or of one file, as a table.
 
     Columns: ``title, abstract, sections, pmid, doi, year, journal, authors, file, record, text, pages``;
     sections, authors and pages are lists (JSON in a CSV), ``file`` is the path below the folder, ``record``
@@ -97,22 +99,26 @@ def prepare(
     Links are skipped, hidden files and folders not looked at. A bad file or record stops no other.
 
     Args:
-        folder: With files of the formats that docs/BATCH.md lists.
+        folder: With files of the formats that docs/BATCH.md lists; or one such file.
         output: The table; its extension names the format. It appears when all is read.
         errors: Table of what was skipped, or None.
         overwrite: Whether to replace a table that is there.
+        with_text: Whether ``text`` is there where a paper has no body too, and holds its abstract.
+        unread: Files and folders to leave out, links followed.
         on_file: Called after each file.
 
     Raises:
-        DataError: The folder is none, no paper was found (what was skipped is listed nevertheless), another
-            run writes one of the tables, or a table cannot be written.
+        DataError: There is no such folder or file, no paper was found (what was skipped is listed
+            nevertheless), another run writes one of the tables, or a table cannot be written.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 (a name that is too long is no folder either)
-        raise DataError(f"{folder} is not a folder: give one with papers")
+    if not os.path.isdir(folder) and not os.path.isfile(folder):  # noqa: PTH112, PTH113 (too long a name is none)
+        raise DataError(f"{folder} is not a folder or a file: give one with papers")
     target = checked_target(output)
     listed = None if errors is None else checked_target(errors)
     if listed == target:
         raise DataError(f"{errors} is the output itself: give the errors another file")
+    if folder.resolve() in (target, listed):
+        raise DataError(f"{folder} is what is read: give another file to write")
     targets = [each for each in (target, listed) if each is not None]
     with locked(targets):
         for each in targets:
@@ -123,7 +129,8 @@ def prepare(
             table.start()
             with ExitStack() as stack:
                 writer = None if listed is None else stack.enter_context(write_rows(listed, _ERROR_COLUMNS))
-                done = _fill(folder, _own_files(targets), table, writer, on_file)
+                work = _Work(table, writer, with_text, on_file)
+                done = _fill(files_below(folder, (*_own_files(targets), *unread)), folder, work)
             if not done.n_papers:
                 raise DataError(f"{folder} holds no paper that can be read: {_summary(done)}")
             _check_free(target, overwrite=overwrite)  # it may have appeared meanwhile
@@ -173,34 +180,41 @@ def _types(arrow: ModuleType) -> dict[str, Any]:
     }
 
 
-def _fill(
-    folder: Path,
-    own: set[Path],
-    table: GrowingTable,
-    errors: RowWriter | None,
-    on_file: Callable[[Preparation], object] | None,
-) -> Preparation:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    table: GrowingTable
+    errors: RowWriter | None
+    with_text: bool
+    on_file: Callable[[Preparation], object] | None
+
+    def skip(self, name: str, skipped: Skipped) -> None:
+        """List what is skipped, where that is wanted."""
+        if self.errors is not None:
+            about = (name, skipped.record, skipped.kind, skipped.reason)
+            self.errors.write(dict(zip(_ERROR_COLUMNS, about, strict=True)))
+
+    def row(self, name: str, number: int, paper: Paper) -> dict[str, Any]:
+        """The row of a paper."""
+        row = paper.to_row() | {"file": name, "record": number}
+        return row | {"text": paper.text} if self.with_text else row
+
+
+def _fill(files: Iterable[Path], folder: Path, work: _Work) -> Preparation:
     done = Preparation()
-    part = _Part(table)
-    place = folder.resolve()  # below it no link is followed
-    for path in _files(folder):
-        relative = path.relative_to(folder)
-        if place / relative in own:
-            continue
-        name = relative.as_posix()
+    part = _Part(work.table)
+    for path in files:
+        name = path.relative_to(folder).as_posix() if folder.is_dir() else folder.name
         done.n_files += 1
         for outcome in _outcomes(path):
             if isinstance(outcome, Skipped):
                 done.skip(name, outcome)
-                if errors is not None:
-                    about = (name, outcome.record, outcome.kind, outcome.reason)
-                    errors.write(dict(zip(_ERROR_COLUMNS, about, strict=True)))
+                work.skip(name, outcome)
                 continue
             number, paper = outcome
             done.take(f"{name}, record {number}", paper)
-            part.add(paper.to_row() | {"file": name, "record": number}, paper.n_characters)
-        if on_file is not None:
-            on_file(done)
+            part.add(work.row(name, number, paper), paper.n_characters)
+        if work.on_file is not None:
+            work.on_file(done)
     part.write()
     return done
 
@@ -227,11 +241,23 @@ class _Part:
         self._rows, self._n_characters = [], 0
 
 
+def files_below(folder: Path, unread: Collection[Path] = ()) -> Iterator[Path]:
+    """The files that ``prepare`` looks at, in its order, but those that are or lie in ``unread``."""
+    place = folder.resolve()  # below it no link is followed
+    for path in _files(folder):
+        real = place / path.relative_to(folder) if folder.is_dir() else place
+        if not any(real == each or each in real.parents for each in unread):
+            yield path
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """All files below a folder that are not hidden, each folder's own before those inside it, by name.
 
-    Folders that are not gone into, as links or not to be opened, come out like files.
+    Folders that are not gone into, as links or not to be opened, come out like files; a file comes out alone.
     """
+    if folder.is_file():
+        yield folder.resolve()
+        return
     closed: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118

@@ -120,15 +120,11 @@ class Paper:
 
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """Where the sections lie in ``text``, in order; none overlaps another."""
-        if not self.has_body:
-            return (Passage(_ABSTRACT, 0, len(self.abstract)),)
-        found, start = [], 0
-        for section in self._blocks():
-            end = start + len(_block(section))
-            found.append(Passage(section.heading, start, end))
-            start = end + len(_PARTED)
-        return tuple(found)
+        """Where the sections, or the labelled parts of the abstract, lie in ``text``, in order."""
+        if self.has_body:
+            return _in_turn([(each.heading, _block(each)) for each in self._blocks()], len(_PARTED))
+        parts = [(each.heading, labelled(each.heading, each.text)) for each in self.sections]
+        return _in_turn(parts or [(_ABSTRACT, self.abstract)], 1)
 
     def _blocks(self) -> list[Section]:
         first = [Section(_ABSTRACT, self.abstract)] if self.abstract else []
@@ -149,6 +145,15 @@ COLUMNS = ("title", "abstract", "sections", "pmid", "doi", "year", "journal", "a
 LATER_COLUMNS = ("text", "pages")
 _ABSTRACT = "Abstract"
 _PARTED = "\n\n"
+
+
+def _in_turn(parts: Iterable[tuple[str, str]], n_between: int) -> tuple[Passage, ...]:
+    """Where parts lie that stand one after the other, each with its heading."""
+    found, start = [], 0
+    for heading, text in parts:
+        found.append(Passage(heading, start, start + len(text)))
+        start += len(text) + n_between
+    return tuple(found)
 
 
 def _block(section: Section) -> str:

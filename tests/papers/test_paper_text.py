@@ -11,10 +11,14 @@ def test_of_an_abstract_alone_the_text_is_the_abstract() -> None:
     parts = (Section("Methods", "We asked 40."), Section("Results", "30 slept less."))
     paper = Paper(abstract="Methods: We asked 40. Results: 30 slept less.", sections=parts)
     assert paper.text == paper.abstract
-    assert [(each.heading, each.start, each.end) for each in paper.passages] == [
-        ("Abstract", 0, len(paper.text))
-    ]
     assert paper.to_row()["text"] is None
+    cut = [(each.heading, paper.text[each.start : each.end]) for each in paper.passages]
+    assert cut == [("Methods", "Methods: We asked 40."), ("Results", "Results: 30 slept less.")]
+
+
+def test_an_abstract_without_parts_is_one_passage() -> None:
+    (passage,) = Paper(abstract="30 slept less.").passages
+    assert (passage.heading, passage.start, passage.end) == ("Abstract", 0, 14)
 
 
 def test_the_text_of_a_body_has_the_abstract_first_and_a_passage_a_section() -> None:

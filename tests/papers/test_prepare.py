@@ -118,8 +118,8 @@ def test_nothing_is_lost(folder: Path, tmp_path: Path) -> None:
         prepare(folder, output)
     with pytest.raises(DataError, match="is the output itself"):
         prepare(folder, output, errors=output, overwrite=True)
-    with pytest.raises(DataError, match="is not a folder: give one with papers"):
-        prepare(folder / "a.xml", output, overwrite=True)
+    with pytest.raises(DataError, match="is not a folder or a file: give one with papers"):
+        prepare(folder / "none", output, overwrite=True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no paper that can be read: it is empty"):
         prepare(tmp_path / "empty", output, overwrite=True)

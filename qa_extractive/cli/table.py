@@ -1,0 +1,209 @@
+"""``table``: a folder of papers and some questions in, a table of quotes out."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qa_extractive.cli.model_options import add_model_arguments
+from qa_extractive.cli.progress import EventLog, Style, Watcher, warnings_shown
+from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
+from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, note, replace_line
+from qa_extractive.errors import DataError, ModelError
+from qa_extractive.settings import CACHED, FULL
+
+if TYPE_CHECKING:
+    from qa_extractive.batch.ray import Cluster
+    from qa_extractive.batch.summary import Counts
+    from qa_extractive.evidence_table.job import TableJob, TableOutcome, Watch
+    from qa_extractive.papers.prepare import Preparation
+    from qa_extractive.predictor import Predictor
+
+_EXIT_ROWS_FAILED = 1
+_MAX_QUESTIONS = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``table``."""
+    parser.add_argument(
+        "papers", type=Path, metavar="PAPERS", help="a folder of papers, or one file; what prepare takes"
+    )
+    parser.add_argument(
+        "--questions",
+        nargs="+",
+        required=True,
+        metavar="Q",
+        help="asked of every paper; or one file with a question a line",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="F", help=".xlsx, .html, .csv, .tsv, .jsonl or .parquet"
+    )
+    parser.add_argument(
+        "--highlight", type=Path, metavar="DIR", help="also write copies of the PDFs with the quotes marked"
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    existing.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_model_arguments(parser)
+    cluster = parser.add_argument_group("on Ray")
+    cluster.add_argument("--engine", choices=("local", "ray"), help="ray: a cluster answers")
+    cluster.add_argument("--address", metavar="A", help="of the Ray cluster (default: Ray on this machine)")
+    cluster.add_argument("--actors", type=int, metavar="N", help="predictors on Ray, of --threads CPUs each")
+    parser.set_defaults(effort=None)  # by the number of questions
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the table; the exit code."""
+    with warnings_shown(_style(options), EventLog(), is_quiet=options.quiet):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from qa_extractive.evidence_table.job import TableJob, make_table
+
+    job = TableJob(
+        options.papers,
+        questions_of(options.questions),
+        options.output,
+        existing="overwrite" if options.overwrite else "resume" if options.resume else "refuse",
+        cluster=_cluster(options),
+        highlight=options.highlight,
+        max_risk=options.max_risk,
+    )
+    predictor = _predictor(options, len(job.questions))
+    stopping = "finishing the part at hand; once more to stop at once"
+    stop = StopSignals(
+        lambda _: None if options.quiet else f"\n{stopping}", lambda each: f"stopped at once by {each.name}"
+    )
+    with stop:
+        outcome = make_table(predictor, job, _watch(options, stop))
+    if not outcome.is_complete and stop.received is not None:
+        return _say_stopped(outcome, stop.received)
+    if not options.quiet:
+        with ignore_broken_pipe():
+            _print(outcome, job)
+    failed = outcome.summary is not None and outcome.summary.n_failed
+    return _EXIT_ROWS_FAILED if failed else 0
+
+
+def questions_of(given: list[str]) -> tuple[str, ...]:
+    """The questions as given, or those of the one file that is given.
+
+    Raises:
+        DataError: The file cannot be read, or there are no questions, too many, or one twice.
+    """
+    questions = [" ".join(each.split()) for each in _lines(given)]
+    questions = [each for each in questions if each]
+    if not questions:
+        raise DataError("--questions holds no question: give some, or a file with one a line")
+    if len(questions) > _MAX_QUESTIONS:
+        raise DataError(f"{len(questions):,} questions are more than {_MAX_QUESTIONS:,}: ask fewer at once")
+    twice = [each for i, each in enumerate(questions) if each in questions[:i]]
+    if twice:
+        raise DataError(f"the question {twice[0]!r} is given twice: leave one out")
+    return tuple(questions)
+
+
+def _lines(given: list[str]) -> list[str]:
+    from qa_extractive.tables.text_files import open_text
+
+    if len(given) > 1 or not _is_file(given[0]):
+        return given
+    with open_text(Path(given[0])) as stream:
+        return stream.read(1_000_000).splitlines()
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name of a file could be so
+        return False
+
+
+def _cluster(options: argparse.Namespace) -> Cluster | None:
+    from qa_extractive.batch.ray import Cluster
+
+    if options.engine == "ray":
+        return Cluster(options.address, options.actors, options.threads or 1)
+    if options.address is not None or options.actors is not None:
+        raise DataError("--address and --actors go with --engine ray: leave them out")
+    return None
+
+
+def _predictor(options: argparse.Namespace, n_questions: int) -> Predictor:
+    from qa_extractive.cli.models import named_predictor
+
+    settings = {
+        "threshold": options.threshold,
+        "max_risk": options.max_risk,
+        "kept_mb": options.kept_mb,
+        "precision": options.precision,
+        "n_threads": options.threads,
+    }
+    if options.effort is None and n_questions > 1:
+        with suppress(ModelError):  # it was trained without pruning heads; or what is wrong shows below
+            return named_predictor(options.model, effort=CACHED, **settings)
+    return named_predictor(options.model, effort=options.effort or FULL, **settings)
+
+
+def _style(options: argparse.Namespace) -> Style:
+    return "line" if not options.quiet and sys.stderr.isatty() else "nothing"
+
+
+def _watch(options: argparse.Namespace, stop: StopSignals) -> Watch:
+    from qa_extractive.evidence_table.job import Watch
+
+    if _style(options) == "nothing":
+        return Watch(should_stop=stop.should_stop)
+    watchers: list[Watcher] = []
+
+    def start(n_rows: int, counts: Counts) -> None:
+        watchers.append(Watcher(n_rows, "line", EventLog()))
+        watchers[0].start(counts)
+
+    def show_files(done: Preparation) -> None:
+        replace_line(f"{done.n_papers:,} papers from {done.n_files:,} files")
+
+    return Watch(
+        on_file=show_files,
+        on_start=start,
+        on_batch=lambda batch: watchers[0].see(batch),
+        on_part=lambda counts: watchers[0].see_counts(counts),
+        should_stop=stop.should_stop,
+    )
+
+
+def _say_stopped(outcome: TableOutcome, received: signal.Signals) -> int:
+    n_rows = outcome.summary.n_rows if outcome.summary is not None else 0
+    note(
+        f"stopped by {received.name} after {n_rows:,} answers, which are kept: the same command with --resume"
+    )
+    return EXIT_SIGNAL + received
+
+
+def _print(outcome: TableOutcome, job: TableJob) -> None:
+    if outcome.summary is None or outcome.about is None:
+        print(f"table      {job.output} (finished before; nothing to do)")
+        return
+    summary, about = outcome.summary, outcome.about
+    print(f"papers     {about.n_papers:,} x {len(about.questions):,} questions; {about.n_skipped:,} skipped")
+    for file, record, kind, reason in about.skipped[:3]:
+        where = file if record is None else f"{file}, record {record}"
+        print(fitted("             ", f"{where}: {kind}: {reason}"))
+    if about.n_skipped > 3:
+        print("             ... all are listed in the .xlsx and the .html")
+    n_silent = summary.n_abstained - summary.n_unsure
+    print(f"answered   {summary.n_answered:,} in {summary.seconds:.1f} s")
+    print(f"not sure   {summary.n_unsure:,}")
+    print(f"no answer  {n_silent:,} not reported, {summary.n_failed:,} failed")
+    for each in outcome.together:
+        if each.summary:
+            print(fitted("           ", f"{each.question} {each.summary}"))
+    if outcome.n_highlighted is not None:
+        print(f"PDFs       {outcome.n_highlighted:,} with their quotes marked, in {job.highlight}")
+    print(f"table      {job.output}")

@@ -1,0 +1,1 @@
+"""The evidence table: papers x questions, each cell a quote or an honest "not reported"."""

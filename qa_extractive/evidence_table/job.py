@@ -1,0 +1,311 @@
+"""A folder of papers and some questions -> an evidence table, in three steps that a stopped run goes on from.
+
+The papers are read into one table, it is answered as any other (``batch``), and the answers are
+written as the evidence table. What the first two make lies in ``<output>.work`` until the last is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from qa_extractive import __version__
+from qa_extractive._utils.files import write_whole
+from qa_extractive.batch.destination import Existing
+from qa_extractive.batch.local import BatchJob, answer_table
+from qa_extractive.batch.ray import Cluster, answer_table_on_ray
+from qa_extractive.batch.summary import Counts, Summary
+from qa_extractive.data.columns import ColumnNames
+from qa_extractive.errors import DataError
+from qa_extractive.evidence_table.about import About
+from qa_extractive.evidence_table.flat import flat_writer
+from qa_extractive.evidence_table.html import html_writer
+from qa_extractive.evidence_table.rows import PaperRow, paper_rows
+from qa_extractive.evidence_table.together import Collector, Together
+from qa_extractive.evidence_table.xlsx import xlsx_writer
+from qa_extractive.papers.prepare import Preparation, files_below, prepare
+from qa_extractive.predictor import Predictor
+from qa_extractive.rows.results import Batch
+from qa_extractive.tables.formats import table_format
+from qa_extractive.tables.locking import lock_path, locked
+from qa_extractive.tables.reading import read_rows
+from qa_extractive.tables.writing import naming, writing
+
+SHEETS = (".xlsx", ".html", ".htm")
+_MAX_SKIPPED_LISTED = 1000
+_MARKER, _SKIPPED = "run.json", "skipped.csv"
+_KEPT = frozenset({"file", "record"})
+_COLUMNS = ColumnNames(context="text", title="title")
+
+
+@dataclass(frozen=True, slots=True)
+class TableJob:
+    """What is to be read, asked and written.
+
+    Attributes:
+        papers: A folder with files of papers, or one such file.
+        questions: What each paper is asked, in order; none twice.
+        output: The table: .xlsx, .html, or one of the formats of ``tables``.
+        existing: Of an output that is there, or of a run that was stopped: "refuse" is an error, "overwrite"
+            starts afresh, "resume" goes on.
+        cluster: A Ray cluster that answers; None for this process.
+        highlight: A folder for copies of the PDFs with the quotes marked; None for none.
+        max_risk: That the predictor was made with, to be told in the table.
+    """
+
+    papers: Path
+    questions: tuple[str, ...]
+    output: Path
+    existing: Existing = "refuse"
+    cluster: Cluster | None = None
+    highlight: Path | None = None
+    max_risk: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise DataError unless there are questions and the output can be written."""
+        if not self.questions:
+            raise DataError("no question: give --questions Q [Q ...], or a file with a question a line")
+        if self.output.suffix.lower() not in SHEETS:
+            table_format(self.output)
+        with naming(self.output):
+            if self.output.is_dir():
+                raise DataError(f"{self.output} is a folder: give a file")
+            if not self.output.resolve().parent.is_dir():
+                raise DataError(f"{self.output.parent} is not a folder that exists: create it first")
+
+    @property
+    def work(self) -> Path:
+        """The folder of what is made on the way."""
+        return self.output.with_name(f"{self.output.name}.work")
+
+    @property
+    def state(self) -> Path:
+        """The file beside a finished table that tells what it was made of."""
+        return self.output.with_name(f"{self.output.name}.run.json")
+
+    @property
+    def unread(self) -> tuple[Path, ...]:
+        """What is no paper if it lies among them."""
+        output = self.output.resolve()
+        return (output, lock_path(output), self.work.resolve(), self.state.resolve())
+
+    @property
+    def suffix(self) -> str:
+        """Of the tables that are made on the way: a cluster reads and writes Parquet."""
+        return ".jsonl" if self.cluster is None else ".parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how far a run is; nobody by default."""
+
+    on_file: Callable[[Preparation], object] | None = None
+    on_start: Callable[[int, Counts], object] = lambda n_rows, counts: None
+    on_batch: Callable[[Batch], object] | None = None
+    on_part: Callable[[Counts], object] = lambda counts: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class TableOutcome:
+    """What became of a job.
+
+    Attributes:
+        summary: Of the answers; None where the table was finished before.
+        about: What stands beside the table; None where the table was finished before or the run stopped.
+        together: What the papers say together, of each question.
+        n_highlighted: PDFs written with their quotes marked; None where that was not wanted.
+    """
+
+    summary: Summary | None = None
+    about: About | None = None
+    together: Sequence[Together] = ()
+    n_highlighted: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the table is there."""
+        return self.summary is None or self.summary.is_complete
+
+
+def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) -> TableOutcome:
+    """Write the evidence table of a job.
+
+    Args:
+        predictor: Answers; its threshold, or that of its ``max_risk``, holds for the whole table.
+        job: What is read, asked and written.
+        watch: Who is told how far it is; None for nobody.
+
+    Raises:
+        DataError: The papers hold none that can be read, the output is there, another run writes it, or the
+            run that is to be gone on with was made of something else.
+        ModelError: The model failed.
+    """
+    watch = watch or Watch()
+    with locked([job.output.resolve()]):
+        now = _fingerprint(predictor, job)
+        if _is_finished(job, now):
+            return TableOutcome()
+        with _workplace(job, now):
+            papers, answers = job.work / f"papers{job.suffix}", job.work / f"answers{job.suffix}"
+            _read_papers(job, papers, watch)
+            summary = _answer(predictor, job, papers, answers, watch)
+            if not summary.is_complete:
+                return TableOutcome(summary)
+            about = _about(predictor, job, papers)
+            together = _write(job, about, papers, answers)
+            write_whole(job.state, json.dumps(now, indent=1) + "\n")
+        shutil.rmtree(job.work)
+        return TableOutcome(summary, about, together)
+
+
+def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
+    """Read the papers, unless an earlier run has; what a stopped reading left is of no use."""
+    if papers.exists():
+        return
+    skipped = job.work / _SKIPPED
+    try:
+        prepare(
+            *(job.papers, papers),
+            errors=skipped,
+            with_text=True,
+            overwrite=True,
+            unread=job.unread,
+            on_file=watch.on_file,
+        )
+    except DataError:
+        shutil.rmtree(job.work)
+        raise
+
+
+def _answer(predictor: Predictor, job: TableJob, papers: Path, answers: Path, watch: Watch) -> Summary:
+    batch = BatchJob.open(papers, answers, _COLUMNS, existing="resume", questions=job.questions, kept=_KEPT)
+
+    def start(counts: Counts) -> None:
+        watch.on_start(batch.rows.n_rows, counts)
+
+    if job.cluster is None:
+        return answer_table(
+            predictor, batch, on_start=start, on_batch=watch.on_batch, should_stop=watch.should_stop
+        )
+    start(Counts())
+    return answer_table_on_ray(
+        predictor, batch, job.cluster, on_part=watch.on_part, should_stop=watch.should_stop
+    )
+
+
+def _write(job: TableJob, about: About, papers: Path, answers: Path) -> Sequence[Together]:
+    """Write the table; what the papers say together."""
+    collector = Collector(job.questions)
+    with _writer(job, about, collector.together) as add:
+        for row in paper_rows(papers, answers, len(job.questions)):
+            collector.add(row)
+            add(row)
+    return collector.together()
+
+
+def _writer(
+    job: TableJob, about: About, together: Callable[[], Sequence[Together]]
+) -> AbstractContextManager[Callable[[PaperRow], None]]:
+    target, suffix = job.output.resolve(), job.output.suffix.lower()
+    if suffix == ".xlsx":
+        return xlsx_writer(target, about, together)
+    if suffix in SHEETS:
+        return html_writer(target, about, together)
+    return flat_writer(target, job.questions)
+
+
+def _about(predictor: Predictor, job: TableJob, papers: Path) -> About:
+    n_papers, skipped = sum(1 for _ in read_rows(papers)), job.work / _SKIPPED
+    listed = [_skipped(row.values) for row in islice(read_rows(skipped), _MAX_SKIPPED_LISTED)]
+    return About(
+        source=job.papers.name or str(job.papers),
+        questions=job.questions,
+        n_papers=n_papers,
+        skipped=tuple(listed),
+        n_skipped=read_rows(skipped).n_rows,
+        model=predictor.model_name,
+        version=__version__,
+        threshold=predictor.threshold,
+        max_risk=job.max_risk,
+    )
+
+
+def _skipped(values: Mapping[str, Any]) -> tuple[str, int | None, str, str]:
+    record = int(values["record"]) if values["record"] else None
+    return values["file"], record, values["kind"], values["reason"]
+
+
+def _fingerprint(predictor: Predictor, job: TableJob) -> dict[str, Any]:
+    """What decides the table."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files_below(job.papers, job.unread):
+        with suppress(OSError):  # it is skipped when it is read, too
+            status = path.lstat()
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "replace"))
+    return {
+        "papers": digest.hexdigest(),
+        "questions": list(job.questions),
+        "output": job.output.suffix.lower(),
+        "engine": "local" if job.cluster is None else "ray",
+        "version": __version__,
+        **predictor.identity(),
+    }
+
+
+def _is_finished(job: TableJob, now: Mapping[str, Any]) -> bool:
+    """Whether the table is there and was made of the same; DataError where one is in the way."""
+    if job.existing == "overwrite" or not job.output.exists():
+        return False
+    if job.existing == "refuse":
+        raise DataError(f"{job.output} exists: replace it with --overwrite, or give another file")
+    _require_same(job, _read(job.state), now)
+    return True
+
+
+@contextmanager
+def _workplace(job: TableJob, now: Mapping[str, Any]) -> Iterator[None]:
+    """The folder of what is made on the way; it stays where the run is stopped."""
+    marker = job.work / _MARKER
+    with writing(job.work):
+        if job.work.exists():
+            if not marker.is_file():
+                raise DataError(f"{job.work} is there, but no run left it: move it away")
+            if job.existing == "refuse":
+                raise DataError(
+                    f"{job.work} is left of a run that was stopped: go on with --resume, or start again with "
+                    "--overwrite"
+                )
+            if job.existing == "resume":
+                _require_same(job, _read(marker), now)
+            else:
+                shutil.rmtree(job.work)
+        job.work.mkdir(exist_ok=True)
+        write_whole(marker, json.dumps(now, indent=1) + "\n")
+    yield
+
+
+def _require_same(job: TableJob, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name, value in now.items():
+        if before.get(name) != value:
+            raise DataError(
+                f"{job.output} was begun with other {_TOLD.get(name, name)}: start again with --overwrite"
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+_TOLD = {"papers": "papers (files were added, removed or changed)", "model": "weights of the model"}
