@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -227,8 +228,11 @@ def test_who_leaves_stops_the_work_and_holds_no_place(serve: Callable[..., Any])
     predictor, gate = gated()
     served = serve(predictor, max_queue=1)
     gate.closes_after = gate.n_windows + 20
-    with post(served, MANY, headers=STREAM, stream=True) as response:
-        next(response.iter_lines())
+    body = json.dumps(MANY).encode()
+    head = f"POST /v1/evidence HTTP/1.1\nHost: x\nAccept: {STREAM['Accept']}\nContent-Length: {len(body)}\n\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + body)
+        assert connection.recv(12) == b"HTTP/1.1 200"
         until(lambda: not gate.gate.is_set())
     until(lambda: 'qa_requests_total{route="/v1/evidence",status="499"} 1.0' in metrics(served))
     n_seen = gate.n_windows
