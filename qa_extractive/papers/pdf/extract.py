@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from ctypes import addressof, c_double, c_int, create_string_buffer
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from unicodedata import category, normalize
@@ -161,6 +162,7 @@ class _Reader:
         self._page = text_page.raw
         self._n = text_page.count_chars()
         self._last: tuple[int, _Type] | None = None
+        self._fonts: dict[int, tuple[bool, bool]] = {}
         self.n_unreadable = 0
 
     def drawn(self) -> Iterator[_Drawn]:
@@ -203,34 +205,36 @@ class _Reader:
         return box.left, box.bottom, box.right, box.top
 
     def _origin(self, i: int) -> tuple[float, float]:
-        from ctypes import c_double
-
         x, y = c_double(), c_double()
         self._raw.FPDFText_GetCharOrigin(self._page, i, x, y)
         return x.value, y.value
 
     def _type(self, i: int) -> _Type:
         """Its type, which is the same for all characters of an object that is drawn."""
-        from ctypes import addressof
-
         text_object = self._raw.FPDFText_GetTextObject(self._page, i)
         address = addressof(text_object.contents) if text_object else 0
         if self._last is None or self._last[0] != address or not address:
-            self._last = (address, self._read_type(i))
+            self._last = (address, self._read_type(i, text_object))
         return self._last[1]
 
-    def _read_type(self, i: int) -> _Type:
+    def _read_type(self, i: int, text_object: Any) -> _Type:
         matrix = self._raw.FS_MATRIX()
         self._raw.FPDFText_GetMatrix(self._page, i, matrix)
         size = self._raw.FPDFText_GetFontSize(self._page, i) * math.hypot(matrix.c, matrix.d)
-        name = self._font_name(i)
-        weight = self._raw.FPDFText_GetFontWeight(self._page, i)
-        bold = bool(_BOLD.search(name)) or weight >= _BOLD_WEIGHT
-        return _Type(_quarter(matrix.a, matrix.b), abs(size), bold, bool(_ITALIC.search(name)))
+        bold, italic = self._font(i, text_object)
+        return _Type(_quarter(matrix.a, matrix.b), abs(size), bold, italic)
+
+    def _font(self, i: int, text_object: Any) -> tuple[bool, bool]:
+        """Whether the font of a character is bold and italic."""
+        font = self._raw.FPDFTextObj_GetFont(text_object) if text_object else None
+        address = addressof(font.contents) if font else 0
+        if address not in self._fonts:
+            name = self._font_name(i)
+            bold = bool(_BOLD.search(name)) or self._raw.FPDFText_GetFontWeight(self._page, i) >= _BOLD_WEIGHT
+            self._fonts[address] = (bold, bool(_ITALIC.search(name)))
+        return self._fonts[address]
 
     def _font_name(self, i: int) -> str:
-        from ctypes import c_int, create_string_buffer
-
         name = create_string_buffer(_NAME_BYTES)
         self._raw.FPDFText_GetFontInfo(self._page, i, name, _NAME_BYTES, c_int())
         return name.value.decode("utf-8", "replace")
@@ -238,6 +242,8 @@ class _Reader:
 
 def _quarter(a: float, b: float) -> int | None:
     """The direction of a line in quarters of a turn; None where it is tilted, or cannot be told."""
+    if not b and a > 0:
+        return 0
     if not (math.isfinite(a) and math.isfinite(b)) or not (a or b):
         return None
     degrees = math.degrees(math.atan2(b, a))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from qa_extractive.papers.pdf.paragraphs import Measures, Paragraph
+from qa_extractive.papers.pdf.paragraphs import CAPTION, NOTE, Measures, Paragraph
 
 _MAX_CHARACTERS, _MAX_LINES = 150, 3
 _LARGER = 1.07  # than the body
@@ -14,8 +14,9 @@ _NUMBERED = re.compile(r"((?:\d{1,2}\.)*\d{1,2}\.?|[IVX]{1,4}\.|[A-Z]\.)\s+(?=[^
 _NAMES = (
     "abstract|summary|introduction|background|(?:materials? and methods?|methods? and materials?|(?:patients?|participants?"
     "|subjects?) and methods?|methods?|methodology)|results?|findings|(?:results? and )?discussions?|discussion and conclusions?"
-    "|conclusions?|concluding remarks|interpretation|limitations|objectives?|aims?|purpose|study design|statistical analys[ie]s"
+    "|conclusions?|concluding remarks|interpretation"
 )
+_PARTS = "limitations|objectives?|aims?|purpose|study design|statistical analys[ie]s"  # of sections
 _LEFT_OUT = (
     "references?|references and notes|bibliography|literature(?: cited)?|works cited|notes and references"
     "|acknowledge?ments?(?: and .{1,40})?|funding(?: .{1,40})?|sources? of (?:funding|support)|financial (?:support|disclosures?)"
@@ -28,17 +29,11 @@ _LEFT_OUT = (
     "|publisher['\u2019]?s note|additional (?:information|files?)|key ?words?|index terms|contents|table of contents"
 )
 _BEFORE = r"(?:(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,4})\.?\s+)?"
-HEADING_LINE: Final = re.compile(rf"(?i){_BEFORE}(?:{_NAMES}|{_LEFT_OUT})\s*[:.]?")
+HEADING_LINE: Final = re.compile(rf"(?i){_BEFORE}(?:{_NAMES}|{_PARTS}|{_LEFT_OUT})\s*[:.]?")
 """A line that is a heading by its words alone."""
 
 _NAMED, _OUT = re.compile(rf"(?i){_NAMES}"), re.compile(rf"(?i){_LEFT_OUT}")
 _OPENING = re.compile(r"(?i)introduction|background")
-_CAPTION = re.compile(
-    r"(?i)(?:(?:supplementary|extended data|online)\s+)?(?:fig(?:ure|\.)?|table|box|scheme|chart)\s*\.?\s*[A-Z]?\d{1,3}"
-)
-_NOTE = re.compile(
-    r"(?:\d{1,2}\s?(?=[A-Z])|[*\u2217\u2020\u2021\u00a7\u00b6#]\s?)|(?i:correspond|e-?mail|abbreviations?:|present address)"
-)
 _SENTENCE_END = re.compile(r"[.,;]$")
 _SPACED_OUT = re.compile(r"(?:\w ){3,}\w")
 LABELS: Final = frozenset(
@@ -131,12 +126,12 @@ def _together(text: str) -> str:
 
 def is_caption(paragraph: Paragraph) -> bool:
     """Whether a paragraph is what stands under a figure or over a table."""
-    return bool(_CAPTION.match(paragraph.text)) and not re.match(r"\S+ \S+ [a-z]", paragraph.text)
+    return bool(CAPTION.match(paragraph.text)) and not re.match(r"\S+ \S+ [a-z]", paragraph.text)
 
 
 def is_note(paragraph: Paragraph, measures: Measures) -> bool:
     """Whether a paragraph begins as a footnote does, in smaller type."""
-    return paragraph.first.size < 0.95 * measures.body and bool(_NOTE.match(paragraph.text))
+    return paragraph.first.size < 0.95 * measures.body and bool(NOTE.match(paragraph.text))
 
 
 def is_text(paragraph: Paragraph) -> bool:

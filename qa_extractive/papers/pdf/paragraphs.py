@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from qa_extractive.papers.pdf.lines import FULL_WIDTH
 from qa_extractive.papers.pdf.scripts import TextLine
@@ -22,8 +23,15 @@ _BROKEN = re.compile(r"[^\W\d_]-$")
 _BREAKS_AFTER = re.compile(r"(?<=[\w)])[\u2013\u2014/-]$")
 _FIRST_HALF, _SECOND_HALF = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-$"), re.compile(r"[^\W\d_]+")
 _TERMINAL = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
+# How what stands under a figure or over a table begins, and a footnote.
+CAPTION: Final = re.compile(
+    r"(?i)(?:(?:supplementary|extended data|online)\s+)?(?:fig(?:ure|\.)?|table|box|scheme|chart)\s*\.?\s*[A-Z]?\d{1,3}"
+)
+NOTE: Final = re.compile(
+    r"(?:\d{1,2}\s?(?=[A-Z])|[*\u2217\u2020\u2021\u00a7\u00b6#]\s?)|(?i:correspond|e-?mail|abbreviations?:|present address)"
+)
 _COORDINATED = re.compile(r"(?:and|or|to|versus|vs)\b")
-_KEPT = frozenset(("double", "non", "placebo", "quasi", "self", "triple"))
+_KEPT = frozenset(("double", "non", "placebo", "quasi", "self", "triple", "well"))
 
 
 @dataclass(slots=True)
@@ -150,12 +158,32 @@ def _goes_on(paragraph: Paragraph, line: TextLine, measures: Measures, is_headin
     last = paragraph.last
     if not alike(last, line) or (len(paragraph.lines) == 1 and is_heading.fullmatch(last.text)):
         return False
+    if _begins_caption(line, measures):
+        return False
+    if line.italic != last.italic and (not paragraph.is_open or _is_short_one(paragraph, measures)):
+        return False
     down = last.base - line.base
     if not (_is_beside(last, line) and down > 0):
         return paragraph.is_open and line.size <= 1.15 * measures.body and not line.bold
     if down > _MAX_LEADING * measures.leading(line.size):
         return False
     return paragraph.is_open or not _begins(paragraph, line, measures)
+
+
+def _begins_caption(line: TextLine, measures: Measures) -> bool:
+    """Whether a caption begins, which its type tells from a sentence that names a figure."""
+    found = CAPTION.match(line.text)
+    return found is not None and (line.size < 0.97 * measures.body or line.n_bold >= len(found[0]))
+
+
+def _is_short_one(paragraph: Paragraph, measures: Measures) -> bool:
+    """Whether a paragraph so far is one line that ends early, as a heading does."""
+    return len(paragraph.lines) == 1 and _is_short(paragraph.last, measures)
+
+
+def _is_short(line: TextLine, measures: Measures) -> bool:
+    left, right = measures.edges[line.page, line.column]
+    return line.right < left + _SHORT * (right - left)
 
 
 def alike(one: TextLine, other: TextLine) -> bool:
@@ -175,11 +203,12 @@ def _is_beside(last: TextLine, line: TextLine) -> bool:
 def _begins(paragraph: Paragraph, line: TextLine, measures: Measures) -> bool:
     """Whether a line that follows the end of a sentence begins a paragraph: indented, or after a short line."""
     last = paragraph.last
-    left, right = measures.edges[last.page, last.column]
+    left, _ = measures.edges[last.page, last.column]
     before = last.left if len(paragraph.lines) > 1 else min(left, last.left)
     is_indented = line.left - before > _INDENT * line.size
     is_outdented = len(paragraph.lines) > 1 and last.left - line.left > _INDENT * line.size
-    return is_indented or is_outdented or last.right < left + _SHORT * (right - left)
+    is_note = line.size < 0.95 * measures.body and bool(NOTE.match(line.text))
+    return is_indented or is_outdented or is_note or _is_short(last, measures)
 
 
 def joined(lines: Sequence[TextLine], vocabulary: Vocabulary) -> Traced:

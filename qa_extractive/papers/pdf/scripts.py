@@ -13,7 +13,7 @@ from unicodedata import combining, normalize
 from qa_extractive.papers.inline import Line as InlineLine
 from qa_extractive.papers.pdf.extract import Char
 from qa_extractive.papers.pdf.lines import Row
-from qa_extractive.papers.pdf.trace import NO_GLYPH, Glyphs, Traced
+from qa_extractive.papers.pdf.trace import NO_GLYPH, Glyphs, Traced, concatenated
 
 Script = Literal["", "raised", "lowered"]
 
@@ -25,6 +25,9 @@ _MARKS = re.compile(r"[a-h](?:,[a-h])*|[\u2020\u2021\u00a7\u00b6#\u2016]+")
 _TEN = re.compile(r"(?:^|[^\w.,])10$")
 _POWERS = re.compile(r"(?:^|[^A-Za-z])(?:[mckdn\u00b5\u03bc]m|in|ft|[^\W\d_])$")  # of lengths and symbols
 _LONG_WORD_OR_NUMBER = re.compile(r"(?:[^\W\d_]{4}|\d)[.,;:)\]\u201d\"]?$")
+_NOTE_NUMBER = re.compile(
+    r"\d{1,2}(?=[A-Z][a-z]{3})"
+)  # of a footnote; that of an isotope stands at its symbol
 _N_BEFORE = 40  # characters that decide what a script is
 
 
@@ -75,6 +78,8 @@ def text_line(row: Row, page: int, number: int, glyphs: Glyphs) -> TextLine | No
     for char in chars:
         glyphs.lines[char.glyph] = number
     traced = writer.traced().stripped()
+    if groups[0][0] and (number := _NOTE_NUMBER.match(traced.text)):
+        traced = concatenated([traced[: number.end()], traced[number.end() :]], " ")
     if not traced.text:
         return None
     letters = [char for char in chars if char.text.isalnum()] or chars
