@@ -24,7 +24,8 @@ def names_in(cell: str) -> tuple[str, ...]:
 
 
 def _parts(cell: str) -> Iterator[str]:
-    if listed := _listed(cell):
+    listed = _listed(cell)
+    if listed is not None:
         yield from listed
     elif re.search(r"[;|\n]", cell):
         yield from re.split(r"[;|\n]", cell)
@@ -36,13 +37,13 @@ def _parts(cell: str) -> Iterator[str]:
         yield from names if are_initials or len(names) > 2 else [cell]
 
 
-def _listed(cell: str) -> list[str]:
-    """The names of a JSON list, of texts or of objects with a name."""
+def _listed(cell: str) -> list[str] | None:
+    """The names of a JSON list, of texts or of objects with a name; None where it is none."""
     if not cell.startswith("["):
-        return []
+        return None
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        return []
+        return None
     named = [each.get("name") if isinstance(each, dict) else each for each in value]
     return [each for each in named if isinstance(each, str)]

@@ -42,14 +42,14 @@ def _paper(record: Element) -> Paper:
 
 
 def _content(element: Element | None) -> list[str | Element]:
-    """What an element holds, with ``sup`` and ``sub`` for runs in such a style."""
+    """What an element holds, with ``sup`` and ``sub`` for runs in such a style, ``span`` for others."""
     content = list[str | Element]()
     for part in element.content if element else ():
         if isinstance(part, str):
             content.append(part)
             continue
-        face = part.attributes.get("face", "") if part.tag == "style" else ""
-        tag = "sup" if _RAISED in face else "sub" if _LOWERED in face else part.tag
+        face = part.attributes.get("face", "")
+        tag = "sup" if _RAISED in face else "sub" if _LOWERED in face else "span"
         content.append(Element(tag, part.attributes, _content(part)))
     return content
 

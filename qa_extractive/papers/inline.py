@@ -20,6 +20,8 @@ _SIGNED = re.compile(rf"{_SIGN}\s?\d\S*")
 _ORDINALS = frozenset(("st", "nd", "rd", "th", "er", "\u00e8me"))
 _DEGREES = frozenset(("o", "O", "\u00ba", "\u00b0", "\u2218", "\u25e6"))
 _TEN_MINUS = re.compile(r"(?:(?<=[^\d.,])|^)10([-\u2212\u2013])$")
+_MINUSES = frozenset("-\u2212\u2013")
+_TEN = re.compile(r"(?:(?<=[^\d.,])|^)10$")
 _BRACKETED_NUMBERS = re.compile(r"\[\s*\d[\d\s,;\u2013-]*\]")
 _CITED = re.compile(r"\d{1,3}(?:\s?[,;\u2013-]\s?\d{1,3})*")
 _AFTER_SENTENCE = re.compile(r"(?:[a-z]{4}|[)\]\u201d\"])[.!?][)\u201d\"]?$")  # not "cm."
@@ -126,6 +128,8 @@ class Line:
             inner = "".join(charge.groups())
         if _BRACKETED_NUMBERS.fullmatch(inner) or self._is_cited(inner, following):
             self.cite()
+        elif inner in _MINUSES and following.isdigit() and _TEN.search(self._ending()):
+            self.add(f"^{inner}")  # 10<sup>-</sup>3
         elif inner:
             self._find_base(inner, following)
             if self._reads_right(inner, following):

@@ -14,6 +14,7 @@ _NOTHING = frozenset(
 )
 _INVISIBLE = {"\u2061": " ", "\u2062": "", "\u2063": "", "\u2064": " ", "\u200b": "", "\ufeff": ""}
 _TIMES = "\u2062"
+_MINUSES = ("-", "\u2212", "\u2013")
 _TIMES_TEN = re.compile(r"\d\s?[\u00d7\u00b7\u22c5*x]\s?10$")
 # Accents over one letter -> characters that combine with it.
 _ACCENTS = {
@@ -90,6 +91,8 @@ def _write_fraction(line: Line, element: Element) -> None:
 
 def _write_power(line: Line, element: Element) -> None:
     base, above = _arguments(element, 2)
+    if line.tail.isalpha() and base.isalpha() and above.startswith(_MINUSES):
+        line.add(" ")  # m s^-1, a product of units
     _write_base(line, base)
     line.power(above)
 
