@@ -18,7 +18,6 @@ from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import DataError, LongContextError, ModelError
 from qa_extractive.inference.answers import candidate_scores as candidate_scores  # re-exported
 from qa_extractive.inference.answers import to_answer as to_answer
-from qa_extractive.inference.answers import vote_probs
 from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
 from qa_extractive.inference.decoding import RawPrediction
@@ -248,9 +247,7 @@ class Predictor:
 
         chosen, texts = self._with(threshold, top_k), texts_of(papers)
         asked = questions_of(question, texts, self.check)
-        read = chosen._read(asked)
-        votes = [vote_probs(prediction, self.calibration) for prediction in read]
-        return evidence_of(question, texts, chosen._answers(asked, read), votes)
+        return evidence_of(question, texts, chosen._answers(asked, chosen._read(asked)))
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
         """Tokenize questions, so that another thread can do so while earlier ones are answered.

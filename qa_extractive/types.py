@@ -186,6 +186,8 @@ class Answer:
             evidence; None if abstained, for other questions, and of models without such a head.
         verdict_probs: Calibrated probabilities of ``VERDICTS``, in that order, of sum 1; None where there
             is no verdict.
+        vote_probs: Calibrated probabilities of ``VOTES`` if the question is one for yes or no, which the
+            caller must know; present if abstained too, None of models without a verdict head.
     """
 
     text: str
@@ -198,6 +200,7 @@ class Answer:
     candidates: tuple[Span, ...] = ()
     verdict: str | None = None
     verdict_probs: tuple[float, float, float] | None = None
+    vote_probs: VoteProbs | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError where an abstained answer holds a span or verdict, or a span does not fit."""

@@ -49,6 +49,7 @@ class BatchJob:
         source: The file of the table, held open and watched.
         questions: What is asked of every row; empty where the table holds the questions.
         kept: The columns of the table that the output has; None for all of them.
+        with_votes: Whether the output has ``VOTE_COLUMNS`` too.
     """
 
     reader: RowReader
@@ -59,6 +60,7 @@ class BatchJob:
     source: Source
     questions: tuple[str, ...] = ()
     kept: frozenset[str] | None = None
+    with_votes: bool = False
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -89,6 +91,7 @@ class BatchJob:
         errors: Path | None = None,
         questions: Sequence[str] = (),
         kept: frozenset[str] | None = None,
+        with_votes: bool = False,
     ) -> BatchJob:
         """Read a table through once and settle everything but the answers.
 
@@ -102,6 +105,7 @@ class BatchJob:
             questions: Asked of every row, in place of those in the table, which then needs none. The output
                 has a row for each row and question, and a column ``question`` after those of the table.
             kept: The columns of the table that the output has; None for all of them.
+            with_votes: Whether the output has ``VOTE_COLUMNS`` too.
 
         Raises:
             DataError: The table cannot be read, has no rows or lacks a column; the output is the table,
@@ -126,7 +130,7 @@ class BatchJob:
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         target = output or default_output(path)
-        return cls(reader, columns, target, destination, names, source, asked, kept)
+        return cls(reader, columns, target, destination, names, source, asked, kept, with_votes)
 
 
 def open_destination(path: Path, output: Path | None, errors: Path | None, existing: Existing) -> Destination:
@@ -285,8 +289,8 @@ class _Sink:
 
     def __init__(self, job: BatchJob, with_candidates: bool) -> None:
         self.n_rows = job.rows.n_rows
-        self._with_candidates = with_candidates
-        self._kept = kept_names(job.written, added_columns(with_candidates))
+        self._added = (with_candidates, job.with_votes)
+        self._kept = kept_names(job.written, added_columns(*self._added))
         self._kept_in_errors = kept_names(job.written, _ERROR_COLUMNS)
         self._has_errors = job.destination.errors is not None
         self.contents = [self._output_content(job)]
@@ -302,7 +306,7 @@ class _Sink:
 
     def _answered(self, result: RowResult) -> dict[str, Any]:
         values = {self._kept[name]: cell for name, cell in result.row.values.items() if name in self._kept}
-        return values | answer_cells(result.outcome, self._with_candidates)
+        return values | answer_cells(result.outcome, *self._added)
 
     def _failed(self, result: RowResult) -> list[dict[str, Any]]:
         if not isinstance(result.outcome, RowError):
@@ -314,11 +318,11 @@ class _Sink:
 
     def _output_content(self, job: BatchJob) -> Content:
         if table_format(job.destination.output).kind != "parquet":
-            columns = [*self._kept.values(), *added_columns(self._with_candidates)]
+            columns = [*self._kept.values(), *added_columns(*self._added)]
             return text_content(job.destination.output, columns, job.reader)
         arrow, _ = require_pyarrow()
         types = {self._kept[name]: kind for name, kind in row_types(job).items() if name in self._kept}
-        return ParquetContent(types | answer_types(arrow, self._with_candidates))
+        return ParquetContent(types | answer_types(arrow, *self._added))
 
     def _errors_content(self, job: BatchJob, path: Path) -> Content:
         if table_format(path).kind != "parquet":

@@ -341,17 +341,17 @@ class _PartWork:
 
     def __init__(self, job: BatchJob, folder: Path, kernel: AnswerKernel, with_candidates: bool) -> None:
         arrow, _ = require_pyarrow()
-        kept = kept_names(job.written, added_columns(with_candidates))
+        kept = kept_names(job.written, added_columns(with_candidates, job.with_votes))
         self._path = job.reader.path.resolve()
         self._columns = job.rows.columns
         self._questions = job.questions
         self._n_rows = job.rows.n_rows
         self._folder = folder
         self._kernel = kernel
-        self._with_candidates = with_candidates
+        self._added = (with_candidates, job.with_votes)
         self._types = {kept[name]: kind for name, kind in row_types(job).items() if name in kept}
         self._written = list(job.written)
-        self._answer_types = answer_types(arrow, with_candidates)
+        self._answer_types = answer_types(arrow, with_candidates, job.with_votes)
         self._slices: ParquetSlices | None = None
 
     def make(self, first: int) -> Counts:
@@ -365,7 +365,7 @@ class _PartWork:
         results = self._kernel.results(batch, numbers)
         for result in results:
             tally.add(result)
-        values = answer_values([result.outcome for result in results], self._with_candidates)
+        values = answer_values([result.outcome for result in results], *self._added)
         answers = [arrow_array(cells, self._answer_types[name], name) for name, cells in values.items()]
         written = as_types(batch.select(self._written), self._types)
         self._write(first, [*written.columns, *answers], tally.counts())

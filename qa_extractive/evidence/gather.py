@@ -9,14 +9,14 @@ from qa_extractive.errors import DataError
 from qa_extractive.evidence.tally import ALLOWED_ERROR, Tally, tally_of
 from qa_extractive.evidence.types import Evidence, PaperAnswer, PaperText, Texts
 from qa_extractive.evidence.values import values_of
-from qa_extractive.types import Answer, Question, VoteProbs
+from qa_extractive.types import Answer, Question
 
-_LIMITS_OF_TALLY = (
+LIMITS_OF_TALLY = (
     "This counts what these papers say, each as one vote, and does not know whether they are right, well "
     "done, about the same patients or all that there are; the intervals hold where the probabilities are at "
     f"most {ALLOWED_ERROR:g} off and the papers are independent."
 )
-_LIMITS_OF_VALUES = (
+LIMITS_OF_VALUES = (
     "These are the papers' own words: nothing is converted or pooled, and it is not known whether the values "
     "measure the same thing, or whether they are right."
 )
@@ -58,10 +58,8 @@ def questions_of(
     return asked
 
 
-def paper_answer(
-    index: int, paper: PaperText, question: str, answer: Answer, probs: VoteProbs | None
-) -> PaperAnswer:
-    """What one paper says, and where; ``probs`` counts for a yes/no question only."""
+def paper_answer(index: int, paper: PaperText, question: str, answer: Answer) -> PaperAnswer:
+    """What one paper says, and where."""
     start = answer.best.start if answer.best else None
     return PaperAnswer(
         index,
@@ -70,27 +68,21 @@ def paper_answer(
         answer,
         section=None if start is None else paper.section_at(start),
         page=None if start is None else paper.page_at(start),
-        vote_probs=probs if is_yes_no(question) else None,
+        vote_probs=answer.vote_probs if is_yes_no(question) else None,
     )
 
 
-def evidence_of(
-    question: str,
-    papers: Sequence[PaperText],
-    answers: Sequence[Answer],
-    probs: Sequence[VoteProbs | None],
-) -> Evidence:
+def evidence_of(question: str, papers: Sequence[PaperText], answers: Sequence[Answer]) -> Evidence:
     """What the papers say together.
 
     Args:
         question: What was asked.
         papers: All of them.
         answers: One for each paper, in the same order.
-        probs: Of ``inference.answers.vote_probs``, one for each paper.
     """
     said = [
-        paper_answer(i, paper, question, answer, vote)
-        for i, (paper, answer, vote) in enumerate(zip(papers, answers, probs, strict=True))
+        paper_answer(i, paper, question, answer)
+        for i, (paper, answer) in enumerate(zip(papers, answers, strict=True))
     ]
     return together(question, papers, said)
 
@@ -98,9 +90,9 @@ def evidence_of(
 def together(question: str, papers: Sequence[PaperText], said: Sequence[PaperAnswer]) -> Evidence:
     """As ``evidence_of``, of what each paper says."""
     if is_yes_no(question):
-        return Evidence(question, tuple(said), _tally(said), (), _LIMITS_OF_TALLY)
+        return Evidence(question, tuple(said), _tally(said), (), LIMITS_OF_TALLY)
     texts, answers = [paper.text for paper in papers], [each.answer for each in said]
-    return Evidence(question, tuple(said), None, values_of(question, texts, answers), _LIMITS_OF_VALUES)
+    return Evidence(question, tuple(said), None, values_of(question, texts, answers), LIMITS_OF_VALUES)
 
 
 def _tally(said: Sequence[PaperAnswer]) -> Tally | None:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qa_extractive.errors import DataError
-from qa_extractive.types import VOTES
+from qa_extractive.types import NOT_REPORTED, VERDICTS, VOTES, VoteProbs
 
 ALLOWED_ERROR: Final = 0.05
 """How far the probabilities may be off, as the embedded model's are: its measured calibration errors, less
@@ -125,6 +125,14 @@ def tally_of(votes: Sequence[str], probs: npt.ArrayLike, *, error: float = ALLOW
         for i, vote in enumerate(VOTES)
     ]
     return Tally(len(votes), yes, no, mixed, silent, _yes_share(counts, table, error), error)
+
+
+def vote_of(probs: VoteProbs, *, abstained: bool, verdict: str | None) -> str:
+    """What an answer shows, one of ``VOTES``.
+
+    An answer whose verdict the model leaves open counts for the likeliest one.
+    """
+    return NOT_REPORTED if abstained else verdict or max(zip(probs, VERDICTS, strict=False))[1]
 
 
 def count_probs(probs: npt.ArrayLike) -> _Floats:

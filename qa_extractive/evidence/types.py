@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from qa_extractive.errors import DataError
-from qa_extractive.evidence.tally import Tally
+from qa_extractive.evidence.tally import Tally, vote_of
 from qa_extractive.evidence.values import Value
 from qa_extractive.papers.types import COLUMNS, LATER_COLUMNS, Paper, Passage
-from qa_extractive.types import NOT_REPORTED, VERDICTS, VOTES, Answer, VoteProbs
+from qa_extractive.types import VOTES, Answer, VoteProbs
 
 _TEXTS = ("text", "context", "abstract")
 _KNOWN = frozenset((*_TEXTS, "title", "id", "pages", "passages", *COLUMNS, *LATER_COLUMNS))
@@ -110,15 +110,10 @@ class PaperAnswer:
 
     @property
     def vote(self) -> str | None:
-        """What the answer shows, one of ``VOTES``; None where there are no probabilities of it.
-
-        An answer whose verdict the model leaves open counts for the likeliest one.
-        """
+        """What the answer shows, as ``vote_of`` has it; None where there are no probabilities of it."""
         if self.vote_probs is None:
             return None
-        if self.answer.abstained:
-            return NOT_REPORTED
-        return self.answer.verdict or max(zip(self.vote_probs, VERDICTS, strict=False))[1]
+        return vote_of(self.vote_probs, abstained=self.answer.abstained, verdict=self.answer.verdict)
 
     def place_dict(self) -> dict[str, Any]:
         """All but the paper and its answer, as plain values that ``json`` can write."""

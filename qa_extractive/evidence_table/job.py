@@ -186,7 +186,13 @@ def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
 
 
 def _answer(predictor: Predictor, job: TableJob, papers: Path, answers: Path, watch: Watch) -> Summary:
-    batch = BatchJob.open(papers, answers, _COLUMNS, existing="resume", questions=job.questions, kept=_KEPT)
+    batch = BatchJob.open(
+        *(papers, answers, _COLUMNS),
+        existing="resume",
+        questions=job.questions,
+        kept=_KEPT,
+        with_votes=True,
+    )
 
     def start(counts: Counts) -> None:
         watch.on_start(batch.rows.n_rows, counts)

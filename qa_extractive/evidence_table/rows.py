@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from qa_extractive.errors import DataError
 from qa_extractive.papers.types import Paper, Passage, Section
-from qa_extractive.rows.cells import FAILED
+from qa_extractive.rows.cells import FAILED, VOTE_COLUMNS
 from qa_extractive.tables.reading import read_rows
-from qa_extractive.types import ANSWERED, UNSURE
+from qa_extractive.types import ANSWERED, UNSURE, VoteProbs
 
 SURE, LIKELY, DOUBTFUL = "sure", "likely", "doubtful"
 """How certain a given answer is: ``score`` of at least 0.8, of at least 0.5, or below."""
@@ -40,6 +40,7 @@ class Cell:
         verdict: "yes", "no" or "mixed", of a yes/no question that is answered.
         verdict_score: Its calibrated probability.
         error: Why it failed; None where it did not.
+        vote_probs: As of ``Answer``; None where it failed, and of models without a verdict head.
     """
 
     status: str
@@ -54,6 +55,7 @@ class Cell:
     verdict: str | None = None
     verdict_score: float | None = None
     error: str | None = None
+    vote_probs: VoteProbs | None = None
 
     @property
     def is_answered(self) -> bool:
@@ -171,7 +173,13 @@ def _cell(values: Mapping[str, Any], text: str, passages: Sequence[Passage], pag
         verdict=values["verdict"],
         verdict_score=values["verdict_score"],
         error=values["error"],
+        vote_probs=_vote_probs(values),
     )
+
+
+def _vote_probs(values: Mapping[str, Any]) -> VoteProbs | None:
+    yes, no, mixed, silent = (values[name] for name in VOTE_COLUMNS)
+    return None if yes is None else (yes, no, mixed, silent)
 
 
 def section_at(passages: Sequence[Passage], start: int) -> str | None:

@@ -30,26 +30,24 @@ def to_answer(
     spans = tuple(
         Span.cut(context, c.start, c.end, s) for c, s in zip(prediction.candidates, scores, strict=False)
     )
+    votes = vote_probs(prediction, calibration, answerable)
     if not spans or answerable < settings.threshold:
-        return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans)
+        return Answer("", 0, 0, right, answerable, abstained=True, candidates=spans, vote_probs=votes)
     best = spans[0]
     around = sentence_at(context, best.start, best.end)
     sentence = Span.cut(context, around.start, around.end, right)
-    said = calibration.verdict_of(prediction)
-    return Answer(best.text, best.start, best.end, right, answerable, False, sentence, spans, *said)
+    said, probs = calibration.verdict_of(prediction)
+    return Answer(
+        best.text, best.start, best.end, right, answerable, False, sentence, spans, said, probs, votes
+    )
 
 
-def vote_probs(prediction: RawPrediction, calibration: Calibration) -> VoteProbs | None:
-    """The calibrated probabilities of ``VOTES`` for a yes/no question, whether ``to_answer`` abstains or not.
-
-    That it does not say has what ``answerable`` leaves, and the verdicts share ``answerable``. None of models
-    without a verdict head. That the question is one for yes or no is for the caller to know.
-    """
+def vote_probs(prediction: RawPrediction, calibration: Calibration, answerable: float) -> VoteProbs | None:
+    """``Answer.vote_probs``: the verdicts share ``answerable``, that the text does not say has the rest."""
     if calibration.verdict is None:
         return None
     if prediction.verdict_logits is None:  # a context without a token; or, of a plain checkpoint, no head
         return None if prediction.candidates else (0.0, 0.0, 0.0, 1.0)
-    answerable, _ = calibration.probs(prediction)
     yes, no, mixed = (answerable * p for p in calibration.verdict.verdict_probs(prediction.verdict_logits))
     return yes, no, mixed, 1.0 - answerable
 

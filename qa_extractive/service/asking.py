@@ -45,7 +45,6 @@ def summed(one: Answered, other: Answered) -> Answered:
         answers=one.answers + other.answers,
         n_tokens=one.n_tokens + other.n_tokens,
         timing=Timing(*times),
-        votes=one.votes + other.votes,
     )
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from qa_extractive.errors import DataError, LongContextError, QAError
-from qa_extractive.inference.answers import to_answer, vote_probs
+from qa_extractive.inference.answers import to_answer
 from qa_extractive.inference.decoding import decode
 from qa_extractive.inference.pipeline import CHUNK_CHARACTERS, CHUNK_QUESTIONS, chunks
 from qa_extractive.inference.windows import Window
@@ -21,7 +21,7 @@ from qa_extractive.predictor import Predictor
 from qa_extractive.service.batching import BatchedRun, Batcher, BatchStats
 from qa_extractive.service.settings import ServiceSettings
 from qa_extractive.settings import N_DECODED, AnswerSettings
-from qa_extractive.types import Answer, Question, VoteProbs
+from qa_extractive.types import Answer, Question
 
 MAX_TOP_K = N_DECODED
 MAX_QUESTION_CHARACTERS = 10_000
@@ -93,14 +93,12 @@ class Answered:
         threshold: The one they were held to.
         n_tokens: Tokens that the model read.
         timing: Where the time went.
-        votes: For each answer, what ``inference.answers.vote_probs`` makes of its prediction.
     """
 
     answers: tuple[Answer, ...]
     threshold: float
     n_tokens: int
     timing: Timing
-    votes: tuple[VoteProbs | None, ...]
 
 
 class Observer(Protocol):
@@ -241,7 +239,6 @@ class Engine:
         started = time.perf_counter()
         settings = self.predictor.settings.chosen(options.threshold, options.top_k)
         answers: list[Answer] = []
-        votes: list[VoteProbs | None] = []
         tokenize_s = queue_s = model_s = 0.0
         n_tokens = 0
         for chunk in chunks(questions, CHUNK_QUESTIONS, CHUNK_CHARACTERS):
@@ -253,13 +250,11 @@ class Engine:
             self._observer.on_run(run)
             queue_s, model_s = queue_s + run.queue_s, model_s + run.model_s
             n_tokens += sum(window.n_tokens for window in windows)
-            predictions = await self._in_thread(self._decoded, chunk, windows, run, settings)
-            answers += [answer for answer, _ in predictions]
-            votes += [vote for _, vote in predictions]
+            answers += await self._in_thread(self._decoded, chunk, windows, run, settings)
         self._observer.on_answers(answers)
         total_s = time.perf_counter() - started
         timing = Timing(*(round(1000.0 * s, 3) for s in (tokenize_s, queue_s, model_s, total_s)))
-        return Answered(tuple(answers), settings.threshold, n_tokens, timing, tuple(votes))
+        return Answered(tuple(answers), settings.threshold, n_tokens, timing)
 
     async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
@@ -279,12 +274,12 @@ class Engine:
         windows: Sequence[Window],
         run: BatchedRun,
         settings: AnswerSettings,
-    ) -> list[tuple[Answer, VoteProbs | None]]:
+    ) -> list[Answer]:
         predictor, calibration = self.predictor, self.predictor.calibration
         predictions = decode(
             questions, windows, run.logits, predictor.config.decode, top_k=settings.n_decoded
         )
         return [
-            (to_answer(question, prediction, calibration, settings), vote_probs(prediction, calibration))
+            to_answer(question, prediction, calibration, settings)
             for question, prediction in zip(questions, predictions, strict=True)
         ]

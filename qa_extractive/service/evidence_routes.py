@@ -139,10 +139,10 @@ async def _papers(
         async with aclosing(answered_parts(engine, request, asked.parts, asked.size, asked.options)) as parts:
             async for found in parts:
                 total[:] = [summed(total[0], found) if total else found]
-                for answer, vote in zip(found.answers, found.votes, strict=True):
+                for answer in found.answers:
                     index, question = divmod(n_done, n_questions)
                     paper = asked.papers[index]
-                    ready.append(paper_answer(index, paper, asked.questions[question], answer, vote))
+                    ready.append(paper_answer(index, paper, asked.questions[question], answer))
                     n_done += 1
                     if question == n_questions - 1:
                         yield ready

@@ -109,18 +109,18 @@ def test_the_probabilities_of_the_votes_share_what_answerable_leaves() -> None:
     verdict = VerdictCalibration(1.0, (0.0, 0.0, 0.0, 0.0))
     calibration = dataclasses.replace(uncalibrated(), verdict=verdict)
     read = prediction(2.0, 0.0, 0.0, -1.0)
-    probs = vote_probs(read, calibration)
-    assert probs
     answerable, _ = calibration.probs(read)
+    probs = vote_probs(read, calibration, answerable)
+    assert probs
     weights = np.exp([2.0, 0.0, 0.0])
     assert probs[:3] == pytest.approx(answerable * weights / weights.sum())
     assert probs[3] == pytest.approx(1.0 - answerable)
-    assert vote_probs(prediction(0.0, 0.0, 0.0, 900.0), calibration) == pytest.approx(
+    assert vote_probs(prediction(0.0, 0.0, 0.0, 900.0), calibration, answerable) == pytest.approx(
         (answerable / 3,) * 3 + (1.0 - answerable,)
     ), "that it may be no yes/no question changes nothing"
-    assert vote_probs(EMPTY_PREDICTION, calibration) == (0.0, 0.0, 0.0, 1.0)
-    assert vote_probs(prediction(), calibration) is None
-    assert vote_probs(read, uncalibrated()) is None
+    assert vote_probs(EMPTY_PREDICTION, calibration, 0.0) == (0.0, 0.0, 0.0, 1.0)
+    assert vote_probs(prediction(), calibration, 0.5) is None
+    assert vote_probs(read, uncalibrated(), 0.5) is None
 
 
 def test_the_vote_is_what_is_shown() -> None:
