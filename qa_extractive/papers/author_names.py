@@ -30,7 +30,7 @@ def _parts(cell: str) -> Iterator[str]:
     elif re.search(r"[;|\n]", cell):
         yield from re.split(r"[;|\n]", cell)
     elif " and " in cell:
-        yield from re.split(r"\s+and\s+", cell)
+        yield from one_line(cell).split(" and ")
     else:
         names = [name.strip() for name in cell.rstrip(". ").split(",")]
         are_initials = len(names) > 1 and all(map(_INITIALS.fullmatch, names))

@@ -23,6 +23,7 @@ from qa_extractive.papers.types import (
     bounded,
     first_title,
     joined,
+    one_line,
     year_in,
 )
 
@@ -34,14 +35,15 @@ _MACRO = re.compile(r"\s*@string\b", re.IGNORECASE)
 _WITHOUT_KEY = re.compile(r"(\s*@\w+\s*[{(])(?=\s*\w+\s*=)")
 _JOURNALS = ("journal", "journaltitle", "booktitle", "maintitle", "series")
 _STRAY = re.compile(r"^[^%\n]*\b[A-Za-z]+\s*=\s*[{\"]", re.MULTILINE)  # a field outside any entry
-_PART = re.compile(r'\s*(?:(\d+)|([^\s"#{}(),=\\]+))\s*')
+_PART = re.compile(r'([^\s"#{}(),=\\]+)\s*')
 _BRACES = re.compile(r'(?<!\\)[{}"]')
-_AND = re.compile(r"[{}]|\s+and\s+", re.IGNORECASE)
+_AND = re.compile(r"[{}]| and ", re.IGNORECASE)
+_SPACE = re.compile(r"\s*")
 _ESCAPE = re.compile(r"\\([_%&#$~{}])|[{}]")
 _DOI = re.compile(r"10\.\d{4,9}/[^\s}]+")
 _PUBMED_ID = re.compile(r"\d{1,9}")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MAX_MACRO_CHARACTERS = 1_000_000  # of all together
+_MAX_MACROS, _MAX_MACRO_CHARACTERS = 5_000, 1_000_000  # of all together
 
 
 def bibtex_papers(lines: Iterable[str]) -> Iterator[Callable[[], Paper]]:
@@ -112,7 +114,7 @@ def _define(block: Any, macros: dict[str, str]) -> None:
         value = _value(block.value, macros)
     except ValueError:
         return
-    if len(value) + sum(map(len, macros.values())) < _MAX_MACRO_CHARACTERS:
+    if len(macros) < _MAX_MACROS and len(value) + sum(map(len, macros.values())) < _MAX_MACRO_CHARACTERS:
         macros[block.key.casefold()] = value
 
 
@@ -142,34 +144,33 @@ def _value(raw: str, macros: Mapping[str, str]) -> str:
     Raises:
         ValueError: It goes on after its end, as where a comma is missing.
     """
-    parts, at = list[str](), 0
-    while True:
+    parts, at, n_characters = list[str](), _after_space(raw, 0), 0
+    while at < len(raw):
         part, at = _part(raw, at, macros)
         parts.append(part)
-        if not raw[at:].strip():
-            return "".join(parts)
-        if raw[at] != "#":
-            raise ValueError(f"no comma before {' '.join(raw[at : at + 60].split())[:30]!r}")
-        at += 1
+        n_characters += len(part)
+        if n_characters > MAX_RECORD_CHARACTERS:
+            raise ValueError(f"a value of more than {MAX_RECORD_CHARACTERS:,} characters")
+        if at < len(raw) and raw[at] != "#":
+            raise ValueError(f"no comma before {one_line(raw[at : at + 60])[:30]!r}")
+        at = _after_space(raw, at + 1)
+    return "".join(parts)
+
+
+def _after_space(raw: str, at: int) -> int:
+    found = _SPACE.match(raw, at)
+    return found.end() if found else at
 
 
 def _part(raw: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
     """The part of a value at an index, and the index after it and its spaces."""
-    at += len(raw[at:]) - len(raw[at:].lstrip())
-    if raw[at : at + 1] in ("{", '"') and raw[at:]:
+    if raw[at] in '{"':
         end = _end_of_group(raw, at)
-        text = raw[at + 1 : end]
-        after = end + 1
-    else:
-        found = _PART.match(raw, at)
-        if found is None:
-            return "", at if raw[at : at + 1] == "#" or not raw[at:] else _refuse(raw, at)
-        text, after = found[1] or macros.get(found[2].casefold(), found[2]), found.end()
-    return text, after + len(raw[after:]) - len(raw[after:].lstrip())
-
-
-def _refuse(raw: str, at: int) -> int:
-    raise ValueError(f"a value that begins with {raw[at : at + 20]!r}")
+        return raw[at + 1 : end], _after_space(raw, end + 1)
+    found = _PART.match(raw, at)
+    if found is None:
+        raise ValueError(f"a value that begins with {raw[at : at + 20]!r}")
+    return macros.get(found[1].casefold(), found[1]), found.end()
 
 
 def _end_of_group(raw: str, start: int) -> int:
@@ -211,6 +212,7 @@ def _title(fields: Fields) -> str:
 
 def _names(listed: str) -> Iterator[str]:
     """Names, as they stand between ``and`` outside braces."""
+    listed = one_line(listed)
     depth = start = 0
     for found in _AND.finditer(listed):
         if found[0] in "{}":

@@ -84,7 +84,8 @@ class _Reader:
         body, following = found["math"], self._source[found.end() : found.end() + 1]
         if body[0].isspace() != body[-1].isspace() or _WORDS.search(_GROUP.sub("", body)):
             return False  # $5 and $7
-        return bool(_SURE_MATH.search(body)) or (body == body.strip() and not following.isdigit())
+        is_sure = _SURE_MATH.search(body) or not any(map(str.isalnum, body))
+        return bool(is_sure) or (body == body.strip() and not following.isdigit())
 
     def write(self, line: Line, depth: int) -> None:
         """Write up to the end of the group that was opened before."""

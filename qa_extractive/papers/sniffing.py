@@ -25,7 +25,9 @@ _BEGINNINGS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("html", re.compile(r"(?i)<!doctype html|<html[\s>]")),
     (
         "endnote xml",
-        re.compile(r"(?:<\?xml[^>]*\?>\s*)?(?:<xml>\s*<records[\s/>]|<records>\s*<record[\s>])"),
+        re.compile(
+            r"(?:<\?xml[^>]*\?>\s*)?(?:<!DOCTYPE[^>\[]*>\s*)?(?:<xml>\s*<records[\s/>]|<records>\s*<record[\s>])"
+        ),
     ),
     ("xml", re.compile(rf"<\?xml|<!DOCTYPE|<(?:\w+:)?(?:{_ROOTS})[\s>]")),
     ("json", re.compile(r'\{\s*["}]|\[\s*[\[{"\]]')),

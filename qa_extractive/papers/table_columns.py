@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ _HYPERLINK = re.compile(
 _LITERAL = re.compile(r'="((?:[^"]|"")*)"')  # ="2021" stays a text in a spreadsheet
 _LINK_TARGET = re.compile(r'"((?:[^"]|"")*)"')
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
-_PMID = re.compile(r"(?:.*\D)?(\d{1,9})(?:\.0+)?/?", re.DOTALL)
+_PMID = re.compile(r"(?:\D*|.*[/:=]\s*)(\d{1,9})(?:\.0+)?/?")
 _ERRORS = frozenset(("#n/a", "#ref!", "#name?", "#value!", "#div/0!", "#null!", "#num!"))
 
 
@@ -77,14 +77,13 @@ class Columns:
         """How many fields were found."""
         return len(self.places)
 
-    def cells(self, field: str, row: Sequence[str]) -> list[str]:
+    def cells(self, field: str, row: Sequence[str]) -> Iterator[str]:
         """The cells of a field that hold anything, as plain as they can be."""
-        found = (cell_text(row[i]) for i in self.places.get(field, ()) if i < len(row))
-        return [cell for cell in found if cell]
+        return filter(None, (cell_text(row[i]) for i in self.places.get(field, ()) if i < len(row)))
 
     def cell(self, field: str, row: Sequence[str]) -> str:
         """The first of these; empty where there is none."""
-        return next(iter(self.cells(field, row)), "")
+        return next(self.cells(field, row), "")
 
     def is_repeated_by(self, row: Sequence[str]) -> bool:
         """Whether a row is the header again, as where files were joined."""
@@ -146,7 +145,7 @@ def _text(cell: str) -> str:
     return cell if len(cell.split()) > 1 else ""
 
 
-def _doi(cells: Sequence[str]) -> str | None:
+def _doi(cells: Iterable[str]) -> str | None:
     return next(filter(None, (_found(_DOI.search(cell), 0) for cell in cells)), None)
 
 

@@ -86,7 +86,7 @@ def _csv_rows(stream: TextIO) -> Iterator[list[str]]:
 
 
 def _paper_of_fields(record: dict[str, str]) -> Paper:
-    return paper_from_cells(columns_of(list(record)), list(record.values()))
+    return paper_from_cells(columns_of(["Abstract", *record]), ["", *record.values()])
 
 
 def _rows_papers(columns: Columns, rows: Iterable[Sequence[str]]) -> Iterator[Attempt]:

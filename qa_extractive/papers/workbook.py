@@ -7,7 +7,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from qa_extractive.papers.types import MAX_RECORD_CHARACTERS, TOO_LARGE, NoPaper
 from qa_extractive.tables.text_files import reading
 
 Attempt = Callable[[], Paper]
+_Row = tuple[list[str], frozenset[int]]  # cells, and the indices of those that are a row's above
 
 MAX_PART_BYTES: Final = 1 << 28  # of a part of a workbook, decompressed
 MAX_PARTS: Final = 10_000
@@ -84,16 +85,18 @@ def _guarded(attempts: Iterator[Attempt]) -> Iterator[Attempt]:
 def _papers_of_file(openpyxl: ModuleType, path: Path) -> Iterator[Attempt]:
     with zipfile.ZipFile(path) as archive:
         found = _checked(archive)
-    with closing(_opened(openpyxl, path, data_only=True)) as values:
+    with _opened(openpyxl, path, data_only=True) as values:
         if not found.has_formulas:
             yield from _papers(_sheets(values, values, found))
             return
-        with closing(_opened(openpyxl, path, data_only=False)) as formulas:
+        with _opened(openpyxl, path, data_only=False) as formulas:
             yield from _papers(_sheets(values, formulas, found))
 
 
-def _opened(openpyxl: ModuleType, path: Path, *, data_only: bool) -> Any:
-    return openpyxl.load_workbook(path, read_only=True, data_only=data_only, keep_links=False)
+@contextmanager
+def _opened(openpyxl: ModuleType, path: Path, *, data_only: bool) -> Iterator[Any]:
+    with path.open("rb") as stream:
+        yield openpyxl.load_workbook(stream, read_only=True, data_only=data_only, keep_links=False)
 
 
 # ---------------------------------------------------------------- sheets
@@ -113,20 +116,37 @@ class _Sheet:
 
     name: str
     is_hidden: bool
-    rows: Iterator[tuple[list[str], frozenset[int]]]
+    rows: Iterator[_Row]
     merges: Merges
     widest: list[str] = field(default_factory=list)
 
     def columns(self) -> Columns | None:
         """Those of its header, behind which the rows then stand; None where there is none."""
-        head = list(islice(self.rows, MAX_PREAMBLE))
+        head, failure = _head(self.rows)
         headers = [columns_of(self.merges.widen(i, row)) for i, (row, _) in enumerate(head, start=1)]
         found = header_index(headers)
+        if found is None and failure is not None:
+            raise failure
         if found is None:
             self.widest = max((row for row, _ in head), key=len, default=[])
             return None
-        self.rows = chain(head[found + 1 :], self.rows)
+        self.rows = chain(head[found + 1 :], self.rows if failure is None else _raising(failure))
         return headers[found]
+
+
+def _head(rows: Iterator[_Row]) -> tuple[list[_Row], Exception | None]:
+    """The first rows, and what stopped them."""
+    head = list[_Row]()
+    try:
+        head.extend(islice(rows, MAX_PREAMBLE))
+    except Exception as error:
+        return head, error
+    return head, None
+
+
+def _raising(error: Exception) -> Iterator[_Row]:
+    raise error
+    yield
 
 
 def _sheets(values: Any, formulas: Any, found: _Parts) -> Iterator[_Sheet]:
@@ -161,7 +181,8 @@ def _fail(error: NoPaperError) -> Paper:
 def _row_papers(sheet: _Sheet, columns: Columns) -> Iterator[Attempt]:
     names = [place for field in ("title", "abstract") for place in columns.places.get(field, ())]
     for row, filled in sheet.rows:
-        if filled.issuperset(names):
+        held = {place for place in names if place < len(row) and row[place]}
+        if held and filled.issuperset(held):
             yield partial(
                 _fail, NoPaperError("no paper", "its title and abstract are those of the row above")
             )
@@ -172,7 +193,7 @@ def _row_papers(sheet: _Sheet, columns: Columns) -> Iterator[Attempt]:
 # ---------------------------------------------------------------- rows
 
 
-def _rows(sheet: Any, formula_sheet: Any, merges: Merges) -> Iterator[tuple[list[str], frozenset[int]]]:
+def _rows(sheet: Any, formula_sheet: Any, merges: Merges) -> Iterator[_Row]:
     """The texts of the cells of each row, as far as they go, and which of them are those of a row above."""
     n_cells = 0
     for number, (row, formulas) in enumerate(_pairs(sheet, formula_sheet), start=1):
@@ -184,6 +205,8 @@ def _rows(sheet: Any, formula_sheet: Any, merges: Merges) -> Iterator[tuple[list
                 f"{MAX_CELLS:,} cells: delete empty ones that have a format",
             )
         cells = [_cell(*pair) for pair in zip_longest(row, formulas)]
+        if sum(map(len, cells)) > MAX_RECORD_CHARACTERS:
+            raise NoPaperError(TOO_LARGE, f"a row of more than {MAX_RECORD_CHARACTERS:,} characters")
         while cells and not cells[-1]:
             cells.pop()
         yield merges.fill(number, cells)
@@ -209,10 +232,7 @@ def _cell(value: object, formula: object = None) -> str:
         return str(int(value))
     if isinstance(value, datetime):
         return value.date().isoformat()
-    text = str(value)
-    if len(text) > MAX_RECORD_CHARACTERS:
-        raise NoPaperError(TOO_LARGE, f"a cell of more than {MAX_RECORD_CHARACTERS:,} characters")
-    return _ESCAPED.sub("\n", text).strip()
+    return _ESCAPED.sub("\n", str(value)).strip()
 
 
 # ---------------------------------------------------------------- parts

@@ -91,6 +91,8 @@ def math(markup: str) -> str:
         ("log<sub>2</sub>4 is 2, 12<sub>8</sub>", "log2 4 is 2, 12_8"),
         ("2.7<sub>-0.4</sub><sup>+0.6</sup>", "2.7_-0.4^+0.6"),
         ("2.7<sup>+0.6</sup><sub>\u22120.4</sub> Gyr", "2.7^+0.6_\u22120.4 Gyr"),
+        ("10<sup>-</sup>3 M and 5 × 10<sup>−</sup>12 M", "10^-3 M and 5 × 10^−12 M"),
+        ("3.10<sup>-</sup>3, Cl<sup>-</sup>3", "3.10-3, Cl-3"),
     ],
 )
 def test_superscripts(markup: str, text: str) -> None:
@@ -127,6 +129,13 @@ def test_citations_set_high_are_left_out(markup: str, text: str) -> None:
         ("<mfrac><mn>7</mn><mn>9</mn></mfrac>", "7/9"),
         ("<mn>2</mn><mfrac><mn>1</mn><mn>3</mn></mfrac><mn>5</mn>", "2 1/3 5"),
         ("<mfrac><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow><mi>b</mi></mfrac>", "(a+1)/b"),
+        ("<mi>m</mi><msup><mi>s</mi><mrow><mo>−</mo><mn>1</mn></mrow></msup>", "m s^−1"),
+        ("<mi>m</mi><msup><mi>s</mi><mn>2</mn></msup>", "ms^2"),
+        (
+            "<mi>mol</mi><msup><mi>L</mi><mrow><mo>-</mo><mn>1</mn></mrow></msup>"
+            "<msup><mi>s</mi><mrow><mo>-</mo><mn>1</mn></mrow></msup>",
+            "mol L^-1 s^-1",
+        ),
         ("<msup><mfrac><mn>1</mn><mn>2</mn></mfrac><mn>3</mn></msup>", "(1/2)^3"),
         ("<msubsup><mi>k</mi><mn>1</mn><mn>2</mn></msubsup>", "k1^2"),
         ("<msub><mi>k</mi><mi>cat</mi></msub><mi>t</mi>", "k_cat t"),
