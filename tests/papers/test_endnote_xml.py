@@ -20,7 +20,8 @@ RECORD = f"""<record><database name="My.enl">My.enl</database><ref-type name="Jo
 <dates><year>{STYLE}2019</style></year><pub-dates><date>May 1</date></pub-dates></dates>
 <accession-num>{STYLE}81000001</style></accession-num>
 <abstract>{STYLE}It held 10</style><style face="superscript">6</style>{STYLE} l of CO</style>
-<style face="subscript">2</style>{STYLE} at p &lt; 0.05.&#xD;Then &amp;lt;i&amp;gt;it&amp;lt;/i&amp;gt; fell.</style>
+<style face="subscript">2</style>{STYLE} at p &lt; 0.05.&#xD;</style>
+{STYLE}Then &amp;lt;i&amp;gt;it&amp;lt;/i&amp;gt; fell.</style>
 </abstract>
 <electronic-resource-num>{STYLE}https://doi.org/10.9999/moss.1</style></electronic-resource-num>
 <remote-database-name>{STYLE}PubMed</style></remote-database-name></record>
