@@ -72,8 +72,8 @@ def text_line(row: Row, page: int, number: int, glyphs: Glyphs) -> TextLine | No
         chars[-1] = chars[-1]._replace(text="-")
     writer = _Writer()
     groups = [(script, list(group)) for script, group in groupby(chars, lambda char: _script(char, row))]
-    for i, (script, group) in enumerate(groups):
-        following = groups[i + 1][1][0] if i + 1 < len(groups) else None
+    for (script, group), after in zip(groups, [*groups[1:], None], strict=True):
+        following = None if after is None else after[1][0]
         writer.write(script, group, "" if following is None or following.spaced else following.text)
     for char in chars:
         glyphs.lines[char.glyph] = number
@@ -83,7 +83,8 @@ def text_line(row: Row, page: int, number: int, glyphs: Glyphs) -> TextLine | No
     if not traced.text:
         return None
     letters = [char for char in chars if char.text.isalnum()] or chars
-    n_bold = next((i for i, char in enumerate(chars) if not char.bold and char.text.isalnum()), len(chars))
+    roman = (place for place, char in enumerate(chars) if not char.bold and char.text.isalnum())
+    n_bold = next(roman, len(chars))
     n_spaces = sum(char.spaced for char in chars[1:n_bold])
     return TextLine(
         traced, page, row.column, row.left, row.right, row.main.base, row.main.size,
