@@ -10,13 +10,13 @@ import pytest
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from tests.papers.pdf import made
-from tests.papers.pdf.made import line, lines, simple
 
 from qa_extractive.papers.pdf.document import opened, read_document
 from qa_extractive.papers.pdf.reading import read_pdf, read_pdf_bytes
 from qa_extractive.papers.pdf.types import Limits
 from qa_extractive.papers.types import Paper, Section
+from tests.papers.pdf import made
+from tests.papers.pdf.made import line, lines, simple
 
 
 def paper_of(content: bytes) -> Paper:
@@ -103,8 +103,8 @@ def test_a_paper() -> None:
         sections=(
             Section(
                 "Introduction",
-                "Moss fell by 5.2 in all towns. The placebo-controlled trial of Kaplan-Meier controls was small "
-                "(CO2, 10^−5, m s^−1).\n"
+                "Moss fell by 5.2 in all towns. The placebo-controlled trial of Kaplan-Meier controls was "
+                "small (CO2, 10^−5, m s^−1).\n"
                 "The roofs had R^2 of 0.5 in the 5th year. This fact goes on across the page and is never "
                 "interrupted by a figure. It ended well.\n"
                 "Figure 1. Growth of moss in three towns over a year.",
