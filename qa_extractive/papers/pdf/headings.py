@@ -82,7 +82,7 @@ class Heading:
     @property
     def is_opening(self) -> bool:
         """Whether the body begins here."""
-        return bool(_OPENING.fullmatch(self.name)) or (self.depth == 1 and self.start in (2, 3))
+        return bool(_OPENING.fullmatch(self.name)) or self.depth == 1
 
     @property
     def is_abstract(self) -> bool:
