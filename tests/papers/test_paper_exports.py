@@ -310,7 +310,6 @@ def test_any_line_ends(tmp_path: Path, export: str, end: str) -> None:
         ("81000001\n81000002\n81000003\n", "no text", "a list of numbers"),
         ("<!DOCTYPE html>\n<html><body>It fell.</body></html>", "another format", "a web page"),
         ("{\\rtf1\\ansi It fell.}", "another format", "plain text"),
-        ("%PDF-1.4\n1 0 obj", "another format", "pdftotext"),
     ],
 )
 def test_what_is_no_text_of_one_paper(tmp_path: Path, content: str, kind: str, reason: str) -> None:
@@ -356,7 +355,7 @@ def test_other_content_under_a_known_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("a.pdf", "pdftotext"), ("a.PDF", "pdftotext"), ("a.xls", "save it as .xlsx"),
+        ("a.xls", "save it as .xlsx"),
         ("a.ods", "the sheet as CSV"), ("a.xlsx.gz", "none of"), ("a.parquet", "infer.py --batch"),
         ("a.docx", "save it as plain text"), ("a.tar.gz", "unpack it"), ("a.zip", "unpack it"),
         ("a.html", "as XML"), ("a.png", "recognize"), ("a.odd", "its name ends in none of .txt, .json"),

@@ -272,7 +272,7 @@ def test_a_dtd_that_is_named_is_not_read(tmp_path: Path) -> None:
         (b'<?xml version="1.0" encoding="utf-8"?>' + BODY.format("x").encode("utf-16"), "not well-formed"),
         (b'<?xml version="1.0" encoding="no-such"?>' + BODY.format("x").encode(), "encoding"),
         (b'<?xml version="1.0" encoding="gb2312"?>' + BODY.format("x").encode(), "encoding"),
-        (b"%PDF-1.7 \x00\x01", "not well-formed"),
+        (b"\x89PNG \x00\x01", "not well-formed"),
     ],
 )
 def test_broken_xml(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -73,7 +73,7 @@ def test_the_table(folder: Path, tmp_path: Path, name: str) -> None:
     assert (done.n_papers, done.n_files) == (4, 9)
     kinds = {name: kind.n for name, kind in done.skipped.items()}
     assert kinds == {
-        "no text": 1, "broken JSON": 1, "another format": 1, "no paper": 1, "unreadable": 1, "a link": 2,
+        "no text": 1, "broken JSON": 1, "no paper": 2, "unreadable": 1, "a link": 2,
     }  # fmt: skip
     found = resolve_columns(("question", *columns), ColumnNames())
     assert (found.context, found.title) == ("abstract", "title")
@@ -89,7 +89,7 @@ def test_what_was_skipped_is_listed(folder: Path, tmp_path: Path) -> None:
         ("link.txt", ""): "a link",
         ("loop", ""): "a link",
         ("sub/d.jsonl", "2"): "broken JSON",
-        ("sub/e.pdf", ""): "another format",
+        ("sub/e.pdf", ""): "no paper",
         ("sub/f.xml", ""): "no paper",
         ("sub/g.txt", ""): "unreadable",
     }
@@ -125,7 +125,7 @@ def test_nothing_is_lost(folder: Path, tmp_path: Path) -> None:
         prepare(tmp_path / "empty", output, overwrite=True)
     (tmp_path / "empty" / "a.pdf").write_bytes(b"")
     errors = tmp_path / "errors.csv"
-    with pytest.raises(DataError, match="holds no paper that can be read: 1 another format"):
+    with pytest.raises(DataError, match="holds no paper that can be read: 1 no paper"):
         prepare(tmp_path / "empty", output, errors=errors, overwrite=True)
     assert output.read_text() == "mine"
     assert [row.values["file"] for row in read_rows(errors)] == ["a.pdf"]

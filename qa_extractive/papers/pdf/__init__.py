@@ -1,1 +1,1 @@
-"""PDFs as papers: their text in reading order, and where in them a quote stands. Needs the extra ``papers``."""
+"""PDFs as papers: text in reading order, and where in it a quote stands. Needs the extra ``papers``."""

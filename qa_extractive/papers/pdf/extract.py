@@ -15,7 +15,7 @@ from qa_extractive.papers.pdf.trace import Glyphs
 
 _BOLD = re.compile(r"(?i)bold|black|heavy|demi|cmbx|sfbx|-medi|[-.]b(?:i|old)?$")
 _ITALIC = re.compile(r"(?i)ital|obli|cmti|sfti|[-.]i$|-it$")
-_BOLD_WEIGHT = 600
+_NO_ROOM = 0.03  # of the size
 _MAX_TILT = 10.0  # degrees; what is tilted more is a watermark
 _MIN_SIZE = 1.5  # points; smaller is not meant to be read
 _ASCENT, _DESCENT = 0.76, 0.22  # of a line's size above and below its base
@@ -167,22 +167,29 @@ class _Reader:
 
     def drawn(self) -> Iterator[_Drawn]:
         """The characters that were drawn, one by one."""
-        spaced, high = True, 0
-        for i in range(self._n):
-            code = self._raw.FPDFText_GetUnicode(self._page, i)
-            if code in _HIGH:
-                high = code
-                continue
-            if code in _LOW:
-                code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00) if high else 0
-            high = 0
+        space: tuple[float, float] | None = None
+        for i, code in self._codes():
             text = self._clean(code)
             if text.isspace():
-                spaced = spaced or text == " "
+                space = space or (self._origin(i) if text == " " else None)
                 continue
             for each in text:
-                yield _Drawn(each, self._box(i), self._origin(i), self._type(i), spaced)
-                spaced = False
+                origin, its_type = self._origin(i), self._type(i)
+                # A space that takes no room is a soft hyphen that some programs write as one.
+                is_apart = space is not None and math.dist(space, origin) > _NO_ROOM * its_type.size
+                yield _Drawn(each, self._box(i), origin, its_type, is_apart)
+                space = None
+
+    def _codes(self) -> Iterator[tuple[int, int]]:
+        """The code of each character by its number, those in two halves put together."""
+        high = 0
+        for i in range(self._n):
+            code = self._raw.FPDFText_GetUnicode(self._page, i)
+            if code in _LOW:
+                code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00) if high else 0
+            high = code if code in _HIGH else 0
+            if not high:
+                yield i, code
 
     def _clean(self, code: int) -> str:
         """What is read for a code: nothing, white space, or letters where it is a ligature.
@@ -225,13 +232,12 @@ class _Reader:
         return _Type(_quarter(matrix.a, matrix.b), abs(size), bold, italic)
 
     def _font(self, i: int, text_object: Any) -> tuple[bool, bool]:
-        """Whether the font of a character is bold and italic."""
+        """Whether the font of a character is bold and italic, by its name; its weight may say anything."""
         font = self._raw.FPDFTextObj_GetFont(text_object) if text_object else None
         address = addressof(font.contents) if font else 0
         if address not in self._fonts:
             name = self._font_name(i)
-            bold = bool(_BOLD.search(name)) or self._raw.FPDFText_GetFontWeight(self._page, i) >= _BOLD_WEIGHT
-            self._fonts[address] = (bold, bool(_ITALIC.search(name)))
+            self._fonts[address] = (bool(_BOLD.search(name)), bool(_ITALIC.search(name)))
         return self._fonts[address]
 
     def _font_name(self, i: int) -> str:

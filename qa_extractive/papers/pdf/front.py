@@ -12,11 +12,13 @@ from qa_extractive.papers.types import one_line, year_in
 _MAX_TITLE = 400
 _LOOKED_AT = 40  # paragraphs of the first page
 _KIND = re.compile(
-    r"(?i)(?:original |research |review |full |regular )*(?:articles?|papers?|research|reports?|reviews?|letters?|communications?|investigations?)"
+    r"(?i)(?:original |research |review |full |regular )*"
+    r"(?:articles?|papers?|research|reports?|reviews?|letters?|communications?|investigations?)"
     r"|open access|check for updates|case reports?|systematic reviews?|meta-analysis|editorial|perspectives?"
 )
 _NO_TITLE = re.compile(
-    r"(?i)untitled|microsoft word.*|.*\.(?:docx?|pdf|tex|indd|dvi|qxd|fm)|\S*|(?:pii:|doi:).*|slide \d+|title|manuscript.*"
+    r"(?i)untitled|microsoft word.*|.*\.(?:docx?|pdf|tex|indd|dvi|qxd|fm)|\S*|(?:pii:|doi:).*|slide \d+"
+    r"|title|manuscript.*"
 )
 _DOI = re.compile(r"(?i)\b10\.\d{4,9}/[^\s\"<>]+")
 _PUBLISHED = (

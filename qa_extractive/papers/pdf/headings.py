@@ -12,21 +12,24 @@ _MAX_CHARACTERS, _MAX_LINES = 150, 3
 _LARGER = 1.07  # than the body
 _NUMBERED = re.compile(r"((?:\d{1,2}\.)*\d{1,2}\.?|[IVX]{1,4}\.|[A-Z]\.)\s+(?=[^\W\d_])")
 _NAMES = (
-    "abstract|summary|introduction|background|(?:materials? and methods?|methods? and materials?|(?:patients?|participants?"
-    "|subjects?) and methods?|methods?|methodology)|results?|findings|(?:results? and )?discussions?|discussion and conclusions?"
-    "|conclusions?|concluding remarks|interpretation"
+    "abstract|summary|introduction|background|(?:materials?|patients?|participants?|subjects?) and methods?"
+    "|methods?(?: and materials?)?|methodology|results?|findings|(?:results? and )?discussions?"
+    "|discussion and conclusions?|conclusions?|concluding remarks|interpretation"
 )
 _PARTS = "limitations|objectives?|aims?|purpose|study design|statistical analys[ie]s"  # of sections
 _LEFT_OUT = (
-    "references?|references and notes|bibliography|literature(?: cited)?|works cited|notes and references"
-    "|acknowledge?ments?(?: and .{1,40})?|funding(?: .{1,40})?|sources? of (?:funding|support)|financial (?:support|disclosures?)"
-    "|(?:declarations? of )?(?:conflicts?|competing) of interests?|(?:declaration of )?competing (?:financial )?interests?"
+    "references?(?: and notes)?|bibliography|literature(?: cited)?|works cited|notes and references"
+    "|acknowledge?ments?(?: and .{1,40})?|funding(?: .{1,40})?|sources? of (?:funding|support)"
+    "|financial (?:support|disclosures?)|(?:declarations? of )?(?:conflicts?|competing) of interests?"
+    "|(?:declaration of )?competing (?:financial )?interests?"
     "|(?:conflict of interest|disclosure) statements?|disclosures?|declarations?(?: of .{1,40})?"
     "|authors?['\u2019]{0,2}s? contributions?(?: statement)?|contributors?|credit authorship .{1,40}"
-    "|(?:data|code)(?: and \\w+)? availability(?: statement)?|availability of data.{0,40}|data sharing(?: statement)?"
-    "|ethics (?:statement|approval)(?: and .{1,40})?|consent for publication|abbreviations|orcid.{0,20}|author information"
-    "|authors?['\u2019]? affiliations?|supplementary (?:materials?|data|information)|supporting information|supplemental .{1,30}"
-    "|publisher['\u2019]?s note|additional (?:information|files?)|key ?words?|index terms|contents|table of contents"
+    "|(?:data|code)(?: and \\w+)? availability(?: statement)?|availability of data.{0,40}"
+    "|data sharing(?: statement)?|ethics (?:statement|approval)(?: and .{1,40})?|consent for publication"
+    "|abbreviations|orcid.{0,20}|author information|authors?['\u2019]? affiliations?"
+    "|supplementary (?:materials?|data|information)|supporting information|supplemental .{1,30}"
+    "|publisher['\u2019]?s note|additional (?:information|files?)|key ?words?|index terms"
+    "|(?:table of )?contents"
 )
 _BEFORE = r"(?:(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,4})\.?\s+)?"
 HEADING_LINE: Final = re.compile(rf"(?i){_BEFORE}(?:{_NAMES}|{_PARTS}|{_LEFT_OUT})\s*[:.]?")
@@ -37,12 +40,13 @@ _OPENING = re.compile(r"(?i)introduction|background")
 _SENTENCE_END = re.compile(r"[.,;]$")
 _SPACED_OUT = re.compile(r"(?:\w ){3,}\w")
 LABELS: Final = frozenset(
-    "background|introduction|context|importance|objective|objectives|aim|aims|purpose|design|study design|setting|participants|patients"
-    "|subjects|population|interventions|intervention|exposure|exposures|measurements|main outcome measures"
-    "|main outcomes and measures|methods|method|materials and methods|patients and methods|results|findings|interpretation"
-    "|discussion|conclusion|conclusions|conclusions and relevance|limitations|significance|trial registration|registration".split(
-        "|"
-    )
+    (
+        "background|introduction|context|importance|objective|objectives|aim|aims|purpose|design|study design"
+        "|setting|participants|patients|subjects|population|interventions|intervention|exposure|exposures"
+        "|measurements|main outcome measures|main outcomes and measures|methods|method|materials and methods"
+        "|patients and methods|results|findings|interpretation|discussion|conclusion|conclusions"
+        "|conclusions and relevance|limitations|significance|trial registration|registration"
+    ).split("|")
 )
 """What the parts of an abstract are called, in small letters."""
 
@@ -78,7 +82,7 @@ class Heading:
     @property
     def is_opening(self) -> bool:
         """Whether the body begins here."""
-        return bool(_OPENING.fullmatch(self.name)) or (self.depth == 1 and self.start in (2, 3))
+        return bool(_OPENING.fullmatch(self.name)) or self.depth == 1
 
     @property
     def is_abstract(self) -> bool:

@@ -95,7 +95,7 @@ def rows_of(chars: Sequence[Char], gutters_before: tuple[float, ...]) -> tuple[l
 
     Args:
         chars: Of the page, as they were drawn.
-        gutters_before: Where the columns of the page before part; taken where this one has too few lines to tell.
+        gutters_before: Where the columns of the page before part; taken where this one has too few lines.
     """
     runs = list(runs_of(chars))
     gutters = _gutters(runs) or _still(gutters_before, runs)

@@ -25,13 +25,21 @@ _FIRST_HALF, _SECOND_HALF = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-$"), re.comp
 _TERMINAL = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 # How what stands under a figure or over a table begins, and a footnote.
 CAPTION: Final = re.compile(
-    r"(?i)(?:(?:supplementary|extended data|online)\s+)?(?:fig(?:ure|\.)?|table|box|scheme|chart)\s*\.?\s*[A-Z]?\d{1,3}"
+    r"(?i)(?:(?:supplementary|extended data|online)\s+)?(?:fig(?:ure|\.)?|table|box|scheme|chart)"
+    r"\s*\.?\s*[A-Z]?\d{1,3}"
 )
 NOTE: Final = re.compile(
-    r"(?:\d{1,2}\s?(?=[A-Z])|[*\u2217\u2020\u2021\u00a7\u00b6#]\s?)|(?i:correspond|e-?mail|abbreviations?:|present address)"
+    r"(?:\d{1,2}\s?(?=[A-Z])|[*\u2217\u2020\u2021\u00a7\u00b6#]\s?)"
+    r"|(?i:correspond|e-?mail|abbreviations?:|present address)"
 )
 _COORDINATED = re.compile(r"(?:and|or|to|versus|vs)\b")
 _KEPT = frozenset(("double", "non", "placebo", "quasi", "self", "triple", "well"))
+
+# What makes one word with what follows: "under-stand" is no compound.
+_CLOSED = frozenset(
+    "any back down every fore further hand here how inter life mean more never out over some there under up "
+    "what when where who with".split()
+)
 
 
 @dataclass(slots=True)
@@ -84,7 +92,8 @@ class Vocabulary:
             return hyphened > joined
         if "-" in first or first in _KEPT:
             return True
-        return len(first) > 2 and len(second) > 3 and self._words[first] > 0 and self._words[second] > 0
+        are_words = self._words[first] > 0 and self._words[second] > 0
+        return are_words and len(first) > 2 and len(second) > 3 and first not in _CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +112,9 @@ class Measures:
 
     def leading(self, size: float) -> float:
         """The distance between lines of a size."""
-        usual = _TITLE_LEADING if size > 1.15 * self.body else _LEADING
-        return (
-            max(self.leadings.get(_rounded(size), 0), usual * size if size > 1.15 * self.body else 0)
-            or usual * size
-        )
+        if size <= 1.15 * self.body:
+            return self.leadings.get(_rounded(size)) or _LEADING * size
+        return max(self.leadings.get(_rounded(size), 0.0), _TITLE_LEADING * size)
 
 
 def measured(pages: Sequence[Sequence[TextLine]]) -> Measures:
@@ -158,7 +165,7 @@ def _goes_on(paragraph: Paragraph, line: TextLine, measures: Measures, is_headin
     last = paragraph.last
     if not alike(last, line) or (len(paragraph.lines) == 1 and is_heading.fullmatch(last.text)):
         return False
-    if _begins_caption(line, measures):
+    if _begins_caption(line, measures) or _begins_note(line, measures):
         return False
     if line.italic != last.italic and (not paragraph.is_open or _is_short_one(paragraph, measures)):
         return False
@@ -174,6 +181,10 @@ def _begins_caption(line: TextLine, measures: Measures) -> bool:
     """Whether a caption begins, which its type tells from a sentence that names a figure."""
     found = CAPTION.match(line.text)
     return found is not None and (line.size < 0.97 * measures.body or line.n_bold >= len(found[0]))
+
+
+def _begins_note(line: TextLine, measures: Measures) -> bool:
+    return line.size < 0.95 * measures.body and bool(NOTE.match(line.text))
 
 
 def _is_short_one(paragraph: Paragraph, measures: Measures) -> bool:
@@ -201,14 +212,13 @@ def _is_beside(last: TextLine, line: TextLine) -> bool:
 
 
 def _begins(paragraph: Paragraph, line: TextLine, measures: Measures) -> bool:
-    """Whether a line that follows the end of a sentence begins a paragraph: indented, or after a short line."""
+    """Whether a line after the end of a sentence begins a paragraph: indented, or after a short line."""
     last = paragraph.last
     left, _ = measures.edges[last.page, last.column]
     before = last.left if len(paragraph.lines) > 1 else min(left, last.left)
     is_indented = line.left - before > _INDENT * line.size
     is_outdented = len(paragraph.lines) > 1 and last.left - line.left > _INDENT * line.size
-    is_note = line.size < 0.95 * measures.body and bool(NOTE.match(line.text))
-    return is_indented or is_outdented or is_note or _is_short(last, measures)
+    return is_indented or is_outdented or _is_short(last, measures)
 
 
 def joined(lines: Sequence[TextLine], vocabulary: Vocabulary) -> Traced:

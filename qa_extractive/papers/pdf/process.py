@@ -19,7 +19,7 @@ from qa_extractive.errors import DataError, reason_of
 from qa_extractive.papers.pdf.annotating import annotate, save
 from qa_extractive.papers.pdf.document import Document, opened, read_document
 from qa_extractive.papers.pdf.tracing import Places
-from qa_extractive.papers.pdf.types import Limits, Mark, Place
+from qa_extractive.papers.pdf.types import Limits, Mark
 from qa_extractive.papers.types import TOO_LARGE, NoPaperError
 from qa_extractive.tables.text_files import open_bytes, reading
 

@@ -70,25 +70,35 @@ def text_line(row: Row, page: int, number: int, glyphs: Glyphs) -> TextLine | No
     chars = row.chars()
     if chars[-1].text == "\u00ad":
         chars[-1] = chars[-1]._replace(text="-")
-    writer = _Writer()
-    groups = [(script, list(group)) for script, group in groupby(chars, lambda char: _script(char, row))]
-    for i, (script, group) in enumerate(groups):
-        following = groups[i + 1][1][0] if i + 1 < len(groups) else None
-        writer.write(script, group, "" if following is None or following.spaced else following.text)
     for char in chars:
         glyphs.lines[char.glyph] = number
-    traced = writer.traced().stripped()
-    if groups[0][0] and (number := _NOTE_NUMBER.match(traced.text)):
-        traced = concatenated([traced[: number.end()], traced[number.end() :]], " ")
+    traced = _written_out(chars, row)
     if not traced.text:
         return None
     letters = [char for char in chars if char.text.isalnum()] or chars
-    n_bold = next((i for i, char in enumerate(chars) if not char.bold and char.text.isalnum()), len(chars))
-    n_spaces = sum(char.spaced for char in chars[1:n_bold])
     return TextLine(
         traced, page, row.column, row.left, row.right, row.main.base, row.main.size,
-        all(char.bold for char in letters), all(char.italic for char in letters), n_bold + n_spaces,
+        all(char.bold for char in letters), all(char.italic for char in letters), _n_bold(chars),
     )  # fmt: skip
+
+
+def _written_out(chars: Sequence[Char], row: Row) -> Traced:
+    writer = _Writer()
+    groups = [(script, list(group)) for script, group in groupby(chars, lambda char: _script(char, row))]
+    for (script, group), after in zip(groups, [*groups[1:], None], strict=True):
+        following = None if after is None else after[1][0]
+        writer.write(script, group, "" if following is None or following.spaced else following.text)
+    traced = writer.traced().stripped()
+    if groups[0][0] and (found := _NOTE_NUMBER.match(traced.text)):
+        return concatenated([traced[: found.end()], traced[found.end() :]], " ")
+    return traced
+
+
+def _n_bold(chars: Sequence[Char]) -> int:
+    """How many of the first characters are bold, spaces among them."""
+    others = (place for place, char in enumerate(chars) if not char.bold and char.text.isalnum())
+    n_bold = next(others, len(chars))
+    return n_bold + sum(char.spaced for char in chars[1:n_bold])
 
 
 def _script(char: Char, row: Row) -> Script:

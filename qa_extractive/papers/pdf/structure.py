@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from qa_extractive.papers.pdf import front
 from qa_extractive.papers.pdf.headings import LABELS, Heading, heading_of, is_caption, is_note, is_text
@@ -15,7 +17,7 @@ from qa_extractive.papers.types import Paper, Section
 _ABSTRACT = re.compile(r"(?i)(abstract|summary)\s*[:.\u2014\u2013-]+\s*|(?-i:(ABSTRACT|SUMMARY))\s+")
 _KEYWORDS = re.compile(r"(?i)(?:key ?-?words?|index terms)\b.{0,3}")
 _NOTES = "Footnotes"
-_FAR = 4  # paragraphs of other kinds that may stand within one
+_FAR = 30  # paragraphs of other kinds that may stand within one
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +88,18 @@ _N_FIRST = 40  # paragraphs in which DOI and year are looked for
 def _rejoined(paragraphs: Sequence[Paragraph], measures: Measures) -> list[Paragraph]:
     """The paragraphs, those whole again that a figure, a note or a page's end parts."""
     found: list[Paragraph] = []
-    waiting = list(paragraphs)
-    i = 0
-    while i < len(waiting):
-        paragraph = waiting[i]
-        i += 1
-        if not waiting[i - 1].lines:
+    waiting = deque(paragraphs)
+    while waiting:
+        paragraph = waiting.popleft()
+        n_between = _rest_of(paragraph, list(islice(waiting, _FAR)), measures)
+        if n_between is None:
+            found.append(paragraph)
             continue
-        found.append(paragraph)
-        rest = _rest_of(paragraph, waiting[i : i + _FAR], measures)
-        if rest is None:
-            continue
-        between = [each for each in waiting[i : i + rest] if each.lines]
-        first_page = paragraph.first.page
-        found[-1:] = [each for each in between if each.first.page == first_page]
-        paragraph.lines = [*paragraph.lines, *waiting[i + rest].lines]
-        later = [each for each in between if each.first.page != first_page]
-        waiting[i : i + rest + 1] = [paragraph, *later]
+        between = [waiting.popleft() for _ in range(n_between)]
+        whole = Paragraph([*paragraph.lines, *waiting.popleft().lines])
+        page = paragraph.first.page  # what stands on it comes before, so that pages do not mix
+        found += [each for each in between if each.first.page == page]
+        waiting.extendleft([*(each for each in reversed(between) if each.first.page != page), whole])
     return found
 
 
@@ -113,14 +110,12 @@ def _rest_of(paragraph: Paragraph, following: Sequence[Paragraph], measures: Mea
     if not is_body or last.bold or not paragraph.is_open:
         return None
     for i, each in enumerate(following):
-        if alike(last, each.first) and not is_caption_line(each):
-            begins_small = re.match(r"[a-z(]|[A-Z0-9][^\s.]*\s+[a-z]", each.first.text)
-            moved = each.first.page != last.page or each.first.base > last.base or i > 0
-            return i if i and begins_small and moved and each.first.text[0].islower() else None
+        if alike(last, each.first) and not _is_caption(each):
+            return i if i and each.first.text[0].islower() else None
     return None
 
 
-def is_caption_line(paragraph: Paragraph) -> bool:
+def _is_caption(paragraph: Paragraph) -> bool:
     """Whether its first line begins a caption."""
     return is_caption(Paragraph(paragraph.lines, paragraph.first.traced))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from unicodedata import category, combining, normalize
 
 from qa_extractive.papers.pdf.document import Document
@@ -50,7 +52,7 @@ class Places:
         """What is drawn in the box of a line's glyphs, in its direction, but for what the text leaves out."""
         store = self._document.glyphs
         box = _box(line, store)
-        inside = [glyph for glyph in self._by_page[box.page] if _is_within(store.box(glyph), box)]
+        inside = [glyph for glyph in self._level_with(box) if _is_within(store.box(glyph), box)]
         begin, end = _middle(store.box(line[0])), _middle(store.box(line[-1]))
         along = (end[0] - begin[0], end[1] - begin[1])
         axis = int(abs(along[1]) > abs(along[0]))
@@ -58,12 +60,24 @@ class Places:
         ordered = sorted(inside, key=lambda glyph: (sign * _middle(store.box(glyph))[axis], glyph))
         return "".join(store.texts[glyph] for glyph in ordered)
 
+    def _level_with(self, box: Box) -> Iterator[int]:
+        """The glyphs of the text on the page of a box that are neither above nor below it."""
+        glyphs = self._by_height[box.page]
+        begin = bisect_left(glyphs, (box.bottom, NO_GLYPH))
+        for height, glyph in islice(glyphs, begin, None):
+            if height > box.top:
+                break
+            yield glyph
+
     @cached_property
-    def _by_page(self) -> dict[int, list[int]]:
-        """The glyphs of the text."""
-        found: dict[int, list[int]] = defaultdict(list)
-        for glyph in sorted(set(self._document.text.glyphs) - {NO_GLYPH}):
-            found[self._document.glyphs.pages[glyph]].append(glyph)
+    def _by_height(self) -> dict[int, list[tuple[float, int]]]:
+        """The glyphs of the text by page, each with its height, from the bottom."""
+        store = self._document.glyphs
+        found: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        for glyph in set(self._document.text.glyphs) - {NO_GLYPH}:
+            found[store.pages[glyph]].append((_middle(store.box(glyph))[1], glyph))
+        for glyphs in found.values():
+            glyphs.sort()
         return found
 
 

@@ -36,7 +36,7 @@ class Drawn:
 
 @dataclass(slots=True)
 class Made:
-    """A PDF and the words of its body in reading order: each in one piece, or in two where a line's end breaks it."""
+    """A PDF and the words of its body in reading order; of one that a line's end breaks, both pieces."""
 
     content: bytes = b""
     words: list[list[Drawn]] = field(default_factory=list)
@@ -146,13 +146,14 @@ class Drawer:
         broken = ""
         if words and self.style.hyphenates and words[0].isalpha() and len(words[0]) > 5:
             for cut in range(len(words[0]) - 3, 2, -1):
-                if used + stringWidth(words[0][:cut] + "-", font, size) <= room:
+                # No word begins so: neither half may be taken for one.
+                if words[0][cut] in "aeou" and used + stringWidth(words[0][:cut] + "-", font, size) <= room:
                     broken = words[0][:cut]
                     break
         pieces = [*taken, broken + "-"] if broken else taken
         width = sum(stringWidth(each, font, size) for each in pieces)
         gap = (room - width) / (len(pieces) - 1) if words and len(pieces) > 1 else space
-        self._pieces(pieces, self.left + indent, min(gap, 3 * space), bool(broken))
+        self._pieces(pieces, self.left + indent, min(gap, 3 * space))
         self.y -= size * self.style.leading
         if broken:
             words[0] = words[0][len(broken) :]
@@ -161,7 +162,7 @@ class Drawer:
 
     _half = False  # whether the next word is the second half of one
 
-    def _pieces(self, pieces: Sequence[str], x: float, gap: float, broken: bool) -> None:
+    def _pieces(self, pieces: Sequence[str], x: float, gap: float) -> None:
         font, size = self.style.font, self.style.size
         text = self.canvas.beginText(x, self.y)
         text.setFont(font, size)
@@ -177,7 +178,6 @@ class Drawer:
             text.textOut(piece if i + 1 == len(pieces) else piece + " ")
             x = right + gap
         self.canvas.drawText(text)
-        del broken
 
     def _lines(
         self, words: Sequence[str], font: str, size: float, left: float, width: float, y: float
@@ -238,3 +238,43 @@ def picture() -> ImageReader:
     from PIL import Image
 
     return ImageReader(Image.new("L", (60, 80), 200))
+
+
+def line(canvas: Any, x: float, y: float, parts: Sequence[str | tuple[int, str]], size: float = 10) -> None:
+    """A line in Times; a pair is raised (1) or lowered (-1) and smaller."""
+    text = canvas.beginText(x, y)
+    for part in parts:
+        height, piece = (0, part) if isinstance(part, str) else part
+        text.setFont("Times-Roman", size * 0.65 if height else size)
+        text.setRise(height * size * 0.35)
+        text.textOut(piece)
+    canvas.drawText(text)
+
+
+def lines(
+    canvas: Any, texts: Sequence[str], x: float = 55, y: float = 780, font: str = "Times-Roman"
+) -> None:
+    """Lines of 10 points, one below the other."""
+    canvas.setFont(font, 10)
+    for i, text in enumerate(texts):
+        canvas.drawString(x, y - 12 * i, text)
+
+
+def raw_pdf(objects: Sequence[bytes]) -> bytes:
+    """A PDF of objects, the first one its catalogue."""
+    content, offsets = b"%PDF-1.7\n", list[int]()
+    for number, each in enumerate(objects, start=1):
+        offsets.append(len(content))
+        content += b"%d 0 obj\n%b\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
+    return (
+        content
+        + b"xref\n0 %d\n0000000000 65535 f \n%b" % (size, table)
+        + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, len(content))
+    )
+
+
+def stream(content: bytes, entries: bytes = b"") -> bytes:
+    """A stream object."""
+    return b"<<%b/Length %d>>stream\n%b\nendstream" % (entries, len(content), content)
