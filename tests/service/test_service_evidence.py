@@ -267,6 +267,7 @@ def test_a_full_queue_is_told_before_the_stream(serve: Callable[..., Any]) -> No
     with post(served, MANY, headers=STREAM, stream=True) as response:
         lines = response.iter_lines()
         next(lines)
+        until(lambda: not gate.gate.is_set())
         other = post(served, MANY, headers=STREAM)
         assert other.status_code == 503
         assert other.headers["Retry-After"]
