@@ -204,6 +204,9 @@ def _print(outcome: TableOutcome, job: TableJob) -> None:
     for each in outcome.together:
         if each.summary:
             print(fitted("           ", f"{each.question} {each.summary}"))
-    if outcome.n_highlighted is not None:
-        print(f"PDFs       {outcome.n_highlighted:,} with their quotes marked, in {job.highlight}")
+    if outcome.marked is not None:
+        lost = f", {outcome.marked.n_lost:,} not found for sure" if outcome.marked.n_lost else ""
+        print(
+            f"PDFs       {outcome.marked.n_files:,} in {job.highlight}, {outcome.marked.n_marks:,} quotes marked{lost}"
+        )
     print(f"table      {job.output}")
