@@ -24,8 +24,8 @@ def flat_writer(output: Path, questions: Sequence[str]) -> Iterator[Callable[[Pa
     """What writes the rows of a table; the file appears when the block ends well.
 
     JSON Lines have a list ``answers`` with a dict for each question; the other formats have the columns
-    ``q1_question``, ``q1_quote`` and so on, with "not reported" where there is no quote to give. ``boxes`` are
-    lists of page, left, bottom, right and top, in points.
+    ``q1_question``, ``q1_quote`` and so on, with "not reported" where there is no quote to give. Each of
+    ``boxes`` is a list of page, left, bottom, right and top, in points.
     """
     is_nested = table_format(output).kind == "jsonl"
     columns = (*PAPER_COLUMNS, "answers") if is_nested else (*PAPER_COLUMNS, *_columns(len(questions)))

@@ -40,7 +40,7 @@ def test_votes_are_counted_and_values_listed() -> None:
     does, values = collector.together()
     assert [row[:2] for row in does.rows[:4]] == [("yes", 1), ("no", 0), ("mixed", 0), ("not reported", 1)]
     assert does.rows[0][2] == pytest.approx(1.27)
-    assert does.summary.startswith("yes 1 (1 to 2), no 0 (0 to 1)")
+    assert does.summary.startswith("yes 1 (0 to 2), no 0 (0 to 1)")
     assert "does not know whether they are right" in does.limits
     assert values.rows == (("Paper 1", "42", "minutes", "18 to 66", "42 minutes"),)
 
