@@ -204,6 +204,8 @@ def _print(outcome: TableOutcome, job: TableJob) -> None:
     for each in outcome.together:
         if each.summary:
             print(fitted("           ", f"{each.question} {each.summary}"))
-    if outcome.n_highlighted is not None:
-        print(f"PDFs       {outcome.n_highlighted:,} with their quotes marked, in {job.highlight}")
+    marked = outcome.marked
+    if marked is not None:
+        lost = f", {marked.n_lost:,} not found for sure" if marked.n_lost else ""
+        print(f"PDFs       {marked.n_files:,} in {job.highlight}, {marked.n_marks:,} quotes marked{lost}")
     print(f"table      {job.output}")

@@ -15,7 +15,7 @@ from qa_extractive.tables.writing import write_rows
 PAPER_COLUMNS = ("paper", "title", "authors", "year", "journal", "doi", "pmid", "file", "record")
 CELL_COLUMNS = (
     *("quote", "status", "verdict", "verdict_score", "score", "answerable"),
-    *("sentence", "section", "page", "start", "end", "error"),
+    *("sentence", "section", "page", "start", "end", "boxes", "error"),
 )
 
 
@@ -24,7 +24,8 @@ def flat_writer(output: Path, questions: Sequence[str]) -> Iterator[Callable[[Pa
     """What writes the rows of a table; the file appears when the block ends well.
 
     JSON Lines have a list ``answers`` with a dict for each question; the other formats have the columns
-    ``q1_question``, ``q1_quote`` and so on, with "not reported" where there is no quote to give.
+    ``q1_question``, ``q1_quote`` and so on, with "not reported" where there is no quote to give. Each of
+    ``boxes`` is a list of page, left, bottom, right and top, in points.
     """
     is_nested = table_format(output).kind == "jsonl"
     columns = (*PAPER_COLUMNS, "answers") if is_nested else (*PAPER_COLUMNS, *_columns(len(questions)))
@@ -54,7 +55,7 @@ def _about(row: PaperRow) -> dict[str, Any]:
 def _flat(row: PaperRow, questions: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for i, (question, cell) in enumerate(zip(questions, row.cells, strict=True), start=1):
-        own = asdict(cell) | {"quote": _quoted(cell), "question": question}
+        own = _values(cell) | {"quote": _quoted(cell), "question": question}
         values |= {f"q{i}_{name}": own[name] for name in ("question", *CELL_COLUMNS)}
     return values
 
@@ -65,4 +66,9 @@ def _quoted(cell: Cell) -> str | None:
 
 def _nested(row: PaperRow, questions: Sequence[str]) -> dict[str, Any]:
     pairs = zip(questions, row.cells, strict=True)
-    return {"answers": [{"question": question} | asdict(cell) for question, cell in pairs]}
+    return {"answers": [{"question": question} | _values(cell) for question, cell in pairs]}
+
+
+def _values(cell: Cell) -> dict[str, Any]:
+    values = asdict(cell)
+    return values | {"boxes": [list(box.values()) for box in values["boxes"]]}

@@ -27,6 +27,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.evidence_table.about import About
 from qa_extractive.evidence_table.flat import flat_writer
 from qa_extractive.evidence_table.html import html_writer
+from qa_extractive.evidence_table.pdfs import MarkedPdfs, located
 from qa_extractive.evidence_table.rows import PaperRow, paper_rows
 from qa_extractive.evidence_table.together import Collector, Together
 from qa_extractive.evidence_table.xlsx import xlsx_writer
@@ -74,6 +75,11 @@ class TableJob:
             raise DataError("no question: give --questions Q [Q ...], or a file with a question a line")
         if self.output.suffix.lower() not in SHEETS:
             table_format(self.output)
+        if self.highlight is not None and self.highlight.resolve() in (
+            self.papers.resolve(),
+            *self.papers.resolve().parents,
+        ):
+            raise DataError(f"{self.highlight} holds the papers themselves: give --highlight another folder")
         with naming(self.output):
             if self.output.is_dir():
                 raise DataError(f"{self.output} is a folder: give a file")
@@ -94,7 +100,8 @@ class TableJob:
     def unread(self) -> tuple[Path, ...]:
         """What is no paper if it lies among them."""
         output = self.output.resolve()
-        return (output, lock_path(output), self.work.resolve(), self.state.resolve())
+        marked = () if self.highlight is None else (self.highlight.resolve(),)
+        return (output, lock_path(output), self.work.resolve(), self.state.resolve(), *marked)
 
     @property
     def suffix(self) -> str:
@@ -121,13 +128,13 @@ class TableOutcome:
         summary: Of the answers; None where the table was finished before.
         about: What stands beside the table; None where the table was finished before or the run stopped.
         together: What the papers say together, of each question.
-        n_highlighted: PDFs written with their quotes marked; None where that was not wanted.
+        marked: The PDFs with their quotes marked; None where that was not wanted.
     """
 
     summary: Summary | None = None
     about: About | None = None
     together: Sequence[Together] = ()
-    n_highlighted: int | None = None
+    marked: MarkedPdfs | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -160,10 +167,10 @@ def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) 
             if not summary.is_complete:
                 return TableOutcome(summary)
             about = _about(predictor, job, papers)
-            together = _write(job, about, papers, answers)
+            together, marked = _write(job, about, papers, answers)
             write_whole(job.state, json.dumps(now, indent=1) + "\n")
         shutil.rmtree(job.work)
-        return TableOutcome(summary, about, together)
+        return TableOutcome(summary, about, together, marked)
 
 
 def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
@@ -207,14 +214,21 @@ def _answer(predictor: Predictor, job: TableJob, papers: Path, answers: Path, wa
     )
 
 
-def _write(job: TableJob, about: About, papers: Path, answers: Path) -> Sequence[Together]:
-    """Write the table; what the papers say together."""
+def _write(
+    job: TableJob, about: About, papers: Path, answers: Path
+) -> tuple[Sequence[Together], MarkedPdfs | None]:
+    """Write the table, and the PDFs with their quotes marked; what the papers say together."""
     collector = Collector(job.questions)
+    marked = None if job.highlight is None else MarkedPdfs(job.papers, job.highlight, job.questions)
+    is_sheet = job.output.suffix.lower() in SHEETS
     with _writer(job, about, collector.together) as add:
         for row in paper_rows(papers, answers, len(job.questions)):
             collector.add(row)
-            add(row)
-    return collector.together()
+            if marked is not None:
+                add(marked.add(row))
+            else:
+                add(row if is_sheet else located(job.papers, row))
+    return collector.together(), marked
 
 
 def _writer(

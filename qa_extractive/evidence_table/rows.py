@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from qa_extractive.errors import DataError
+from qa_extractive.papers.pdf.types import Box
 from qa_extractive.papers.types import Paper, Passage, Section
 from qa_extractive.rows.cells import FAILED, VOTE_COLUMNS
 from qa_extractive.tables.reading import read_rows
@@ -40,6 +41,7 @@ class Cell:
         verdict: "yes", "no" or "mixed", of a yes/no question that is answered.
         verdict_score: Its calibrated probability.
         error: Why it failed; None where it did not.
+        boxes: Of the quote's lines in its PDF; empty where it is none or the quote was not found for sure.
         vote_probs: As of ``Answer``; None where it failed, and of models without a verdict head.
     """
 
@@ -55,6 +57,7 @@ class Cell:
     verdict: str | None = None
     verdict_score: float | None = None
     error: str | None = None
+    boxes: tuple[Box, ...] = ()
     vote_probs: VoteProbs | None = None
 
     @property
