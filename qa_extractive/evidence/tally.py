@@ -22,8 +22,8 @@ from qa_extractive.errors import DataError
 from qa_extractive.types import NOT_REPORTED, VERDICTS, VOTES, VoteProbs
 
 ALLOWED_ERROR: Final = 0.05
-"""How far the probabilities may be off, as the embedded model's are: its measured calibration errors, less
-what so many examples in so many bins show where there is no error. They are in its card."""
+"""How far the probabilities may be off in one direction. The calibration errors in the embedded model's card
+are somewhat larger; they count what is off in both directions, which a sum in part cancels."""
 
 _TAIL = 0.025  # on each side of an interval of 95 %
 _N_DRAWS = 10_000
