@@ -27,7 +27,7 @@ _PUBLISHED = (
     re.compile(r"(?i)\baccepted\b[^.;\n]{0,40}?\b((?:19|20)\d\d)\b"),
 )
 _ADDRESS = re.compile(r"(?i)@|\bdepartment\b|\buniversity\b|\binstitut|\bhospital,|\bcorresponding author")
-_MIN_ABSTRACT = 200  # characters
+_MIN_ABSTRACT, _MIN_PROSE = 200, 60  # characters
 _SENTENCE = re.compile(r"[^\W\d_]{2}[.!?](?:\s|$)")
 
 
@@ -68,6 +68,12 @@ def is_abstract_text(paragraph: Paragraph) -> bool:
     """Whether a paragraph before the body may be an abstract without a heading: sentences, no addresses."""
     text = paragraph.text
     return len(text) >= _MIN_ABSTRACT and len(_SENTENCE.findall(text)) > 1 and not _ADDRESS.search(text)
+
+
+def is_prose(paragraph: Paragraph) -> bool:
+    """Whether a paragraph before the body is text that must not be lost: sentences, no addresses."""
+    text = paragraph.text
+    return len(text) >= _MIN_PROSE and bool(_SENTENCE.search(text)) and not _ADDRESS.search(text)
 
 
 def doi_in(texts: Sequence[str]) -> str | None:

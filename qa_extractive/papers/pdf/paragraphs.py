@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from qa_extractive.papers.pdf.lines import FULL_WIDTH
@@ -123,7 +124,7 @@ def measured(pages: Sequence[Sequence[TextLine]]) -> Measures:
     distances: dict[float, Counter[float]] = {}
     columns: dict[tuple[int, int], list[TextLine]] = {}
     for lines in pages:
-        for line, after in zip(lines, [*lines[1:], None], strict=True):
+        for line, after in zip_longest(lines, lines[1:]):
             sizes[_rounded(line.size)] += len(line.text)
             columns.setdefault((line.page, line.column), []).append(line)
             if after is not None and _is_beside(line, after) and 0 < line.base - after.base < 2.5 * line.size:

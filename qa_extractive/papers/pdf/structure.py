@@ -135,8 +135,8 @@ def _front(paragraphs: Sequence[Paragraph], measures: Measures, known: Front, bo
     )
     if begin is not None and (opening is None or begin <= opening or headings[opening] is headings[begin]):
         end = _take_abstract(after, headings, begin, body)
-        lost = [each for each in after[:begin] if front.is_abstract_text(each)]
-        return [*lost, *after[end:]]
+        before = [each for each in after[:begin] if front.is_prose(each)]
+        return [*before, *after[end:]]
     if opening is None or after[opening].first.page > 2:
         return after
     return _unlabelled(after, headings, opening, body)
@@ -146,10 +146,11 @@ def _unlabelled(
     after: Sequence[Paragraph], headings: Sequence[Heading | None], opening: int, body: _Body
 ) -> list[Paragraph]:
     """Take what stands before the body as its abstract, if it is text."""
-    texts = [each for each in after[:opening] if front.is_abstract_text(each)]
+    texts = [each for each in after[:opening] if front.is_prose(each)]
+    first = next(filter(front.is_abstract_text, texts), None)
     heading = headings[opening]
-    if texts and heading is not None and heading.is_opening:
-        same = [each for each in texts if alike(each.first, texts[0].first)]
+    if first is not None and heading is not None and heading.is_opening:
+        same = [each for each in texts if alike(each.first, first.first)]
         body.abstract += [each.traced for each in same]
         texts = [each for each in texts if each not in same]
     return [*texts, *after[opening:]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from qa_extractive.papers.pdf.document import opened, read_document
 from qa_extractive.papers.pdf.reading import read_pdf, read_pdf_bytes
 from qa_extractive.papers.pdf.types import Limits
-from qa_extractive.papers.types import Paper, Section
+from qa_extractive.papers.types import NoPaperError, Paper, Section
 from tests.papers.pdf import made
 from tests.papers.pdf.made import line, lines, simple
 
@@ -300,6 +302,32 @@ def test_pages_do_not_fall() -> None:
     for page, start in enumerate(paper.pages[1:], start=2):
         first = next(pieces[-1] for pieces in drawn.words if pieces[-1].page == page)
         assert paper.text[start:].startswith(first.text.removesuffix("-"))
+
+
+def test_pages_without_text_among_others() -> None:
+    def draw(canvas: Any) -> None:
+        for texts in (["Moss grew on each of the roofs and"], [], [], ["on the walls of the town."]):
+            lines(canvas, texts)
+            canvas.showPage()
+
+    paper = paper_of(simple(draw))
+    assert paper.text == "Moss grew on each of the roofs and on the walls of the town."
+    assert paper.pages == (0, 35, 35, 35)
+
+
+def test_damage_is_refused_or_read() -> None:
+    """Each byte may be another: what comes is a paper whose text is whole, or a refusal."""
+    content = simple(draw_paper, pageCompression=0)
+    n_read = 0
+    for seed in range(60):
+        chance, damaged = random.Random(seed), bytearray(content)
+        for _ in range(chance.randint(1, 40)):
+            damaged[chance.randrange(len(damaged))] = chance.choice(b"0123456789.-/()<>[] \xff")
+        with suppress(NoPaperError), opened(bytes(damaged), Limits()) as pdf:
+            document = read_document(pdf, Limits())
+            assert document.text.text == document.paper.text
+            n_read += 1
+    assert n_read > 10
 
 
 def test_many_sizes_of_paper() -> None:
