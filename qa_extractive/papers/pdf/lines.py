@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from qa_extractive.papers.pdf.extract import Char
 
@@ -18,7 +19,8 @@ _RAISED, _LOWERED = 0.75, 0.4  # of the size: how far a script may be from its l
 _SAME_SIZE = 0.85
 _SAME_BASE = 0.3  # of the size
 _WIDE = 0.2  # of the page's text: a run that may be a line of a column
-_MIN_LINES = 3  # side by side, to make columns
+_MIN_LINES = 2  # one below the other and beside others, to make a column
+_BELOW = 2.5  # of the size: how far below
 _MIN_GUTTER = 4.0  # points
 _MAX_CANDIDATES = 12
 _MAX_RUNS = 3_000  # that are looked at for columns
@@ -95,10 +97,11 @@ def rows_of(chars: Sequence[Char], gutters_before: tuple[float, ...]) -> tuple[l
 
     Args:
         chars: Of the page, as they were drawn.
-        gutters_before: Where the columns of the page before part; taken where this one has too few lines.
+        gutters_before: Where the columns of the page before part; they are taken where they fit here.
     """
     runs = list(runs_of(chars))
-    gutters = _gutters(runs) or _still(gutters_before, runs)
+    still = _still(gutters_before, runs)
+    gutters = still if _are_used(still, runs) else _gutters(runs) or still
     return _ordered(_rows(runs, gutters)), gutters
 
 
@@ -133,25 +136,37 @@ def _gutters(runs: Sequence[Run]) -> tuple[float, ...]:
     if not runs:
         return ()
     left, right = min(run.left for run in runs), max(run.right for run in runs)
-    wide = [run for run in runs if run.right - run.left >= _WIDE * (right - left)][:_MAX_RUNS]
-    begins = Counter(round(run.left) for run in wide if run.left > left + _WIDE * (right - left))
-    scores = {x: _n_beside(x, wide) for x, _ in begins.most_common(_MAX_CANDIDATES)}
+    least = _WIDE * (right - left)
+    some = runs[:_MAX_RUNS]
+    begins = Counter(round(run.left) for run in some if _is_wide(run, least) and run.left > left + least)
+    scores = {x: _n_beside(x, some, least) for x, _ in begins.most_common(_MAX_CANDIDATES)}
     found: list[float] = []
     for x in sorted(scores, key=lambda x: (-scores[x], x)):
-        if scores[x] >= _MIN_LINES and all(abs(x - other) > _WIDE * (right - left) for other in found):
+        if scores[x] >= _MIN_LINES and all(abs(x - other) > least for other in found):
             found.append(float(x))
     return tuple(sorted(found))
 
 
-def _n_beside(x: float, runs: Sequence[Run]) -> int:
-    """How many lines begin there and stand beside others, with nothing that reaches over both."""
-    here = [run for run in runs if abs(run.left - x) <= 2]
-    before = _by_height(run for run in runs if run.right <= x - _MIN_GUTTER)
+def _is_wide(run: Run, least: float) -> bool:
+    return run.right - run.left >= least
+
+
+def _n_beside(x: float, runs: Sequence[Run], least: float) -> int:
+    """How many lines begin there, one below the other, and stand beside others with nothing over both."""
+    before = _by_height(run for run in runs if run.right <= x - _MIN_GUTTER and _is_wide(run, least))
     over = _by_height(run for run in runs if run.left < x - _OVER and run.right > x + _OVER)
-    return sum(
-        any(abs(run.base - other.base) < 1.5 * run.size for other in _near(before, run))
+    here = [
+        run
+        for run in runs
+        if abs(run.left - x) <= 2
+        and any(abs(run.base - other.base) < 1.5 * run.size for other in _near(before, run))
         and not any(abs(run.base - other.base) < run.size / 2 for other in _near(over, run))
-        for run in here
+    ]
+    heights = sorted(run.base for run in here)
+    return (
+        sum(0 < upper - lower < _BELOW * here[0].size for lower, upper in pairwise(heights)) + 1
+        if here
+        else 0
     )
 
 
@@ -174,6 +189,12 @@ def _still(gutters: tuple[float, ...], runs: Sequence[Run]) -> tuple[float, ...]
     """The gutters of the page before, unless much lies over them here."""
     n_over = sum(_is_over(run, gutters) for run in runs)
     return gutters if 2 * n_over < len(runs) else ()
+
+
+def _are_used(gutters: tuple[float, ...], runs: Sequence[Run]) -> bool:
+    """Whether lines begin at one of the gutters."""
+    begins = Counter(round(run.left) for run in runs)
+    return any(sum(begins[round(x) + by] for by in (-1, 0, 1)) >= _MIN_LINES for x in gutters)
 
 
 def _is_over(run: Run, gutters: Sequence[float]) -> bool:

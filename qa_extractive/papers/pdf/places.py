@@ -15,7 +15,8 @@ def locate(path: Path, spans: Sequence[tuple[int, int]], worker: Worker | None =
     """The place of each span of a PDF's text; None where it cannot be told for sure.
 
     What is drawn in the boxes was checked to be what the text has there, but for white space, hyphens,
-    ligatures, and raised numbers of sources.
+    ligatures, raised numbers of sources, and what the text adds: ``^`` before an exponent, the headings above
+    a section's own. A span most of which is added has no place.
 
     Args:
         path: The file that ``read_pdf`` read.

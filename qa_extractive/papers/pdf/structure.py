@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from qa_extractive.papers.types import Paper, Section
 
 _ABSTRACT = re.compile(r"(?i)(abstract|summary)\s*[:.\u2014\u2013-]+\s*|(?-i:(ABSTRACT|SUMMARY))\s+")
 _KEYWORDS = re.compile(r"(?i)(?:key ?-?words?|index terms)\b.{0,3}")
-_NOTES = "Footnotes"
+_ABSTRACT_HEADING, _NOTES = "Abstract", "Footnotes"  # as the text has them, however they are printed
 _FAR = 30  # paragraphs of other kinds that may stand within one
 
 
@@ -64,6 +65,7 @@ class _Body:
     """The parts of a paper as they are read."""
 
     title: Traced = field(default_factory=Traced)
+    abstract_heading: Traced = field(default_factory=lambda: untraced(_ABSTRACT_HEADING))
     abstract: list[Traced] = field(default_factory=list)
     parts: list[_Part] = field(default_factory=lambda: [_Part()])
     notes: list[Traced] = field(default_factory=list)
@@ -134,12 +136,23 @@ def _front(paragraphs: Sequence[Paragraph], measures: Measures, known: Front, bo
         (i for i, h in enumerate(headings) if h is not None and (h.is_opening or h.is_known)), None
     )
     if begin is not None and (opening is None or begin <= opening or headings[opening] is headings[begin]):
+        body.abstract_heading = _printed_heading(after[begin].traced)
         end = _take_abstract(after, headings, begin, body)
         before = [each for each in after[:begin] if front.is_prose(each)]
         return [*before, *after[end:]]
     if opening is None or after[opening].first.page > 2:
         return after
     return _unlabelled(after, headings, opening, body)
+
+
+def _printed_heading(traced: Traced) -> Traced:
+    """The heading of the abstract, traced where it is printed with this word: ``A B S T R A C T``."""
+    glyphs = [glyph for each, glyph in zip(traced.text, traced.glyphs, strict=True) if each.isalpha()]
+    letters = "".join(filter(str.isalpha, traced.text)).casefold()
+    n = len(_ABSTRACT_HEADING)
+    if letters.startswith(_ABSTRACT_HEADING.casefold()):
+        return Traced(_ABSTRACT_HEADING, array("l", glyphs[:n]))
+    return untraced(_ABSTRACT_HEADING)
 
 
 def _unlabelled(
@@ -257,7 +270,7 @@ def _assembled(body: _Body, texts: Sequence[str], known: Front, glyphs: Glyphs) 
     sections = tuple(Section(heading.text, text.text) for heading, text in parts if text.text)
     traced = [(heading, text) for heading, text in parts if text.text]
     if abstract.text and sections:
-        traced.insert(0, (untraced("Abstract"), abstract))
+        traced.insert(0, (body.abstract_heading, abstract))
     text = concatenated(map(_block, traced), "\n\n") if sections else abstract
     n_notes = len(concatenated(body.notes, "\n").text)
     paper = Paper(

@@ -13,7 +13,7 @@ from qa_extractive.papers.pdf.document import Document
 from qa_extractive.papers.pdf.trace import NO_GLYPH, Glyphs
 from qa_extractive.papers.pdf.types import Box, Place
 
-_WRITTEN = "^_()"  # what the text has for raised and lowered type, where nothing is drawn
+_MIN_DRAWN = 0.5  # of a quote's letters: the text adds headings and signs that are not printed
 _HYPHENS = ("-", "\u00ad")
 
 
@@ -32,7 +32,7 @@ class Places:
         characters = zip(text.text[start:end], text.glyphs[start:end], strict=True)
         drawn = [(each, glyph) for each, glyph in characters if not each.isspace()]
         glyphs = [glyph for _, glyph in drawn if glyph != NO_GLYPH]
-        if not glyphs or any(glyph == NO_GLYPH and each not in _WRITTEN for each, glyph in drawn):
+        if not glyphs or len(glyphs) < _MIN_DRAWN * len(drawn):
             return None
         lines = list(_by_line(glyphs, self._document.glyphs))
         quote = "".join(each for each, glyph in drawn if glyph != NO_GLYPH)

@@ -121,20 +121,25 @@ def test_what_cannot_be_placed(tmp_path: Path) -> None:
     path.write_bytes(simple(draw))
     text = read_pdf(path).text
     assert text.endswith("Methods / Participants\nWe took 212 adults of the town.")
-    whole, own, numbers, empty, beyond = locate(
+    prefix, whole, own, numbers, heading, empty, beyond = locate(
         path,
         [
+            (text.index("Methods"), text.index("Participants")),
             (text.index("Methods"), len(text)),
             (text.index("Participants"), len(text)),
             (text.index("212"), text.index("212") + 3),
+            (0, text.index("fine")),
             (5, 5),
             (len(text) - 2, len(text) + 2),
         ],
     )
-    assert (whole, empty, beyond) == (None, None, None)
+    assert (prefix, empty, beyond) == (None, None, None)
+    assert whole == own
     assert own is not None
     assert len(own.boxes) == 2
     assert numbers is not None
+    assert heading is not None
+    assert [round(box.bottom) for box in heading.boxes] == [778, 758]
 
 
 def test_text_over_text_is_not_placed() -> None:

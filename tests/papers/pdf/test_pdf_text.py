@@ -151,6 +151,19 @@ def test_reading_order(columns: int, font: str) -> None:
     assert "Moss Letters" not in paper.text
 
 
+def test_a_second_column_of_two_lines() -> None:
+    first = [f"Line {i} of the first column says what it has to say." for i in range(20)]
+
+    def draw(canvas: Any) -> None:
+        lines(canvas, first)
+        lines(canvas, ["Line 20 stands in the second column, and is followed", "by one."], 306)
+
+    text = paper_of(simple(draw)).text
+    assert text.replace("\n", " ") == " ".join(first) + (
+        " Line 20 stands in the second column, and is followed by one."
+    )
+
+
 def test_a_wide_figure_between_columns() -> None:
     def draw(canvas: Any) -> None:
         for half, top in ((0, 780), (1, 500)):
