@@ -220,7 +220,9 @@ def _file_text(path: Path) -> str:
     with open_text(path, newline="") as stream:
         text = stream.read()
     if text.startswith("%PDF-"):
-        raise DataError(f"{path} is a PDF, not text: extract its text first")
+        raise DataError(
+            f"{path} is a PDF, not text: ask it with 'qa-extractive table', or make its text a table with 'prepare'"
+        )
     return text
 
 

@@ -74,7 +74,7 @@ def _advice(suffix: str) -> str:
         return "save the sheet as 'CSV UTF-8' (in Excel: File, Save As) and give that file"
     prepare = "then run 'qa-extractive prepare FOLDER --output papers.csv'"
     if suffix == ".pdf":
-        return f"save the text of each PDF as a .txt file (pdftotext paper.pdf) in a folder, {prepare}"
+        return f"ask PDFs with 'qa-extractive table'; or put them into a folder, {prepare}"
     if suffix in _DOCUMENTS:
         return f"save a table in it as 'CSV UTF-8'; save papers as .txt files in a folder, {prepare}"
     if suffix in _PAPERS:

@@ -44,7 +44,7 @@ _SIGNATURES = {
     b"\x1f\x8b": "compressed with gzip: add .gz to its name",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: add .zst to its name",
     b"PAR1": "a Parquet file: name it .parquet",
-    b"%PDF": "a PDF, not text: save its text as .txt (pdftotext) and run 'qa-extractive prepare'",
+    b"%PDF": "a PDF, not text: make a table of it with 'qa-extractive prepare'",
 }
 
 

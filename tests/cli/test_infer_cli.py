@@ -584,7 +584,7 @@ def test_the_context_from_a_file(infer: Infer, tmp_path: Path, content: str | by
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("paper.pdf", b"%PDF-1.4\n1 0 obj\n", "is a PDF, not text: extract its text first"),
+        ("paper.pdf", b"%PDF-1.4\n1 0 obj\n", "is a PDF, not text: ask it with 'qa-extractive table'"),
         ("paper.pdf", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is a PDF"),
         ("paper.docx", b"PK\x03\x04\xff\xff", "not text"),
         ("none.txt", None, "does not exist: check the path"),

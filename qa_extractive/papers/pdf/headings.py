@@ -9,7 +9,7 @@ from typing import Final
 from qa_extractive.papers.pdf.paragraphs import CAPTION, NOTE, Measures, Paragraph
 
 _MAX_CHARACTERS, _MAX_LINES = 150, 3
-_LARGER = 1.07  # than the body
+_LARGER, _SMALLEST, _SMALLEST_BOLD = 1.07, 0.9, 0.8  # of the body's size
 _NUMBERED = re.compile(r"((?:\d{1,2}\.)*\d{1,2}\.?|[IVX]{1,4}\.|[A-Z]\.)\s+(?=[^\W\d_])")
 _NAMES = (
     "abstract|summary|introduction|background|(?:materials?|patients?|participants?|subjects?) and methods?"
@@ -109,7 +109,8 @@ def heading_of(paragraph: Paragraph, measures: Measures) -> Heading | None:
 
 def _looks_like_one(paragraph: Paragraph, is_numbered: bool, measures: Measures) -> bool:
     text, line = paragraph.text, paragraph.first
-    if _SENTENCE_END.search(text) or not re.search(r"[^\W\d_]{3}", text) or line.size < 0.9 * measures.body:
+    least = (_SMALLEST_BOLD if line.bold else _SMALLEST) * measures.body
+    if _SENTENCE_END.search(text) or not re.search(r"[^\W\d_]{3}", text) or line.size < least:
         return False
     if line.size >= _LARGER * measures.body or line.bold:
         return True
@@ -135,7 +136,8 @@ def is_caption(paragraph: Paragraph) -> bool:
 
 def is_note(paragraph: Paragraph, measures: Measures) -> bool:
     """Whether a paragraph begins as a footnote does, in smaller type."""
-    return paragraph.first.size < 0.95 * measures.body and bool(NOTE.match(paragraph.text))
+    first = paragraph.first
+    return first.size < 0.95 * measures.body and not first.bold and bool(NOTE.match(paragraph.text))
 
 
 def is_text(paragraph: Paragraph) -> bool:

@@ -185,7 +185,7 @@ def _begins_caption(line: TextLine, measures: Measures) -> bool:
 
 
 def _begins_note(line: TextLine, measures: Measures) -> bool:
-    return line.size < 0.95 * measures.body and bool(NOTE.match(line.text))
+    return line.size < 0.95 * measures.body and not line.bold and bool(NOTE.match(line.text))
 
 
 def _is_short_one(paragraph: Paragraph, measures: Measures) -> bool:
