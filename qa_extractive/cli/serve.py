@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 _LIMITS = (
     ("max_body_mb", float, "largest body in MB"),
+    ("max_upload_mb", float, "largest file of papers in MB"),
+    ("upload_s", float, "longest time for a file of papers to arrive, and again to be read"),
     ("max_questions", int, "most questions or papers of a call"),
     ("max_context_characters", int, "longest context"),
     ("max_queue", int, "most requests in progress or waiting"),

@@ -24,9 +24,12 @@ from qa_extractive.service.middleware import (
     ObservationMiddleware,
 )
 from qa_extractive.service.page import PageFile, page_files
+from qa_extractive.service.paper_routes import add_papers
 from qa_extractive.service.responses import Json
 from qa_extractive.service.schemas import StatusBody
 from qa_extractive.service.settings import ServiceSettings
+from qa_extractive.service.sheet_routes import add_sheet
+from qa_extractive.service.uploads import Uploads
 from qa_extractive.service.v1 import add_v1
 from qa_extractive.service.v2 import BinaryInputs
 from qa_extractive.service.v2_routes import add_v2
@@ -44,11 +47,14 @@ def create_app(predictor: Predictor, settings: ServiceSettings) -> ASGIApp:
     engine = Engine(predictor, settings, metrics)
     metrics.watch("qa_queue_requests", "Requests admitted and not yet answered.", lambda: engine.n_requests)
     metrics.watch("qa_queue_tokens", "Tokens that wait for the model.", lambda: engine.n_waiting_tokens)
-    app = _application(engine)
+    uploads = Uploads(settings)
+    app = _application(engine, uploads)
     name = model_name(predictor)
     _add_page(app)
     add_v1(app, engine)
     add_evidence(app, engine)
+    add_papers(app, uploads)
+    add_sheet(app, engine)
     add_v2(app, engine, name)
     _add_operations(app, engine, metrics)
     add_failures(app)
@@ -67,12 +73,13 @@ def model_name(predictor: Predictor) -> str:
     return predictor.model_name.replace("/", "--")
 
 
-def _application(engine: Engine) -> FastAPI:
+def _application(engine: Engine, uploads: Uploads) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.warm()
         await engine.start()
         yield
+        uploads.close()
         await engine.close()
 
     return FastAPI(

@@ -10,13 +10,16 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa_extractive.service.exchange import ErrorResponse, header, refuse_unread, replay, send_refusal
 from qa_extractive.service.settings import ServiceSettings
 
+UPLOAD_PATH = "/v1/papers"
+_UPLOADS_HELD = 2  # as many of the largest ones at a time
+_SIMPLE = (b"", b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data")
 _ALWAYS_READ_BYTES = 65_536  # of a body, however much others hold: the question to an abstract has less
 _JSON = b"application/json"
 
@@ -28,65 +31,35 @@ def takes_body(scope: Scope) -> bool:
     return scope["method"] == "POST" and (path.startswith("/v1/") or is_v2)
 
 
+def is_upload(scope: Scope) -> bool:
+    """Whether a body is a file, and no JSON."""
+    path: str = scope["path"]
+    return path == UPLOAD_PATH
+
+
 class _BodyError(Exception):
     def __init__(self, refusal: ErrorResponse) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
 
 
-class BodyLimitMiddleware:
-    """Reads the whole body, within limits of size and time, before anything looks at it."""
+class _Room:
+    """What bodies of one kind may take, and what those that are being read hold by now."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        """Take the limits."""
-        self._app, self._settings = app, settings
-        self._n_held = 0
+    def __init__(self, max_mb: float, held_bytes: int, seconds: float, advice: str) -> None:
+        self.max_bytes = int(max_mb * 1_000_000)
+        self.held_bytes = max(held_bytes, self.max_bytes)
+        self.seconds = seconds
+        self.too_large = f"the body is larger than {max_mb:g} MB: {advice}"
+        self.n_held = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        if not takes_body(scope):
-            return await self._app(scope, replay(b"", _only_the_end(receive)), send)
-        try:
-            body = await self._body(scope, receive)
-        except _BodyError as error:
-            return await refuse_unread(scope, receive, send, error.refusal)
-        except TimeoutError:
-            return await send_refusal(scope, send, _too_slow(self._settings))
-        return None if body is None else await self._app(scope, replay(body, receive), send)
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The body; None if the caller left."""
-        self._check_declared(scope)
-        return await asyncio.wait_for(self._read(receive), self._settings.read_timeout_s)
-
-    def _check_declared(self, scope: Scope) -> None:
-        declared = header(scope, b"content-length") or b""
-        if declared.isdigit() and int(declared) > self._settings.max_body_bytes:
-            self._refuse_size()
-
-    async def _read(self, receive: Receive) -> bytes | None:
-        held = bytearray()
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                part = message.get("body", b"")
-                held += part
-                self._n_held += len(part)
-                self._check_read(len(held))
-                if not message.get("more_body", False):
-                    return bytes(held)
-        finally:
-            self._n_held -= len(held)
-
-    def _check_read(self, n_bytes: int) -> None:
-        if n_bytes > self._settings.max_body_bytes:
-            self._refuse_size()
-        most = max(self._settings.max_queue_characters, self._settings.max_body_bytes)
-        if self._n_held > most and n_bytes > _ALWAYS_READ_BYTES:
+    def check(self, n_bytes: int) -> None:
+        """Raise _BodyError where a body has become too large."""
+        if n_bytes > self.max_bytes:
+            raise _BodyError(
+                ErrorResponse(413, "body_too_large", self.too_large, (), {"Connection": "close"})
+            )
+        if self.n_held > self.held_bytes and n_bytes > _ALWAYS_READ_BYTES:
             headers = {"Retry-After": "1", "Connection": "close"}
             raise _BodyError(
                 ErrorResponse(
@@ -94,14 +67,69 @@ class BodyLimitMiddleware:
                 )
             )
 
-    def _refuse_size(self) -> NoReturn:
-        limit = self._settings.max_body_mb
-        message = f"the body is larger than {limit:g} MB: send fewer or shorter texts at once"
-        raise _BodyError(ErrorResponse(413, "body_too_large", message, (), {"Connection": "close"}))
+
+class BodyLimitMiddleware:
+    """Reads the whole body, within limits of size and time, before anything looks at it."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        """Take the limits."""
+        self._app = app
+        self._questions = _Room(
+            settings.max_body_mb,
+            settings.max_queue_characters,
+            settings.read_timeout_s,
+            "send fewer or shorter texts at once",
+        )
+        self._uploads = _Room(
+            settings.max_upload_mb,
+            _UPLOADS_HELD * settings.max_upload_bytes,
+            settings.upload_s,
+            "split the file",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if not takes_body(scope):
+            return await self._app(scope, replay(b"", _only_the_end(receive)), send)
+        room = self._uploads if is_upload(scope) else self._questions
+        try:
+            body = await _body(scope, receive, room)
+        except _BodyError as error:
+            return await refuse_unread(scope, receive, send, error.refusal)
+        except TimeoutError:
+            return await send_refusal(scope, send, _too_slow(room.seconds))
+        return None if body is None else await self._app(scope, replay(body, receive), send)
 
 
-def _too_slow(settings: ServiceSettings) -> ErrorResponse:
-    message = f"the body did not arrive within {settings.read_timeout_s:g} s: send it faster"
+async def _body(scope: Scope, receive: Receive, room: _Room) -> bytes | None:
+    """The body; None if the caller left."""
+    declared = header(scope, b"content-length") or b""
+    if declared.isdigit() and int(declared) > room.max_bytes:
+        room.check(int(declared))
+    return await asyncio.wait_for(_read(receive, room), room.seconds)
+
+
+async def _read(receive: Receive, room: _Room) -> bytes | None:
+    held = bytearray()
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part = message.get("body", b"")
+            held += part
+            room.n_held += len(part)
+            room.check(len(held))
+            if not message.get("more_body", False):
+                return bytes(held)
+    finally:
+        room.n_held -= len(held)
+
+
+def _too_slow(seconds: float) -> ErrorResponse:
+    message = f"the body did not arrive within {seconds:g} s: send it faster"
     return ErrorResponse(408, "body_too_slow", message, (), {"Connection": "close"})
 
 
@@ -122,7 +150,7 @@ class JsonBodies:
 
     curl calls every body a form unless told otherwise, so a body need not be called JSON. A browser lets
     the pages of other origins send such bodies without asking first, but names the origin: from there,
-    only what is called JSON is taken.
+    only what is called JSON is taken; and a file only if it is called what makes the browser ask.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
@@ -133,6 +161,8 @@ class JsonBodies:
         """Handle one connection."""
         if scope["type"] != "http" or not takes_body(scope):
             return await self._app(scope, receive, send)
+        if is_upload(scope):
+            return await self._upload(scope, receive, send)
         if header(scope, b"origin") is not None and not _is_called_json(scope):
             message = "send the body as JSON, with the header 'Content-Type: application/json'"
             return await send_refusal(scope, send, ErrorResponse(415, "not_json", message))
@@ -145,9 +175,19 @@ class JsonBodies:
         named = {**scope, "headers": [*headers, (b"content-type", _JSON)]}
         return await self._app(named, replay(body, receive), send)
 
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if header(scope, b"origin") is None or _content_type(scope) not in _SIMPLE:
+            return await self._app(scope, receive, send)
+        message = "send the file with the header 'Content-Type: application/octet-stream'"
+        return await send_refusal(scope, send, ErrorResponse(415, "not_a_file", message))
+
+
+def _content_type(scope: Scope) -> bytes:
+    return (header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
+
 
 def _is_called_json(scope: Scope) -> bool:
-    name = (header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
+    name = _content_type(scope)
     return name == _JSON or (name.startswith(b"application/") and name.endswith(b"+json"))
 
 

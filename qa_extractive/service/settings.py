@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, fields
 from qa_extractive.errors import DataError
 
 _COUNTS = ("max_questions", "max_context_characters", "max_queue", "max_batch_tokens")
-_AMOUNTS = ("max_body_mb", "max_queue_mb", "deadline_s", "read_timeout_s", "drain_s")
+_AMOUNTS = (
+    *("max_body_mb", "max_upload_mb", "max_queue_mb"),
+    *("upload_s", "deadline_s", "read_timeout_s", "drain_s"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,8 @@ class ServiceSettings:
 
     Attributes:
         max_body_mb: Largest request body, in MB of 1,000,000 bytes.
+        max_upload_mb: Largest file of papers, in the same unit.
+        upload_s: Longest time that such a file may take to arrive, and again to be read.
         max_questions: Most questions, or papers, in one call.
         max_context_characters: Longest context; a longer one could not be answered in time, and cutting
             a text into windows takes memory.
@@ -33,6 +38,8 @@ class ServiceSettings:
     """
 
     max_body_mb: float = 8.0
+    max_upload_mb: float = 32.0
+    upload_s: float = 60.0
     max_questions: int = 1000
     max_context_characters: int = 500_000
     max_queue: int = 256
@@ -62,6 +69,11 @@ class ServiceSettings:
     def max_body_bytes(self) -> int:
         """Largest request body."""
         return int(self.max_body_mb * 1_000_000)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest file of papers."""
+        return int(self.max_upload_mb * 1_000_000)
 
     @property
     def max_queue_characters(self) -> int:

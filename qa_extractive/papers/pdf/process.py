@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from qa_extractive.errors import DataError, reason_of
 from qa_extractive.papers.pdf.annotating import annotate, save
@@ -23,18 +24,32 @@ from qa_extractive.papers.pdf.types import Limits, Mark
 from qa_extractive.papers.types import TOO_LARGE, NoPaperError
 from qa_extractive.tables.text_files import open_bytes, reading
 
+LimitsT = TypeVar("LimitsT", bound=Limits)
+Answering = Callable[[Mapping[str, Any], LimitsT], Any]
+
 _OUT_OF_MEMORY = 3
 """How the process ends when its memory was too small: a new one starts with all of it."""
 
 
 def main() -> int:
-    """Answer requests until there are no more."""
-    limits = Limits(**json.loads(sys.argv[1]))
+    """Answer requests about PDFs until there are no more."""
+    return answer_requests(Limits(**json.loads(sys.argv[1])), _REQUESTS, "a PDF")
+
+
+def answer_requests(limits: LimitsT, requests: Mapping[str, Answering[LimitsT]], what: str) -> int:
+    """Answer the requests of the standard input until there are no more; how the process is to end.
+
+    Args:
+        limits: Of this process and of each request.
+        requests: What answers a request, by its "do".
+        what: That is read, in the words of a reason.
+    """
     replies = _own_output()
     _limit_memory(limits)
     for line in sys.stdin.buffer:
         _limit_time(limits)
-        reply, is_worn = _reply(json.loads(line), limits)
+        request = json.loads(line)
+        reply, is_worn = _reply(request, partial(requests[request["do"]], request, limits), limits, what)
         replies.write(json.dumps(reply).encode() + b"\n")
         replies.flush()
         if is_worn:
@@ -76,10 +91,12 @@ def _lower(resource: Any, kind: int, value: int) -> None:
         resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def _reply(request: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], bool]:
+def _reply(
+    request: Mapping[str, Any], work: Callable[[], Any], limits: Limits, what: str
+) -> tuple[dict[str, Any], bool]:
     """What a request comes to, and whether the process should end after it."""
     try:
-        return {"done": _REQUESTS[request["do"]](request, limits)}, False
+        return {"done": work()}, False
     except NoPaperError as error:
         return _refused(error.kind, error.reason), False
     except MemoryError:
@@ -88,7 +105,7 @@ def _reply(request: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], 
         reason = reason_of(error).removeprefix(str(request["path"])).lstrip(" ,:")
         return _refused("unreadable", reason), False
     except Exception as error:  # no file may end more than its own reading
-        return _refused("unreadable", f"a PDF that cannot be read ({reason_of(error)})"), True
+        return _refused("unreadable", f"{what} that cannot be read ({reason_of(error)})"), True
 
 
 def _refused(kind: str, reason: str) -> dict[str, Any]:
@@ -132,7 +149,7 @@ def _fits(document: Document, mark: Mark) -> bool:
     return document.text.text[mark.start : mark.end] == mark.quote
 
 
-_REQUESTS: dict[str, Callable[[Mapping[str, Any], Limits], Any]] = {
+_REQUESTS: dict[str, Answering[Limits]] = {
     "read": _read,
     "locate": _locate,
     "highlight": _highlight,

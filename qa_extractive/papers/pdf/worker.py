@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +14,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from qa_extractive.papers.pdf.types import Limits
 from qa_extractive.papers.types import NoPaperError
 
-_MODULE = "qa_extractive.papers.pdf.process"
 _ROOT = Path(__file__).resolve().parents[3]
 _END_S = 2.0
 _REPLY_BYTES = 400_000_000
@@ -30,6 +30,11 @@ class Worker:
     A file that ends it, or takes too long, is refused; the next one meets a new process.
     """
 
+    module: ClassVar = "qa_extractive.papers.pdf.process"
+    what: ClassVar = "a PDF"
+    in_own_session: ClassVar = False
+    """Whether what the process starts is to end with it."""
+
     def __init__(self, limits: Limits | None = None) -> None:
         """Take the limits of each request; nothing is started yet."""
         self.limits = limits or Limits()
@@ -39,7 +44,7 @@ class Worker:
 
     def ask(self, request: Mapping[str, Any]) -> Any:
         """What a request comes to; NoPaperError where the file is refused or ends the process."""
-        require_pdfium()
+        self._require()
         with self._lock:
             reply = self._reply(json.dumps(request).encode() + b"\n")
         if "done" not in reply:
@@ -51,13 +56,23 @@ class Worker:
         with self._lock:
             self._end()
 
+    def end_now(self) -> None:
+        """End the process, whatever it does; who asked is refused."""
+        process = self._process
+        if process is not None and self._owner == os.getpid():
+            self._kill(process)
+
+    def _require(self) -> None:
+        """Raise NoPaperError where a library is missing."""
+        require_pdfium()
+
     def _reply(self, line: bytes) -> dict[str, Any]:
         process = self._running()
         is_late = threading.Event()
 
         def stop() -> None:
             is_late.set()
-            process.kill()
+            self._kill(process)
 
         timer = threading.Timer(self.limits.seconds, stop)
         timer.daemon = True
@@ -78,9 +93,11 @@ class Worker:
 
     def _died(self, is_late: bool) -> NoPaperError:
         if is_late:
-            return NoPaperError("too slow", f"a PDF that takes more than {self.limits.seconds:g} s to read")
+            return NoPaperError(
+                "too slow", f"{self.what} that takes more than {self.limits.seconds:g} s to read"
+            )
         return NoPaperError(
-            "unreadable", "a PDF that ends the process that reads it: it is broken or too large"
+            "unreadable", f"{self.what} that ends the process that reads it: it is broken or too large"
         )
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -89,7 +106,7 @@ class Worker:
         if self._process is not None and self._process.poll() is not None:
             self._end()
         if self._process is None:
-            self._process = _started(self.limits)
+            self._process = _started(self.module, self.limits, self.in_own_session)
         return self._process
 
     def _end(self) -> None:
@@ -98,10 +115,16 @@ class Worker:
             return
         with suppress(OSError):
             _stream(process.stdin).close()
-        process.kill()
+        self._kill(process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_END_S)
         _stream(process.stdout).close()
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        if self.in_own_session and process.returncode is None and hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
 
 
 def require_pdfium() -> None:
@@ -110,15 +133,16 @@ def require_pdfium() -> None:
         raise NoPaperError("another format", "a PDF needs pypdfium2: pip install 'qa-extractive[papers]'")
 
 
-def _started(limits: Limits) -> subprocess.Popen[bytes]:
+def _started(module: str, limits: Limits, in_own_session: bool) -> subprocess.Popen[bytes]:
     # -P: nothing is imported from the folder that the user is in, which may hold anything.
-    command = [sys.executable, "-P", "-m", _MODULE, json.dumps(asdict(limits))]
+    command = [sys.executable, "-P", "-m", module, json.dumps(asdict(limits))]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=_environment(),
+        start_new_session=in_own_session,
     )
 
 
