@@ -19,6 +19,7 @@ from qa_extractive.service.settings import ServiceSettings
 
 UPLOAD_PATH = "/v1/papers"
 _UPLOADS_HELD = 2  # as many of the largest ones at a time
+_MOST_ROWS = 10_000  # of a table that a caller holds
 _SIMPLE = (b"", b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data")
 _ALWAYS_READ_BYTES = 65_536  # of a body, however much others hold: the question to an abstract has less
 _JSON = b"application/json"
@@ -202,9 +203,17 @@ def _refusal_of(body: bytes, max_questions: int) -> ErrorResponse | None:
         return ErrorResponse(400, "not_json", f"{message}: {str(error)[:200]}")
     for path, counted, n_items in _lengths(sent):
         if n_items > max_questions:
-            message = f"{counted} are more than the {max_questions:,} of one call: send several calls"
-            return ErrorResponse(422, "invalid_request", f"{path}: {message}", ((path, message),))
+            return _too_many(path, counted, max_questions)
+    for path in ("rows", "votes", "skipped"):
+        items = sent.get(path) if isinstance(sent, dict) else None
+        if isinstance(items, list) and len(items) > _MOST_ROWS:
+            return _too_many(path, f"{len(items):,}", _MOST_ROWS)
     return None
+
+
+def _too_many(path: str, counted: str, most: int) -> ErrorResponse:
+    message = f"{counted} are more than the {most:,} of one call: send several calls"
+    return ErrorResponse(422, "invalid_request", f"{path}: {message}", ((path, message),))
 
 
 def _lengths(sent: Any) -> Iterator[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ from qa_extractive.service.evidence_schemas import Place
 from qa_extractive.service.schemas import Items, Prob, QuestionText, Sent, Whole
 from qa_extractive.types import VOTES
 
-_MOST_VOTES, _MOST_ROWS, _MOST_QUESTIONS, _MOST_SKIPPED = 10_000, 10_000, 100, 10_000
+_MOST_QUESTIONS = 100
 Number = Annotated[Whole, Field(ge=1, le=1 << 53)]
 _SALT: dict[str, Any] = {
     "status": "answered",
@@ -43,7 +43,7 @@ class SheetRow(Sent):
     """One paper and what it says."""
 
     title: str | None = None
-    authors: Annotated[Items[str], Field(max_length=10_000)] = Field(default_factory=list)
+    authors: Items[str] = Field(default_factory=list)
     year: Annotated[Whole | None, Field(ge=-9999, le=9999)] = None
     doi: str | None = None
     file: str = ""
@@ -84,7 +84,7 @@ class SheetTogether(Sent):
 
     question: str
     tally: SheetTally | None = None
-    values: Annotated[Items[SheetValue], Field(max_length=100_000)] = Field(default_factory=list)
+    values: Items[SheetValue] = Field(default_factory=list)
     limits: str = ""
 
 
@@ -112,8 +112,8 @@ class SheetRequest(Sent):
     )
 
     asked: Annotated[list[QuestionText], Field(min_length=1, max_length=_MOST_QUESTIONS)]
-    rows: Annotated[Items[SheetRow], Field(min_length=1, max_length=_MOST_ROWS)]
-    skipped: Annotated[Items[SheetSkipped], Field(max_length=_MOST_SKIPPED)] = Field(default_factory=list)
+    rows: Annotated[Items[SheetRow], Field(min_length=1)]
+    skipped: Items[SheetSkipped] = Field(default_factory=list)
     together: Annotated[list[SheetTogether], Field(max_length=_MOST_QUESTIONS)] = Field(default_factory=list)
 
 
@@ -140,4 +140,4 @@ class TallyRequest(Sent):
         }
     )
 
-    votes: Annotated[Items[VoteItem], Field(min_length=1, max_length=_MOST_VOTES)]
+    votes: Annotated[Items[VoteItem], Field(min_length=1)]
