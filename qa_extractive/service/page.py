@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "static"
+_SCRIPTS = ("page", "answers", "tables", "evidence", "grid", "intake", "quote", "service", "sheets", "together")
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/answers.js": ("answers.js", "text/javascript; charset=utf-8"),
-    "/tables.js": ("tables.js", "text/javascript; charset=utf-8"),
+    "/table.css": ("table.css", "text/css; charset=utf-8"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in (*_SCRIPTS, "docs")},
     "/docs": ("docs.html", "text/html; charset=utf-8"),
-    "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/samples.json": ("samples.json", "application/json"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }

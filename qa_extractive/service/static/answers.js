@@ -5,7 +5,7 @@ export const ANSWERED = "answered";
 export const UNSURE = "unsure";
 const RANKS = { answered: 0, unsure: 1, not_reported: 2 };
 const SAYS = { answered: "", unsure: "Not sure. Closest: ", not_reported: "This paper does not say." };
-const VERDICTS = { yes: "Yes", no: "No", mixed: "Mixed" };
+export const VERDICTS = { yes: "Yes", no: "No", mixed: "Mixed" };
 
 // ---------------------------------------------------------------- offsets
 
@@ -128,7 +128,7 @@ function prob(name, value, threshold) {
   return [term, number, bar];
 }
 
-function shape(name, attributes) {
+export function shape(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   return made;

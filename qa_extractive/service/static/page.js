@@ -1,14 +1,14 @@
 // The form, and its papers asked in small groups.
 
 import { before, cardOf, percent, scrollToAnswer, spoken } from "./answers.js";
+import { askForKey, find, lineOf, post, wellFormed } from "./service.js";
 import { citation, copy, csv, download, pasteable } from "./tables.js";
+import "./evidence.js";
 
 const MAX_PAPERS = 100;
 const GROUP_PAPERS = 4;
 const GROUP_CHARACTERS = 20_000;
-const MAX_TRIES = 4;
 const STORE = "ask-a-paper";
-const find = (id) => document.getElementById(id);
 const papers = find("papers");
 let running = null;
 let shown = null; // {question, results, threshold, calibration, elapsedMs, isWhole}
@@ -40,6 +40,7 @@ function removePaper(box) {
 function number() {
   const boxes = [...papers.children];
   boxes.forEach((box, i) => {
+    find("one").classList.toggle("single", boxes.length === 1);
     box.querySelector("legend").textContent = boxes.length > 1 ? `Paper ${i + 1}` : "Paper";
     const remove = box.querySelector(".remove");
     remove.hidden = boxes.length === 1;
@@ -63,10 +64,11 @@ function fill(question, given) {
 
 // ---------------------------------------------------------------- examples
 
-async function loadSamples() {
+// The samples to choose from; a page that was not used before shows the first one, answered.
+async function loadSamples(isNew) {
   const response = await fetch("samples.json");
   if (!response.ok) return;
-  const samples = await response.json();
+  const samples = (await response.json()).texts;
   const select = find("sample");
   samples.forEach((sample, i) => {
     const option = document.createElement("option");
@@ -81,6 +83,11 @@ async function loadSamples() {
     clearErrors();
     save();
   });
+  const isTyped = find("question").value || typed().some((paper) => paper.title || paper.context);
+  if (!isNew || isTyped) return;
+  select.value = "0";
+  fill(samples[0].question, samples[0].papers);
+  await ask(null, true);
 }
 
 // ---------------------------------------------------------------- what a reload keeps
@@ -98,16 +105,19 @@ function save() {
   }
 }
 
+// Whether there was nothing to restore.
 function restore() {
   try {
     const kept = JSON.parse(sessionStorage.getItem(STORE));
     fill(kept?.question ?? "", kept?.papers ?? []);
-    if (!kept?.shown?.results.length) return;
+    if (!kept?.shown?.results.length) return !kept;
     shown = kept.shown;
     for (const result of shown.results) place(result);
     conclude();
+    return false;
   } catch {
     reset(); // what was kept cannot be read: begin anew
+    return true;
   }
 }
 
@@ -126,18 +136,11 @@ function forget() {
   reset();
   find("sample").value = "";
   clearErrors();
-  try {
-    sessionStorage.removeItem(STORE);
-  } catch {
-    // nothing could be kept either
-  }
+  save(); // a page that was cleared stays so
   find("question").focus();
 }
 
 // ---------------------------------------------------------------- asking
-
-// A string with half of a surrogate pair is no text that can be sent: the half becomes U+FFFD.
-const wellFormed = (text) => (text.toWellFormed ? text.toWellFormed() : text);
 
 function typed() {
   return [...papers.children].map((box) => ({
@@ -146,7 +149,8 @@ function typed() {
   }));
 }
 
-async function ask(event) {
+// `isShown`: nobody asked, the page shows an example.
+async function ask(event, isShown = false) {
   event?.preventDefault();
   clearErrors();
   const question = wellFormed(find("question").value.trim());
@@ -154,7 +158,7 @@ async function ask(event) {
   running?.abort();
   const mine = (running = new AbortController());
   const asked = typed();
-  begin(question, asked.length);
+  begin(question, asked.length, isShown);
   try {
     const began = performance.now();
     for (const group of groups(asked)) {
@@ -164,7 +168,7 @@ async function ask(event) {
     }
     shown.isWhole = true;
   } catch (error) {
-    if (running === mine) fail(error);
+    if (running === mine && !isShown) fail(error);
   } finally {
     if (running === mine) {
       running = null;
@@ -192,35 +196,13 @@ function groups(asked) {
 }
 
 async function send(question, group, signal) {
-  const headers = { "Content-Type": "application/json" };
-  if (find("key").value) headers["X-API-Key"] = find("key").value;
-  const sent = JSON.stringify({ question, papers: group.map(([, paper]) => paper) });
-  for (let n = 1; ; n += 1) {
-    const response = await fetch("v1/answers", { method: "POST", headers, body: sent, signal });
-    if (response.status === 503 && n < MAX_TRIES) {
-      await pause(Number(response.headers.get("Retry-After")) || 1, signal);
-      continue;
-    }
-    const body = await response.json().catch(() => null);
-    if (response.ok && body) return body;
-    const detail = body?.error ?? { message: `The service answered with status ${response.status}.` };
-    throw Object.assign(new Error(detail.message), { status: response.status, detail });
-  }
+  const onBusy = (seconds) => (find("status").textContent = `The service is busy: trying again in ${seconds} s.`);
+  const response = await post("v1/answers", JSON.stringify({ question, papers: group.map(([, paper]) => paper) }), { signal, onBusy });
+  return response.json();
 }
 
-function pause(seconds, signal) {
-  find("status").textContent = `The service is busy: trying again in ${seconds} s.`;
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * seconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
-}
-
-function begin(question, n) {
-  shown = { question, results: [], threshold: 0, calibration: null, elapsedMs: 0, isWhole: false };
+function begin(question, n, isExample) {
+  shown = { question, results: [], threshold: 0, calibration: null, elapsedMs: 0, isWhole: false, isExample };
   find("cards").replaceChildren();
   find("results").hidden = true;
   find("form").setAttribute("aria-busy", "true");
@@ -288,13 +270,8 @@ function clearErrors() {
 
 function fail(error) {
   find("status").textContent = "";
-  if (error.status === 401) {
-    find("key-row").hidden = false;
-    find("key").focus();
-  }
-  const id = error.detail?.request_id ? ` (request ${error.detail.request_id})` : "";
-  const message = error.detail ? error.message : "The service cannot be reached. Is it still running?";
-  find("error").textContent = message + id;
+  askForKey(error);
+  find("error").textContent = lineOf(error);
   find("error").hidden = false;
 }
 
@@ -317,8 +294,10 @@ function reveal() {
   find("results-heading").textContent = find("progress").max > 1 ? "Answers" : "Answer";
   find("summary").textContent = `“${shown.question}”`;
   find("results").hidden = false;
+  if (shown.isExample) return;
   find("results").focus();
-  find("results").scrollIntoView({ block: "start" });
+  const { top } = find("results").getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) find("results").scrollIntoView({ block: "start" });
   [...find("cards").children].forEach(scrollToAnswer);
 }
 
@@ -338,7 +317,7 @@ function conclude() {
       "On texts of another kind the probabilities can be off."
     : "This model was not calibrated: take the numbers as scores, not as probabilities.";
   find("status").classList.add("unseen"); // the page shows it all; a screen reader is told the gist
-  find("status").textContent = spoken(ranked());
+  find("status").textContent = shown.isExample ? "" : spoken(ranked());
   [...find("cards").children].forEach(scrollToAnswer);
 }
 
@@ -371,5 +350,4 @@ find("csv").addEventListener("click", () => download(csv(shown.question, ranked(
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask(event);
 });
-restore();
-loadSamples();
+loadSamples(restore()).finally(() => (document.body.dataset.ready = "yes"));

@@ -28,10 +28,12 @@ const harmless = (cell) => (/^[=@\t\r]|^[+-](?![\d.,\s])/.test(cell) ? `'${cell}
 const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 
 // With the mark by which Excel knows UTF-8, and line ends as RFC 4180 has them.
-export function csv(question, results) {
-  const lines = rows(question, results).map((line) => line.map(harmless).map(quoted).join(","));
+export function csvOf(rows) {
+  const lines = rows.map((line) => line.map((cell) => quoted(harmless(String(cell ?? "")))).join(","));
   return `\ufeff${lines.join("\r\n")}\r\n`;
 }
+
+export const csv = (question, results) => csvOf(rows(question, results));
 
 // Tabs between cells: what a spreadsheet takes apart when it is pasted.
 export function pasteable(question, results) {
@@ -46,9 +48,11 @@ export function citation(result) {
   return [outcome(answer), sentence, nameOf(result)].filter(Boolean).join("\n");
 }
 
-export function download(text, name) {
+export const download = (text, name) => saveBlob(new Blob([text], { type: "text/csv;charset=utf-8" }), name);
+
+export function saveBlob(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
