@@ -1,4 +1,4 @@
-"""Takes docs/images/page.png: the service's page with a highlighted answer, in headless Chromium.
+"""Takes docs/images/page.png: the page with the evidence table of its examples, in headless Chromium.
 
     python docs/images/take_page.py [--output F]
 
@@ -18,12 +18,11 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize, sync_playwright
 
-SAMPLE = "A figure: sleep and the start of school"
 PICTURE = Path(__file__).with_name("page.png")
 
 
 def main() -> None:
-    """Serve the embedded model, ask the page's first example and take the picture."""
+    """Serve the embedded model, fill the page's table with its examples and take the picture."""
     parser = argparse.ArgumentParser(description="Takes the picture of the page.")
     parser.add_argument("--output", type=Path, default=PICTURE, help="the picture (docs/images/page.png)")
     output = parser.parse_args().output
@@ -53,24 +52,20 @@ def wait_until_ready(url: str, timeout_s: float = 120.0) -> None:
 
 
 def take(url: str, output: Path) -> None:
-    """Ask the example, twice so that the browser is warm, and save the window: 1200 x 800 pixels."""
+    """Fill the table and save the window: 1200 x 800 pixels."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        size: ViewportSize = {"width": 1500, "height": 1000}  # so that form and answer fit
+        size: ViewportSize = {"width": 1500, "height": 1000}  # so that questions and table fit
         page = browser.new_page(viewport=size, device_scale_factor=0.8, color_scheme="light")
         page.set_default_timeout(120_000)
         page.goto(url)
-        page.wait_for_selector("#sample option:nth-child(2)", state="attached")
-        page.select_option("#sample", label=SAMPLE)
-        page.evaluate("document.querySelector('textarea').rows = 4")
-        for _ in range(2):
-            page.click("#ask")
-            page.wait_for_selector("#results:not([hidden])")
-            page.wait_for_selector("#form:not([aria-busy])")
+        page.wait_for_selector("body[data-ready]")
+        page.click("#try")
+        page.wait_for_selector("#together:not([hidden])")
         page.evaluate("document.activeElement.blur()")
-        page.evaluate("document.querySelector('#question').parentElement.scrollIntoView()")
+        page.evaluate("document.querySelector('#many').scrollIntoView()")
         page.screenshot(path=output)
         browser.close()
 

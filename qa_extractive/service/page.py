@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "static"
-_SCRIPTS = ("page", "answers", "tables", "evidence", "grid", "intake", "quote", "service", "sheets", "together")
+_SCRIPTS = (
+    *("page", "answers", "tables", "service"),
+    *("evidence", "grid", "intake", "quote", "sheets", "together"),
+)
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),

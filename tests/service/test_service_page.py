@@ -50,7 +50,7 @@ def browser() -> Iterator[Any]:
 class Visit:
     """A page that was opened, and what it asked of the network and said on its console."""
 
-    def __init__(self, browser: Any, url: str, **context: Any) -> None:
+    def __init__(self, browser: Any, url: str, *, is_cleared: bool = True, **context: Any) -> None:
         self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context))
         self.page = self.context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
@@ -60,7 +60,9 @@ class Visit:
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(url)
-        self.page.wait_for_selector("#sample option:nth-child(2)", state="attached")
+        self.page.wait_for_selector("body[data-ready]")
+        if is_cleared:  # of the sample that is answered when the page is opened
+            self.page.click("#clear")
 
     def ask(self, question: str, *contexts: str, titles: tuple[str, ...] = ()) -> None:
         self.page.fill("#question", question)
@@ -87,6 +89,22 @@ def visit(browser: Any, served: Any) -> Iterator[Visit]:
     yield visited
     visited.context.close()
     assert all(url.startswith(served.url) for url in visited.urls), "an external request"
+
+
+def test_the_first_view_is_an_answered_example(browser: Any, served: Any) -> None:
+    visit = Visit(browser, served.url, is_cleared=False)
+    sample = json.loads((STATIC / "samples.json").read_text(encoding="utf-8"))["texts"][0]
+    paper = sample["papers"][0]
+    answer = served.predictor.answer(sample["question"], paper["context"], paper["title"])
+    assert visit.page.input_value("#question") == sample["question"]
+    assert visit.texts("#cards mark") == [answer.text]
+    assert visit.page.locator("#cards mark").bounding_box()["y"] < 900, "without scrolling"
+    assert visit.page.evaluate("[document.activeElement.tagName, scrollY]") == ["BODY", 0]
+    assert visit.texts("#status") == [""], "nobody asked, so nobody is told"
+    visit.ask(ASKED, CONTEXT)
+    assert visit.texts("#cards mark") == ["3.3 mmHg"]
+    assert visit.complaints == []
+    visit.context.close()
 
 
 def test_the_highlight_is_exactly_the_span_in_its_sentence(visit: Visit, served: Any) -> None:
@@ -140,7 +158,7 @@ def test_a_paper_that_does_not_say(visit: Visit, served: Any) -> None:
 
 def test_several_papers_side_by_side_best_first(visit: Visit) -> None:
     visit.ask(ASKED, SILENT, CONTEXT, titles=("Nurses", "Salt"))
-    assert visit.texts("h3") == ["Salt", "Nurses"]
+    assert visit.texts(".card h3") == ["Salt", "Nurses"]
     answered, silent = visit.texts(".verdict")
     assert answered.startswith("3.3 mmHg")  # how much of what follows belongs to it is the model's business
     assert silent == "This paper does not say."
@@ -165,7 +183,7 @@ def test_an_injection_is_shown_as_text(visit: Visit) -> None:
     context = f"{NASTY} {CONTEXT} {NASTY}"
     visit.ask(f"{NASTY} {ASKED}", context, titles=(NASTY,))
     assert visit.texts(".text") == [context]
-    assert visit.texts("h3") == [NASTY]
+    assert visit.texts(".card h3") == [NASTY]
     assert visit.page.locator("main img, main script, main b").count() == 0
     assert visit.page.title() == "Ask a paper"
     assert visit.complaints == [], "not even one that the policy had to stop"
@@ -235,7 +253,7 @@ def test_a_refusal_is_shown_with_its_request(visit: Visit) -> None:
 
 
 def test_the_examples_are_answered_as_they_promise(visit: Visit, served: Any) -> None:
-    samples = json.loads((STATIC / "samples.json").read_text(encoding="utf-8"))
+    samples = json.loads((STATIC / "samples.json").read_text(encoding="utf-8"))["texts"]
     assert [sample["name"] for sample in samples] == [name for name, *_ in EXAMPLES]
     for sample, (_, status, words, paper) in zip(samples, EXAMPLES, strict=True):
         answers = [
@@ -255,7 +273,7 @@ def test_the_examples_are_answered_as_they_promise(visit: Visit, served: Any) ->
     assert visit.page.locator(".paper").count() == 3
     visit.page.click("#ask")
     visit.wait()
-    assert visit.texts("h3")[0] == samples[2]["papers"][1]["title"]
+    assert visit.texts(".card h3")[0] == samples[2]["papers"][1]["title"]
     assert visit.texts(".verdict")[1:] == ["This paper does not say."] * 2
 
 
@@ -314,7 +332,7 @@ def test_many_papers_come_in_groups_with_a_count(visit: Visit) -> None:
     assert seen["Reading 8 papers…"] == [0, 0, True]
     assert seen["Answered 2 of 8 papers…"] == [2, 2, True]
     assert seen["Answered 6 of 8 papers…"] == [6, 6, True]
-    names = visit.texts("h3")
+    names = visit.texts(".card h3")
     assert names[0] == "H", "the last one answers: it stands first"
     assert sorted(names) == list("ABCDEFGH")
     assert not visit.page.locator("#progress-row").is_visible()
@@ -369,7 +387,7 @@ def test_the_page_says_how_many_papers_it_takes(visit: Visit) -> None:
 
 def test_a_reload_keeps_what_was_typed_and_answered(visit: Visit) -> None:
     visit.ask(ASKED, SILENT, CONTEXT, titles=("Nurses", "Salt"))
-    shown = {name: visit.texts(name) for name in ("h3", ".verdict", "mark", ".probs dd", "#summary")}
+    shown = {name: visit.texts(name) for name in (".card h3", ".verdict", "mark", ".probs dd", "#summary")}
     visit.page.locator("textarea").first.fill("typed later")
     visit.page.reload()
     visit.page.wait_for_selector("mark")
@@ -379,7 +397,7 @@ def test_a_reload_keeps_what_was_typed_and_answered(visit: Visit) -> None:
     assert contexts == ["typed later", CONTEXT]
     visit.page.click("#clear")
     visit.page.reload()
-    visit.page.wait_for_selector("#sample option:nth-child(2)", state="attached")
+    visit.page.wait_for_selector("body[data-ready]")
     assert visit.page.input_value("#question") == ""
     assert visit.page.locator("textarea").first.input_value() == ""
     assert not visit.page.locator("#results").is_visible()
@@ -391,7 +409,7 @@ def test_a_reload_survives_what_it_cannot_read(visit: Visit, kept: str) -> None:
         "(kept) => { addEventListener('pagehide', () => sessionStorage.setItem('ask-a-paper', kept)); }", kept
     )
     visit.page.reload()
-    visit.page.wait_for_selector("#sample option:nth-child(2)", state="attached")
+    visit.page.wait_for_selector("body[data-ready]")
     visit.ask(ASKED, CONTEXT)
     assert visit.texts("mark") == ["3.3 mmHg"]
     assert visit.complaints == []

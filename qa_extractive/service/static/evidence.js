@@ -21,6 +21,7 @@ const grid = new Grid(find("table"), openQuote, (shown, all) => {
 });
 let running = null;
 let told = 0;
+let left = 0; // papers that some answer is missing of
 let samples = null;
 
 // ---------------------------------------------------------------- what is asked
@@ -29,12 +30,12 @@ const typed = () => [...new Set(wellFormed(find("questions").value).split(/\r?\n
 const isThere = (paper, question) => ["answered", "unsure", "not_reported"].includes(paper.cells.get(question)?.status);
 const missingOf = (paper, questions) => questions.filter((question) => !isThere(paper, question));
 
-// The next papers that the same questions are missing of, as many as one call takes.
-function nextGroup(papers, questions) {
+// The next papers from a place on that the same questions are missing of, as many as one call takes.
+function nextGroup(papers, questions, from) {
   const group = [];
   let asked = null;
   let size = 0;
-  for (const paper of papers) {
+  for (const paper of papers.slice(from, from + CALL_ANSWERS)) {
     const missing = missingOf(paper, questions);
     if (!missing.length || paper.isRefused) continue;
     asked ??= missing;
@@ -60,8 +61,9 @@ async function start() {
   lay(papers, questions);
   begin();
   try {
-    for (let [group, asked] = nextGroup(papers, questions); group.length; [group, asked] = nextGroup(papers, questions)) {
-      await ask(group, asked, mine.signal);
+    for (let from = 0; from < papers.length; ) {
+      if (papers[from].isRefused || !missingOf(papers[from], questions).length) from += 1;
+      else await ask(...nextGroup(papers, questions, from), mine.signal);
     }
     await countVotes(papers, questions, mine.signal);
   } catch (error) {
@@ -104,6 +106,7 @@ function take(line, group, questions) {
   const paper = group[line.index];
   line.answers.forEach((answer, i) => paper.cells.set(questions[i], cellOf(answer)));
   grid.fill(paper);
+  if (!missingOf(paper, grid.questions).length) left -= 1;
   progress();
 }
 
@@ -155,12 +158,14 @@ function begin() {
   find("together").hidden = true;
   find("table").setAttribute("aria-busy", "true");
   told = 0;
+  left = countLeft();
   progress();
 }
 
+const countLeft = () => grid.rows.filter(({ paper }) => missingOf(paper, grid.questions).length).length;
+
 function progress() {
   const all = grid.rows.length;
-  const left = grid.rows.filter(({ paper }) => missingOf(paper, grid.questions).length).length;
   find("table-progress").max = all;
   find("table-progress").value = all - left;
   find("table-count").textContent = `${all - left} of ${all}`;
@@ -186,7 +191,7 @@ function settle() {
 // Says how it stands, and what the papers say together so far.
 function conclude() {
   const { questions, rows } = grid;
-  const left = rows.filter(({ paper }) => missingOf(paper, questions).length).length;
+  left = countLeft();
   const n = rows.reduce((sum, { paper }) => sum + questions.filter((q) => paper.cells.get(q)?.status === "answered").length, 0);
   const all = rows.length * questions.length;
   say(`${n} of ${all} cells hold an answer.${left ? ` ${count(left, "paper")} still to be read.` : ""}`);
@@ -206,7 +211,7 @@ function halt() {
 
 function fail(error) {
   askForKey(error);
-  const left = grid.rows.filter(({ paper }) => missingOf(paper, grid.questions).length).length;
+  left = countLeft();
   tellError(`${lineOf(error)}${left && left < grid.rows.length ? ` What was read is kept: go on with the other ${count(left, "paper")}.` : ""}`);
 }
 

@@ -78,8 +78,7 @@ export class Grid {
     row.cells.forEach((box, i) => {
       const cell = paper.cells.get(this.questions[i]);
       said.push(fillCell(box, cell));
-      this.current ??= box.querySelector("button");
-      if (this.current && box.contains(this.current)) this.current.tabIndex = 0;
+      if (!this.current?.isConnected) this.focusable(box.querySelector("button")); // the first, or the one anew
     });
     row.text = said.join(" ").toLowerCase();
   }
@@ -115,7 +114,7 @@ export class Grid {
       row.line.hidden = !this.fits(row);
       shown += row.line.hidden ? 0 : 1;
     }
-    if (this.current?.closest("tr").hidden) this.focusable(this.table.querySelector("tbody tr:not([hidden]) td button"));
+    if (this.current?.closest("tr")?.hidden) this.focusable(this.table.querySelector("tbody tr:not([hidden]) td button"));
     this.tell(shown, this.rows.length);
   }
 

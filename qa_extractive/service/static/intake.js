@@ -4,6 +4,7 @@ import { askForKey, find, lineOf, post } from "./service.js";
 
 const MAX_PAPERS = 5000;
 const MAX_LISTED = 300;
+const SHOW_MS = 700; // all that was read is shown no more often than this
 
 export class Intake {
   // `onChange` is called when there are other papers than before.
@@ -26,7 +27,7 @@ export class Intake {
   }
 
   clear() {
-    Object.assign(this, { papers: [], skipped: [], queue: [], keys: new Set(), n: 0, done: 0 });
+    Object.assign(this, { papers: [], skipped: [], queue: [], keys: new Set(), n: 0, done: 0, shown: 0 });
     this.stopping?.abort();
     this.stopping = null;
   }
@@ -75,7 +76,7 @@ export class Intake {
         await this.readOne(this.queue[0], mine.signal);
         if (this.stopping !== mine) return;
         this.done += 1;
-        this.show();
+        if (performance.now() - this.shown > SHOW_MS) this.show();
       }
       this.done = 0;
     } catch (error) {
@@ -85,7 +86,7 @@ export class Intake {
       find("intake-error").hidden = find("again").hidden = false;
     }
     if (this.stopping === mine) this.stopping = null;
-    this.tell();
+    this.show();
   }
 
   async readOne({ file, name }, signal) {
@@ -128,6 +129,7 @@ export class Intake {
   }
 
   show() {
+    this.shown = performance.now();
     const listed = this.papers.slice(0, MAX_LISTED);
     list("read-list", listed.map((paper) => line(nameOf(paper), aboutOf(paper), paper.key)), this.papers.length);
     list("skipped-list", this.skipped.slice(0, MAX_LISTED).map((each) => line(placeOf(each), each.reason)), this.skipped.length);

@@ -67,7 +67,9 @@ function barOf(vote, share, low, high) {
 }
 
 function listOf(found, open) {
-  const heads = ["Paper", "Value", "Interval", "Quote"].map((name) => Object.assign(element("th", name), { scope: "col" }));
+  const hasIntervals = found.values.some((value) => value.interval);
+  const names = ["Paper", "Value", ...(hasIntervals ? ["Interval"] : []), "Quote"];
+  const heads = names.map((name) => Object.assign(element("th", name), { scope: "col" }));
   const rows = found.values.slice(0, MAX_VALUES).map((value) => {
     const name = element("button", aboutOf(value.paper) || nameOf(value.paper));
     name.type = "button";
@@ -75,7 +77,8 @@ function listOf(found, open) {
     name.title = nameOf(value.paper);
     name.addEventListener("click", () => open(value.paper, found.question));
     const number = [value.number, value.unit].filter(Boolean).join(" ") || "–";
-    return element("tr", "", element("td", "", name), element("td", number), element("td", value.interval ?? "–"), element("td", value.quote));
+    const interval = hasIntervals ? [element("td", value.interval ?? "–")] : [];
+    return element("tr", "", element("td", "", name), element("td", number), ...interval, element("td", value.quote));
   });
   const more = found.values.length - rows.length;
   if (more > 0) rows.push(element("tr", "", element("td", `and ${more} more, in the XLSX file`)));
