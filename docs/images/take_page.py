@@ -64,6 +64,7 @@ def take(url: str, output: Path) -> None:
         page.wait_for_selector("body[data-ready]")
         page.click("#try")
         page.wait_for_selector("#together:not([hidden])")
+        page.mouse.move(0, 0)
         page.evaluate("document.activeElement.blur()")
         page.evaluate("document.querySelector('#many').scrollIntoView()")
         page.screenshot(path=output)

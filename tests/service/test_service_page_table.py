@@ -387,10 +387,11 @@ def test_a_paper_that_cannot_be_asked_does_not_hold_up_the_others(table: Table) 
         papers = route.request.post_data_json["papers"]
         wrong = next((i for i, paper in enumerate(papers) if paper["title"] == "Paper 1"), None)
         if wrong is None:
-            return answered(route)
+            answered(route)
+            return
         field = {"path": f"papers[{wrong}].text", "message": "too long"}
         detail = {"code": "invalid_request", "message": "too long", "request_id": "r", "fields": [field]}
-        return route.fulfill(status=422, json={"error": detail})
+        route.fulfill(status=422, json={"error": detail})
 
     table.page.route("**/v1/evidence", refuse)
     table.send(("many.jsonl", many(4)))
