@@ -16,8 +16,8 @@ from qa_extractive.types import VOTES, Answer, VoteProbs
 MAX_VALUES = 10_000
 """Values listed of a question; of those beyond only the number is told."""
 
-_VOTE_HEADS = ("Vote", "Papers", "Truly, expected", "95 %: from", "to")
-_VALUE_HEADS = ("Paper", "Number", "Unit", "Interval", "Quote")
+VOTE_HEADS = ("Vote", "Papers", "Truly, expected", "95 %: from", "to")
+VALUE_HEADS = ("Paper", "Number", "Unit", "Interval", "Quote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class _Votes:
 
     def together(self) -> Together:
         if not self.votes:
-            return Together(self.question, _VOTE_HEADS, (), "The model gives no verdicts.")
+            return Together(self.question, VOTE_HEADS, (), "The model gives no verdicts.")
         tally = tally_of(self.votes, self.probs)
         rows = [*_counted(tally), *_share(tally)]
         counts = [f"{row[0]} {row[1]} ({row[3]} to {row[4]})" for row in _counted(tally)]
-        return Together(self.question, _VOTE_HEADS, tuple(rows), LIMITS_OF_TALLY, ", ".join(counts))
+        return Together(self.question, VOTE_HEADS, tuple(rows), LIMITS_OF_TALLY, ", ".join(counts))
 
 
 def _counted(tally: Tally) -> list[tuple[Any, ...]]:
@@ -112,4 +112,4 @@ class _Values:
     def together(self) -> Together:
         rows = tuple((name, each.number, each.unit, each.interval, each.quote) for name, each in self.values)
         left_out = f" {self.n - len(rows):,} more are not listed." if self.n > len(rows) else ""
-        return Together(self.question, _VALUE_HEADS, rows, LIMITS_OF_VALUES + left_out)
+        return Together(self.question, VALUE_HEADS, rows, LIMITS_OF_VALUES + left_out)

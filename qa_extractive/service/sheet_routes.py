@@ -16,7 +16,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.evidence.tally import tally_of
 from qa_extractive.evidence_table.about import About
 from qa_extractive.evidence_table.rows import Cell, PaperRow
-from qa_extractive.evidence_table.together import Together
+from qa_extractive.evidence_table.together import VALUE_HEADS, VOTE_HEADS, Together
 from qa_extractive.evidence_table.xlsx import xlsx_writer
 from qa_extractive.papers.types import Paper
 from qa_extractive.service.engine import Engine
@@ -29,8 +29,6 @@ from qa_extractive.types import VOTES
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_SKIPPED_LISTED = 1000
 _NO_TEXT = "-"  # a paper must have some, and a workbook shows none
-_VOTE_HEADS = ("Vote", "Papers", "Expected", "At least", "At most")
-_VALUE_HEADS = ("Paper", "Value", "Unit", "Interval", "Quote")
 _BOOK: dict[str, Any] = {
     "description": "The workbook.",
     "content": {XLSX: {"schema": {"type": "string", "format": "binary"}}},
@@ -100,10 +98,10 @@ def _row(number: int, sent: SheetRow) -> PaperRow:
 
 def _together(sent: SheetTogether, rows: list[SheetRow]) -> Together:
     if sent.tally is None:
-        return Together(sent.question, _VALUE_HEADS, tuple(_values(sent, rows)), sent.limits)
+        return Together(sent.question, VALUE_HEADS, tuple(_values(sent, rows)), sent.limits)
     counts = [(vote, getattr(sent.tally, vote)) for vote in VOTES]
     votes = tuple((vote.replace("_", " "), n.n, n.expected, n.low, n.high) for vote, n in counts)
-    return Together(sent.question, _VOTE_HEADS, votes, sent.limits)
+    return Together(sent.question, VOTE_HEADS, votes, sent.limits)
 
 
 def _values(sent: SheetTogether, rows: list[SheetRow]) -> Iterator[tuple[Any, ...]]:

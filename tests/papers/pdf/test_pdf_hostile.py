@@ -15,7 +15,6 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 
 from qa_extractive.papers import reading
-from qa_extractive.papers.pdf import worker as working
 from qa_extractive.papers.pdf.reading import read_pdf, read_pdf_bytes
 from qa_extractive.papers.pdf.types import Limits
 from qa_extractive.papers.pdf.worker import Worker
@@ -159,7 +158,7 @@ def test_a_slow_file_is_one_file() -> None:
 def test_a_process_that_dies_is_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
     try:
-        monkeypatch.setattr(working, "_MODULE", "this")  # prints, and ends
+        monkeypatch.setattr(Worker, "module", "this")  # prints, and ends
         assert "ends the process that reads it" in refusal(good(), worker).reason
         monkeypatch.undo()
         assert read_pdf_bytes(good(), worker).text == TEXT
