@@ -221,7 +221,7 @@ def _file_text(path: Path) -> str:
         text = stream.read()
     if text.startswith("%PDF-"):
         raise DataError(
-            f"{path} is a PDF, not text: ask it with 'qa-extractive table', or make its text a table with 'prepare'"
+            f"{path} is a PDF, not text: ask it with 'qa-extractive table', or run 'prepare' on it"
         )
     return text
 
