@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from qa_extractive.data.question_forms import is_yes_no
 from qa_extractive.evidence.gather import LIMITS_OF_TALLY, LIMITS_OF_VALUES
@@ -71,7 +71,7 @@ class _Votes:
         if not self.votes:
             return Together(self.question, VOTE_HEADS, (), "The model gives no verdicts.")
         tally = tally_of(self.votes, self.probs)
-        rows = [*_counted(tally), *_share(tally)]
+        rows = [*_counted(tally), *share_rows(tally.yes_share)]
         counts = [f"{row[0]} {row[1]} ({row[3]} to {row[4]})" for row in _counted(tally)]
         return Together(self.question, VOTE_HEADS, tuple(rows), LIMITS_OF_TALLY, ", ".join(counts))
 
@@ -84,14 +84,30 @@ def _counted(tally: Tally) -> list[tuple[Any, ...]]:
     ]
 
 
-def _share(tally: Tally) -> list[tuple[Any, ...]]:
-    share = tally.yes_share
+class _Share(Protocol):
+    """As ``Share`` of a tally."""
+
+    @property
+    def shown(self) -> float | None: ...
+    @property
+    def expected(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def share_rows(share: _Share | None) -> tuple[tuple[Any, ...], ...]:
+    """The share of yes as a row below the votes; none where there is no share."""
     if share is None:
-        return []
+        return ()
     shown = None if share.shown is None else f"{share.shown:.0%}"
-    return [
-        ("yes, of those that report", shown, f"{share.expected:.0%}", f"{share.low:.0%}", f"{share.high:.0%}")
-    ]
+    return (
+        (
+            "yes, of those that report",
+            *(shown, f"{share.expected:.0%}", f"{share.low:.0%}", f"{share.high:.0%}"),
+        ),
+    )
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from qa_extractive.errors import DataError
 from qa_extractive.evidence.tally import tally_of
 from qa_extractive.evidence_table.about import About
 from qa_extractive.evidence_table.rows import Cell, PaperRow
-from qa_extractive.evidence_table.together import VALUE_HEADS, VOTE_HEADS, Together
+from qa_extractive.evidence_table.together import VALUE_HEADS, VOTE_HEADS, Together, share_rows
 from qa_extractive.evidence_table.xlsx import xlsx_writer
 from qa_extractive.papers.types import Paper
 from qa_extractive.service.engine import Engine
@@ -101,7 +101,7 @@ def _together(sent: SheetTogether, rows: list[SheetRow]) -> Together:
         return Together(sent.question, VALUE_HEADS, tuple(_values(sent, rows)), sent.limits)
     counts = [(vote, getattr(sent.tally, vote)) for vote in VOTES]
     votes = tuple((vote.replace("_", " "), n.n, n.expected, n.low, n.high) for vote, n in counts)
-    return Together(sent.question, VOTE_HEADS, votes, sent.limits)
+    return Together(sent.question, VOTE_HEADS, votes + share_rows(sent.tally.yes_share), sent.limits)
 
 
 def _values(sent: SheetTogether, rows: list[SheetRow]) -> Iterator[tuple[Any, ...]]:

@@ -60,6 +60,15 @@ class SheetCount(Sent):
     high: Place
 
 
+class SheetShare(Sent):
+    """As `/v1/evidence` has it."""
+
+    shown: Prob | None = None
+    expected: Prob
+    low: Prob
+    high: Prob
+
+
 class SheetTally(Sent):
     """Votes, as `/v1/evidence` counts them."""
 
@@ -67,6 +76,7 @@ class SheetTally(Sent):
     no: SheetCount
     mixed: SheetCount
     not_reported: SheetCount
+    yes_share: SheetShare | None = None
 
 
 class SheetValue(Sent):

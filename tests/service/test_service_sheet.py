@@ -47,7 +47,8 @@ BODY = {
     "together": [
         {
             "question": ASKED[0],
-            "tally": dict.fromkeys(("yes", "no", "mixed", "not_reported"), COUNT),
+            "tally": dict.fromkeys(("yes", "no", "mixed", "not_reported"), COUNT)
+            | {"yes_share": {"shown": 0.5, "expected": 0.4, "low": 0.25, "high": 0.75}},
             "limits": "L",
         },
         {
@@ -83,6 +84,7 @@ def test_the_workbook_holds_what_was_sent(served: Any) -> None:
     assert quoted[4:8] == ["=1+1 🧂", "It is =1+1.", "Results", 3]
     together = [[cell.value for cell in line] for line in book["Together"]]
     assert ["yes", 1, 0.9, 0, 1] in [line[:5] for line in together]
+    assert ["yes, of those that report", "50%", "40%", "25%", "75%"] in [line[:5] for line in together]
     assert ["=cmd|' /C calc'!A0", "212", "adults", None, "212 adults"] in [line[:5] for line in together]
     assert [cell.value for cell in book["Skipped"][2]] == ["b.pdf", None, "no text", "a scan"]
     about = {line[0].value: line[1].value for line in book["About"]}

@@ -63,6 +63,6 @@ function sentOf(cell) {
 
 function togetherOf({ question, tally, values, limits }, places) {
   const listed = values.map(({ paper, quote, number, unit, interval }) => ({ row: places.get(paper), quote, number, unit, interval }));
-  const { yes, no, mixed, not_reported } = tally ?? {};
-  return { question, tally: tally && { yes, no, mixed, not_reported }, values: listed, limits };
+  const { yes, no, mixed, not_reported, yes_share } = tally ?? {};
+  return { question, tally: tally && { yes, no, mixed, not_reported, yes_share }, values: listed, limits };
 }
