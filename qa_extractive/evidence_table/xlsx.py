@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,10 +37,14 @@ _MAX_LINK_CHARACTERS = 2000
 _DOI_COLUMN = 3
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 _ROW_POINTS = 62  # four lines
+_LINE_POINTS, _MAX_POINTS = 13.5, 400.0  # Excel makes a row at most 409 high
+_LETTER = 0.95  # widths of a digit, by which columns are measured
 _BASE = {"valign": "top", "text_wrap": True, "border": 1, "border_color": "#D0D0D0", "font_size": 10}
 
 _PAPER_COLUMNS = (("Paper", 38), ("Authors", 20), ("Year", 7), ("DOI", 16), ("File", 20))
 _QUOTE, _VERDICT, _SURE = ("quote", 46), ("verdict", 9), ("how sure", 16)
+_TOGETHER_WIDTHS, _ABOUT_WIDTHS = (46, 22, 14, 14, 34), (26, 110)
+_SKIPPED_COLUMNS = (("File", 30), ("Record", 9), ("Kind", 24), ("Reason", 90))
 _QUOTE_COLUMNS = (
     *(("Paper", 34), ("Question", 30), ("Answer", 13), ("Verdict", 9), ("Quote", 44), ("Sentence", 54)),
     *(("Section", 18), ("Page", 7), ("P(right)", 10), ("P(answerable)", 14), ("P(verdict)", 11)),
@@ -164,40 +169,54 @@ class _Book:
             ),
             *(cell.score, cell.answerable, cell.verdict_score, cell.start, cell.end, row.file, row.record),
         )
-        self._write(self._quotes, self._n_quotes, values)
+        self._write_high(self._quotes, self._n_quotes, values, [width for _, width in _QUOTE_COLUMNS])
 
     def _together(self, together: Sequence[Together]) -> None:
         sheet, place = self._book.add_worksheet("Together"), 0
-        for i, width in enumerate((46, 22, 14, 14, 34, 46)):
+        for i, width in enumerate(_TOGETHER_WIDTHS):
             sheet.set_column(i, i, width)
         for each in together:
-            self._write(sheet, place, (each.question,), bold=True, font_size=12)
+            self._write_across(sheet, place, each.question, bold=True, font_size=12)
             self._write(sheet, place + 1, each.heads, bold=True, bg_color="#D9E2EF")
             for i, values in enumerate(each.rows):
-                self._write(sheet, place + 2 + i, values)
+                self._write_high(sheet, place + 2 + i, values, _TOGETHER_WIDTHS)
             place += 2 + len(each.rows)
-            self._write(sheet, place, (each.limits,), italic=True)
+            self._write_across(sheet, place, each.limits, italic=True)
             place += 2
         _for_print(sheet)
 
     def _describe(self) -> None:
         sheet, lines = self._book.add_worksheet("About"), self._about.lines()
-        sheet.set_column(0, 0, 26)
-        sheet.set_column(1, 1, 110)
+        for i, width in enumerate(_ABOUT_WIDTHS):
+            sheet.set_column(i, i, width)
         for i, (name, text) in enumerate(lines):
+            sheet.set_row(i, _points((name, text), _ABOUT_WIDTHS))
             self._write(sheet, i, (name,), bold=True)
             self._write(sheet, i, (text,), first=1)
         for i, (name, colour) in enumerate(FILLS.items(), start=len(lines) + 1):
             self._write(sheet, i, (name.replace("_", " "),), bg_color=colour)
+        _for_print(sheet)
 
     def _skipped(self) -> None:
         sheet, skipped = self._book.add_worksheet("Skipped"), self._about.skipped
-        self._start(sheet, (("File", 30), ("Record", 9), ("Kind", 24), ("Reason", 90)), len(skipped))
+        self._start(sheet, _SKIPPED_COLUMNS, len(skipped))
         for i, values in enumerate(skipped, start=1):
-            self._write(sheet, i, values)
+            self._write_high(sheet, i, values, [width for _, width in _SKIPPED_COLUMNS])
         n_more = self._about.n_skipped - len(skipped)
         if n_more:
             self._write(sheet, len(skipped) + 1, (f"and {n_more:,} more: list them with prepare --errors F",))
+
+    def _write_across(self, sheet: Any, place: int, text: str, **style: Any) -> None:
+        """A text over all columns of what the papers say together."""
+        last = len(_TOGETHER_WIDTHS) - 1
+        sheet.set_row(place, _points((text,), (sum(_TOGETHER_WIDTHS),)) + 4)
+        sheet.merge_range(place, 0, place, last, "", self._format(**style))
+        self._write(sheet, place, (text,), **style)
+
+    def _write_high(self, sheet: Any, place: int, values: Sequence[Any], widths: Sequence[float]) -> None:
+        """A row as high as its texts: LibreOffice does not see to that, and Excel not always."""
+        sheet.set_row(place, _points(values, widths))
+        self._write(sheet, place, values)
 
     def _write(self, sheet: Any, place: int, values: Sequence[Any], *, first: int = 0, **style: Any) -> None:
         for column, value in enumerate(values, start=first):
@@ -230,6 +249,16 @@ def _for_print(sheet: Any) -> None:
     sheet.set_paper(9)  # A4
     sheet.fit_to_pages(1, 0)
     sheet.set_footer("&C&P / &N")
+
+
+def _points(values: Sequence[Any], widths: Sequence[float]) -> float:
+    """How high a row must be for the texts of its cells, about."""
+    n_lines = (
+        sum(max(1, ceil(len(line) * _LETTER / width)) for line in value.split("\n"))
+        for value, width in zip(values, widths, strict=False)
+        if isinstance(value, str)
+    )
+    return min(_MAX_POINTS, _LINE_POINTS * max(n_lines, default=1) + 2)
 
 
 def _sure(cell: Cell) -> str:
