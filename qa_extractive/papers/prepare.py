@@ -281,5 +281,7 @@ def _outcomes(path: Path) -> Iterator[Outcome]:
 
 
 def _summary(done: Preparation) -> str:
-    kinds = ", ".join(f"{kind.n} {name}" for name, kind in done.skipped.items())
+    kinds = ", ".join(
+        f"{kind.n} {name} ({kind.first[0][0]}: {kind.first[0][1]})" for name, kind in done.skipped.items()
+    )
     return kinds or "it is empty"
