@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _EXIT_ROWS_FAILED = 1
 _MAX_QUESTIONS = 1000
+_MAX_CHARACTERS = 1_000_000
+_ENDS = (".txt", ".csv", ".md", ".tsv", ".jsonl", ".xlsx")  # of no question in one word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,9 +115,24 @@ def _lines(given: list[str]) -> list[str]:
     from qa_extractive.tables.text_files import open_text
 
     if len(given) > 1 or not _is_file(given[0]):
+        _check_no_file(given)
         return given
     with open_text(Path(given[0])) as stream:
-        return stream.read(1_000_000).splitlines()
+        text = stream.read(_MAX_CHARACTERS + 1)
+    if len(text) > _MAX_CHARACTERS:
+        raise DataError(
+            f"{given[0]} holds more than {_MAX_CHARACTERS:,} characters: give a file of questions"
+        )
+    return text.splitlines()
+
+
+def _check_no_file(given: list[str]) -> None:
+    """Raise DataError where a name of a file would be asked as a question."""
+    for each in given:
+        if len(given) > 1 and _is_file(each):
+            raise DataError(f"--questions takes questions, or one file alone: {each!r:.60} is a file")
+        if each.lower().endswith(_ENDS) and not any(map(str.isspace, each)):
+            raise DataError(f"--questions {each!r:.60}: there is no such file")
 
 
 def _is_file(name: str) -> bool:
@@ -180,10 +197,20 @@ def _watch(options: argparse.Namespace, stop: StopSignals) -> Watch:
 
 def _say_stopped(outcome: TableOutcome, received: signal.Signals) -> int:
     n_rows = outcome.summary.n_rows if outcome.summary is not None else 0
-    note(
-        f"stopped by {received.name} after {n_rows:,} answers, which are kept: the same command with --resume"
-    )
+    if outcome.was_reading:
+        note(f"stopped by {received.name} while the papers were read: the same command starts again")
+    else:
+        kept = f"{n_rows:,} answers, which are kept"
+        note(f"stopped by {received.name} after {kept}: the same command with --resume")
     return EXIT_SIGNAL + received
+
+
+def _where_all(job: TableJob) -> str:
+    from qa_extractive.evidence_table.job import SHEETS
+
+    if job.output.suffix.lower() in SHEETS:
+        return "all are listed in the table"
+    return "all are listed by: qa-extractive prepare PAPERS --output F --errors F2"
 
 
 def _print(outcome: TableOutcome, job: TableJob) -> None:
@@ -196,7 +223,7 @@ def _print(outcome: TableOutcome, job: TableJob) -> None:
         where = file if record is None else f"{file}, record {record}"
         print(fitted("             ", f"{where}: {kind}: {reason}"))
     if about.n_skipped > 3:
-        print("             ... all are listed in the .xlsx and the .html")
+        print(f"             ... {_where_all(job)}")
     n_silent = summary.n_abstained - summary.n_unsure
     print(f"answered   {summary.n_answered:,} in {summary.seconds:.1f} s")
     print(f"not sure   {summary.n_unsure:,}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -27,17 +28,19 @@ from qa_extractive.errors import DataError
 from qa_extractive.evidence_table.about import About
 from qa_extractive.evidence_table.flat import flat_writer
 from qa_extractive.evidence_table.html import html_writer
-from qa_extractive.evidence_table.pdfs import MarkedPdfs, located
+from qa_extractive.evidence_table.pdfs import MarkedPdfs, copy_path, located
 from qa_extractive.evidence_table.rows import PaperRow, paper_rows
+from qa_extractive.evidence_table.state import first_other, read_state, require_same
 from qa_extractive.evidence_table.together import Collector, Together
 from qa_extractive.evidence_table.xlsx import xlsx_writer
 from qa_extractive.papers.prepare import Preparation, files_below, prepare
 from qa_extractive.predictor import Predictor
 from qa_extractive.rows.results import Batch
-from qa_extractive.tables.formats import table_format
+from qa_extractive.tables.formats import KNOWN_NAMES, table_format
 from qa_extractive.tables.locking import lock_path, locked
 from qa_extractive.tables.reading import read_rows
 from qa_extractive.tables.writing import naming, writing
+from qa_extractive.types import Question
 
 SHEETS = (".xlsx", ".html", ".htm")
 _MAX_SKIPPED_LISTED = 1000
@@ -73,13 +76,14 @@ class TableJob:
         """Raise DataError unless there are questions and the output can be written."""
         if not self.questions:
             raise DataError("no question: give --questions Q [Q ...], or a file with a question a line")
-        if self.output.suffix.lower() not in SHEETS:
-            table_format(self.output)
+        _check_name(self.output)
         if self.highlight is not None and self.highlight.resolve() in (
             self.papers.resolve(),
             *self.papers.resolve().parents,
         ):
             raise DataError(f"{self.highlight} holds the papers themselves: give --highlight another folder")
+        if self.highlight is not None and self.highlight.exists() and not self.highlight.is_dir():
+            raise DataError(f"{self.highlight} is no folder: give --highlight a folder")
         with naming(self.output):
             if self.output.is_dir():
                 raise DataError(f"{self.output} is a folder: give a file")
@@ -129,17 +133,23 @@ class TableOutcome:
         about: What stands beside the table; None where the table was finished before or the run stopped.
         together: What the papers say together, of each question.
         marked: The PDFs with their quotes marked; None where that was not wanted.
+        was_reading: Whether the run was stopped before all papers were read, of which nothing is kept.
     """
 
     summary: Summary | None = None
     about: About | None = None
     together: Sequence[Together] = ()
     marked: MarkedPdfs | None = None
+    was_reading: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Whether the table is there."""
-        return self.summary is None or self.summary.is_complete
+        return not self.was_reading and (self.summary is None or self.summary.is_complete)
+
+
+class _StoppedError(Exception):
+    """The run is to stop while papers are read."""
 
 
 def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) -> TableOutcome:
@@ -151,26 +161,61 @@ def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) 
         watch: Who is told how far it is; None for nobody.
 
     Raises:
-        DataError: The papers hold none that can be read, the output is there, another run writes it, or the
-            run that is to be gone on with was made of something else.
+        DataError: A question is too long, the papers hold none that can be read, the output or a marked PDF
+            is there, another run writes it, or the run that is to be gone on with was made of something else.
         ModelError: The model failed.
     """
     watch = watch or Watch()
+    _check_questions(predictor, job.questions)
     with locked([job.output.resolve()]):
         now = _fingerprint(predictor, job)
         if _is_finished(job, now):
             return TableOutcome()
+        _check_copies(job)
         with _workplace(job, now):
             papers, answers = job.work / f"papers{job.suffix}", job.work / f"answers{job.suffix}"
-            _read_papers(job, papers, watch)
+            try:
+                _read_papers(job, papers, watch)
+            except _StoppedError:
+                return TableOutcome(was_reading=True)
             summary = _answer(predictor, job, papers, answers, watch)
             if not summary.is_complete:
                 return TableOutcome(summary)
             about = _about(predictor, job, papers)
             together, marked = _write(job, about, papers, answers)
             write_whole(job.state, json.dumps(now, indent=1) + "\n")
-        shutil.rmtree(job.work)
+        _remove(job)
         return TableOutcome(summary, about, together, marked)
+
+
+def _check_name(output: Path) -> None:
+    suffix = output.suffix.lower()
+    if suffix not in SHEETS:
+        try:
+            table_format(output)
+        except DataError:
+            raise DataError(
+                f"{output}: an evidence table's name must end in .xlsx, .html, {KNOWN_NAMES}"
+            ) from None
+
+
+def _check_questions(predictor: Predictor, questions: Sequence[str]) -> None:
+    for number, question in enumerate(questions, start=1):
+        try:
+            predictor.check(Question(question, ""))
+        except DataError as error:
+            raise DataError(f"question {number} ({question:.30}...): {error}") from None
+
+
+def _check_copies(job: TableJob) -> None:
+    """Raise DataError where a run that begins would write over a PDF that is there."""
+    if job.highlight is None or job.existing == "overwrite" or job.work.exists():
+        return
+    for path in files_below(job.papers, job.unread) if job.highlight.is_dir() else ():
+        name = path.relative_to(job.papers).as_posix() if job.papers.is_dir() else path.name
+        copy = copy_path(job.highlight, name)
+        if os.path.lexists(copy):
+            raise DataError(f"{copy} exists: replace it with --overwrite, or give --highlight another folder")
 
 
 def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
@@ -178,6 +223,13 @@ def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
     if papers.exists():
         return
     skipped = job.work / _SKIPPED
+
+    def see(done: Preparation) -> None:
+        if watch.on_file is not None:
+            watch.on_file(done)
+        if watch.should_stop():
+            raise _StoppedError
+
     try:
         prepare(
             *(job.papers, papers),
@@ -185,9 +237,9 @@ def _read_papers(job: TableJob, papers: Path, watch: Watch) -> None:
             with_text=True,
             overwrite=True,
             unread=job.unread,
-            on_file=watch.on_file,
+            on_file=see,
         )
-    except DataError:
+    except (DataError, _StoppedError):
         shutil.rmtree(job.work)
         raise
 
@@ -275,6 +327,7 @@ def _fingerprint(predictor: Predictor, job: TableJob) -> dict[str, Any]:
         "questions": list(job.questions),
         "output": job.output.suffix.lower(),
         "engine": "local" if job.cluster is None else "ray",
+        "highlight": None if job.highlight is None else str(job.highlight.resolve()),
         "version": __version__,
         **predictor.identity(),
     }
@@ -286,7 +339,12 @@ def _is_finished(job: TableJob, now: Mapping[str, Any]) -> bool:
         return False
     if job.existing == "refuse":
         raise DataError(f"{job.output} exists: replace it with --overwrite, or give another file")
-    _require_same(job, _read(job.state), now)
+    before = read_state(job.state)
+    if (job.work / _MARKER).is_file():
+        if first_other(before, now) is not None:  # the run that was stopped was to replace it
+            return False
+        _remove(job)
+    require_same(job.output, before, now)
     return True
 
 
@@ -295,7 +353,7 @@ def _workplace(job: TableJob, now: Mapping[str, Any]) -> Iterator[None]:
     """The folder of what is made on the way; it stays where the run is stopped."""
     marker = job.work / _MARKER
     with writing(job.work):
-        if job.work.exists():
+        if job.work.exists() and any(job.work.iterdir()):
             if not marker.is_file():
                 raise DataError(f"{job.work} is there, but no run left it: move it away")
             if job.existing == "refuse":
@@ -304,28 +362,17 @@ def _workplace(job: TableJob, now: Mapping[str, Any]) -> Iterator[None]:
                     "--overwrite"
                 )
             if job.existing == "resume":
-                _require_same(job, _read(marker), now)
+                require_same(job.output, read_state(marker), now)
             else:
-                shutil.rmtree(job.work)
+                _remove(job)
         job.work.mkdir(exist_ok=True)
         write_whole(marker, json.dumps(now, indent=1) + "\n")
     yield
 
 
-def _require_same(job: TableJob, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for name, value in now.items():
-        if before.get(name) != value:
-            raise DataError(
-                f"{job.output} was begun with other {_TOLD.get(name, name)}: start again with --overwrite"
-            )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-_TOLD = {"papers": "papers (files were added, removed or changed)", "model": "weights of the model"}
+def _remove(job: TableJob) -> None:
+    """Remove what was made on the way, last the marker, by which the next run knows it again."""
+    for path in job.work.iterdir():
+        if path.name != _MARKER:
+            path.unlink() if not path.is_dir() else shutil.rmtree(path)
+    shutil.rmtree(job.work)

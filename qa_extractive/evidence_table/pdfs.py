@@ -36,6 +36,7 @@ class MarkedPdfs:
     n_files: int = field(default=0, init=False)
     n_marks: int = field(default=0, init=False)
     n_lost: int = field(default=0, init=False)
+    _taken: set[str] = field(default_factory=set, init=False)
 
     def add(self, row: PaperRow) -> PaperRow:
         """The row with the boxes of its quotes; its PDF, if it is one, is copied with them marked.
@@ -47,8 +48,7 @@ class MarkedPdfs:
         if not row.paper.pages or not cells:
             return row
         marks = [_mark(self.questions[i], row.cells[i]) for i in cells]
-        copy = self.output / Path(row.file).with_suffix(".pdf" if row.file.lower().endswith(".gz") else "")
-        copy = copy if copy.suffix.lower() == ".pdf" else copy.with_name(f"{copy.name}.pdf")
+        copy = self._free_copy(row.file)
         with writing(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,6 +60,21 @@ class MarkedPdfs:
         self.n_marks += sum(place is not None for place in places)
         self.n_lost += sum(place is None for place in places)
         return _with_boxes(row, cells, places)
+
+    def _free_copy(self, file: str) -> Path:
+        """Where the copy of a file goes; no other's goes there, whether a disk tells case apart or not."""
+        copy = first = copy_path(self.output, file)
+        n = 1
+        while str(copy).casefold() in self._taken:
+            n += 1
+            copy = first.with_stem(f"{first.stem} ({n})")
+        self._taken.add(str(copy).casefold())
+        return copy
+
+
+def copy_path(output: Path, file: str) -> Path:
+    """Where the marked copy of a file below the papers goes: its own name, with .pdf where it has another."""
+    return output / (file if file.lower().endswith(".pdf") else f"{file}.pdf")
 
 
 def located(papers: Path, row: PaperRow) -> PaperRow:

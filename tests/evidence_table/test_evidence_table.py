@@ -155,7 +155,9 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same(predictor: Predictor, tmp_
     papers = folder_of_papers(tmp_path / "papers", 150)
     whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
     make_table(predictor, TableJob(papers, QUESTIONS, whole))
-    first = make_table(predictor, TableJob(papers, QUESTIONS, stopped), Watch(should_stop=lambda: True))
+    begun: list[int] = []
+    watch = Watch(on_start=lambda n_rows, _: begun.append(n_rows), should_stop=lambda: bool(begun))
+    first = make_table(predictor, TableJob(papers, QUESTIONS, stopped), watch)
     assert not first.is_complete
     assert first.summary is not None
     assert first.summary.n_rows == 400
