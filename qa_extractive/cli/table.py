@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--highlight", type=Path, metavar="DIR", help="also write copies of the PDFs with the quotes marked"
     )
+    parser.add_argument("--errors", type=Path, metavar="F", help="list what was skipped in F, with reasons")
+    parser.add_argument(
+        "--max-context-characters", type=int, metavar="N", help="refuse longer texts (default: no limit)"
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     existing.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
@@ -76,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
         cluster=_cluster(options),
         highlight=options.highlight,
         max_risk=options.max_risk,
+        errors=options.errors,
     )
     predictor = _predictor(options, len(job.questions))
     stopping = "finishing the part at hand; once more to stop at once"
@@ -160,6 +165,7 @@ def _predictor(options: argparse.Namespace, n_questions: int) -> Predictor:
         "max_risk": options.max_risk,
         "kept_mb": options.kept_mb,
         "precision": options.precision,
+        "max_context_characters": options.max_context_characters,
         "n_threads": options.threads,
     }
     if options.effort is None and n_questions > 1:

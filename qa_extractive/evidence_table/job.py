@@ -39,7 +39,7 @@ from qa_extractive.rows.results import Batch
 from qa_extractive.tables.formats import KNOWN_NAMES, table_format
 from qa_extractive.tables.locking import lock_path, locked
 from qa_extractive.tables.reading import read_rows
-from qa_extractive.tables.writing import naming, writing
+from qa_extractive.tables.writing import checked_target, naming, write_rows, writing
 from qa_extractive.types import Question
 
 SHEETS = (".xlsx", ".html", ".htm")
@@ -62,6 +62,7 @@ class TableJob:
         cluster: A Ray cluster that answers; None for this process.
         highlight: A folder for copies of the PDFs with the quotes marked; None for none.
         max_risk: That the predictor was made with, to be told in the table.
+        errors: Table of what was skipped: file, record, kind and reason; None for none.
     """
 
     papers: Path
@@ -71,12 +72,15 @@ class TableJob:
     cluster: Cluster | None = None
     highlight: Path | None = None
     max_risk: float | None = None
+    errors: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError unless there are questions and the output can be written."""
         if not self.questions:
             raise DataError("no question: give --questions Q [Q ...], or a file with a question a line")
         _check_name(self.output)
+        if self.errors is not None:
+            _check_errors(self.errors, self.output, self.existing)
         if self.highlight is not None and self.highlight.resolve() in (
             self.papers.resolve(),
             *self.papers.resolve().parents,
@@ -104,8 +108,8 @@ class TableJob:
     def unread(self) -> tuple[Path, ...]:
         """What is no paper if it lies among them."""
         output = self.output.resolve()
-        marked = () if self.highlight is None else (self.highlight.resolve(),)
-        return (output, lock_path(output), self.work.resolve(), self.state.resolve(), *marked)
+        more = (each.resolve() for each in (self.highlight, self.errors) if each is not None)
+        return (output, lock_path(output), self.work.resolve(), self.state.resolve(), *more)
 
     @property
     def suffix(self) -> str:
@@ -183,6 +187,7 @@ def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) 
                 return TableOutcome(summary)
             about = _about(predictor, job, papers)
             together, marked = _write(job, about, papers, answers)
+            _list_skipped(job)
             write_whole(job.state, json.dumps(now, indent=1) + "\n")
         _remove(job)
         return TableOutcome(summary, about, together, marked)
@@ -197,6 +202,22 @@ def _check_name(output: Path) -> None:
             raise DataError(
                 f"{output}: an evidence table's name must end in .xlsx, .html, {KNOWN_NAMES}"
             ) from None
+
+
+def _check_errors(errors: Path, output: Path, existing: Existing) -> None:
+    target = checked_target(errors)
+    if target == output.resolve():
+        raise DataError(f"{errors} is the output itself: give the errors another file")
+    if target.exists() and existing == "refuse":
+        raise DataError(f"{errors} exists: replace it with --overwrite, or give another file")
+
+
+def _list_skipped(job: TableJob) -> None:
+    if job.errors is not None:
+        skipped = read_rows(job.work / _SKIPPED)
+        with write_rows(job.errors, skipped.columns) as writer:
+            for row in skipped:
+                writer.write(row.values)
 
 
 def _check_questions(predictor: Predictor, questions: Sequence[str]) -> None:
@@ -277,9 +298,8 @@ def _write(
         for row in paper_rows(papers, answers, len(job.questions)):
             collector.add(row)
             if marked is not None:
-                add(marked.add(row))
-            else:
-                add(row if is_sheet else located(job.papers, row))
+                marked.add(row)
+            add(row if is_sheet else located(job.papers, row))
     return collector.together(), marked
 
 

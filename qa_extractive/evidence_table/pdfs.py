@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qa_extractive.evidence_table.rows import Cell, PaperRow
 from qa_extractive.papers.pdf.highlight import highlight
 from qa_extractive.papers.pdf.places import locate
-from qa_extractive.papers.pdf.types import Mark, Place
+from qa_extractive.papers.pdf.types import Mark
 from qa_extractive.papers.types import NoPaperError
 from qa_extractive.tables.writing import writing
 
@@ -38,15 +37,15 @@ class MarkedPdfs:
     n_lost: int = field(default=0, init=False)
     _taken: set[str] = field(default_factory=set, init=False)
 
-    def add(self, row: PaperRow) -> PaperRow:
-        """The row with the boxes of its quotes; its PDF, if it is one, is copied with them marked.
+    def add(self, row: PaperRow) -> None:
+        """Copy the PDF of a row, if it is one, with its answers marked.
 
         Raises:
             DataError: The copy cannot be written.
         """
         cells = [i for i, cell in enumerate(row.cells) if cell.is_answered]
         if not row.paper.pages or not cells:
-            return row
+            return
         marks = [_mark(self.questions[i], row.cells[i]) for i in cells]
         copy = self._free_copy(row.file)
         with writing(copy):
@@ -55,11 +54,10 @@ class MarkedPdfs:
             places = highlight(pdf_of(self.papers, row), copy, marks)
         except NoPaperError as error:
             logger.warning("%s: not marked: %s", row.file, error)
-            return row
+            return
         self.n_files += 1
         self.n_marks += sum(place is not None for place in places)
         self.n_lost += sum(place is None for place in places)
-        return _with_boxes(row, cells, places)
 
     def _free_copy(self, file: str) -> Path:
         """Where the copy of a file goes; no other's goes there, whether a disk tells case apart or not."""
@@ -87,19 +85,14 @@ def located(papers: Path, row: PaperRow) -> PaperRow:
     except NoPaperError as error:
         logger.warning("%s: its quotes were not placed: %s", row.file, error)
         return row
-    return _with_boxes(row, cells, places)
+    boxes = {i: place.boxes for i, place in zip(cells, places, strict=True) if place is not None}
+    placed = (replace(cell, boxes=boxes.get(i, ())) for i, cell in enumerate(row.cells))
+    return replace(row, cells=tuple(placed))
 
 
 def pdf_of(papers: Path, row: PaperRow) -> Path:
     """The file that a row was read from."""
     return papers if papers.is_file() else papers / row.file
-
-
-def _with_boxes(row: PaperRow, cells: Sequence[int], places: Sequence[Place | None]) -> PaperRow:
-    boxes = {i: place.boxes for i, place in zip(cells, places, strict=True) if place is not None}
-    return replace(
-        row, cells=tuple(replace(cell, boxes=boxes.get(i, ())) for i, cell in enumerate(row.cells))
-    )
 
 
 def _mark(question: str, cell: Cell) -> Mark:

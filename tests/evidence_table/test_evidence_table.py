@@ -242,3 +242,26 @@ def test_the_command(papers: Path, tmp_path: Path) -> None:
     )
     assert again.returncode == 2
     assert "is given twice: leave one out" in again.stderr
+
+
+def test_what_was_skipped_is_listed_apart(predictor: Predictor, papers: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "skipped.csv"
+    job = TableJob(papers, QUESTIONS[:1], tmp_path / "t.csv", errors=listed)
+    make_table(predictor, job)
+    assert [row.values["file"] for row in read_rows(listed)] == ["scan.docx"]
+    with pytest.raises(DataError, match=r"skipped\.csv exists"):
+        TableJob(papers, QUESTIONS[:1], tmp_path / "u.csv", errors=listed)
+    with pytest.raises(DataError, match="is the output itself"):
+        TableJob(papers, QUESTIONS[:1], tmp_path / "v.csv", errors=tmp_path / "v.csv")
+
+
+def test_a_text_that_is_too_long_is_a_failed_cell(papers: Path, tmp_path: Path) -> None:
+    (papers / "huge.txt").write_text("Huge\n\n" + "word " * 400, encoding="utf-8")
+    short = Predictor(max_context_characters=1500)
+    outcome = make_table(short, TableJob(papers, QUESTIONS[:1], tmp_path / "t.jsonl"))
+    assert outcome.summary is not None
+    assert outcome.summary.n_failed == 1
+    cells = {row["file"]: row["answers"][0] for row in _rows(tmp_path / "t.jsonl")}
+    assert cells["huge.txt"]["status"] == "failed"
+    assert "exceeds 1,500" in cells["huge.txt"]["error"]
+    assert cells["p000.json"]["quote"].startswith("84")
