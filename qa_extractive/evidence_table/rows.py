@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from qa_extractive.errors import DataError
+from qa_extractive.evidence.types import PaperText
 from qa_extractive.papers.pdf.types import Box
-from qa_extractive.papers.types import Paper, Passage, Section
+from qa_extractive.papers.types import Paper, Section
 from qa_extractive.rows.cells import FAILED, VOTE_COLUMNS
 from qa_extractive.tables.reading import read_rows
 from qa_extractive.types import ANSWERED, UNSURE, VoteProbs
@@ -133,8 +133,8 @@ def paper_rows(papers: Path, answers: Path, n_questions: int) -> Iterator[PaperR
         own = [each.values for each in islice(answered, n_questions)]
         if len(own) < n_questions:
             raise DataError(f"{answers} holds fewer rows than {papers} needs: start again with --overwrite")
-        text, passages = paper.text, paper.passages
-        cells = tuple(_cell(values, text, passages, paper.pages) for values in own)
+        text = PaperText.of(paper)
+        cells = tuple(_cell(values, text) for values in own)
         yield PaperRow(number, paper, str(row.values["file"]), int(row.values["record"]), cells)
 
 
@@ -159,18 +159,18 @@ def _list(value: Any) -> list[Any]:
     return json.loads(value) if isinstance(value, str) else list(value or ())
 
 
-def _cell(values: Mapping[str, Any], text: str, passages: Sequence[Passage], pages: Sequence[int]) -> Cell:
+def _cell(values: Mapping[str, Any], paper: PaperText) -> Cell:
     status = values["status"]
     is_quoted = status in (ANSWERED, UNSURE)
     start, end = (values["best_start"], values["best_end"]) if is_quoted else (None, None)
     return Cell(
         status=status,
-        quote="" if start is None else text[start:end],
+        quote="" if start is None else paper.text[start:end],
         start=start,
         end=end,
         sentence=values["sentence"],
-        section=None if start is None else section_at(passages, start),
-        page=None if start is None or not pages else bisect_right(pages, start),
+        section=None if start is None else paper.section_at(start),
+        page=None if start is None else paper.page_at(start),
         score=values["score"],
         answerable=values["answerable"],
         verdict=values["verdict"],
@@ -183,9 +183,3 @@ def _cell(values: Mapping[str, Any], text: str, passages: Sequence[Passage], pag
 def _vote_probs(values: Mapping[str, Any]) -> VoteProbs | None:
     yes, no, mixed, silent = (values[name] for name in VOTE_COLUMNS)
     return None if yes is None else (yes, no, mixed, silent)
-
-
-def section_at(passages: Sequence[Passage], start: int) -> str | None:
-    """The heading of the passage that a character lies in; None where it has none."""
-    index = bisect_right([passage.start for passage in passages], start) - 1
-    return passages[index].heading or None if index >= 0 else None
