@@ -14,6 +14,7 @@ from qa_extractive.training.window_labels import LabelledWindow
 from qa_extractive.types import VERDICT_CLASSES
 
 MAX_SPANS = 8
+_LABELS = ("n_context", "positions", "span_weight", "answerable", "verdict")
 
 Array = npt.NDArray[np.generic]
 
@@ -93,12 +94,9 @@ def encode(labelled: Sequence[tuple[LabelledWindow, str, int]]) -> EncodedWindow
         papers[i] = number_of(window.token_ids[window.first :])
         right = each.positions[:MAX_SPANS] or ((0, 0),)
         positions[i, : len(right)] = right
-    lengths = np.array([len(own) for own in kept], np.int32)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
     windows = [each for each, _, _ in labelled]
     return EncodedWindows(
-        tokens=np.concatenate(kept),
-        places=np.stack([starts, lengths], axis=1),
+        **_flat(kept),
         heads=heads,
         papers=papers,
         n_context=np.array([each.window.n_context_tokens for each in windows], np.int16),
@@ -114,3 +112,36 @@ def encode(labelled: Sequence[tuple[LabelledWindow, str, int]]) -> EncodedWindow
         variant=np.array([variant for _, _, variant in labelled], np.uint8),
         source_names=np.array(names),
     )
+
+
+def joined(parts: Sequence[EncodedWindows]) -> EncodedWindows:
+    """The windows of several readings as one, each reading a variant of its own, from 0."""
+    texts: dict[bytes, int] = {}
+    kept: list[npt.NDArray[np.uint16]] = []
+    names = sorted({str(name) for part in parts for name in part.source_names})
+    arrays: dict[str, list[Array]] = {}
+    for variant, part in enumerate(parts):
+        own = [part.tokens[start : start + n] for start, n in part.places]
+        numbers = np.zeros(len(own), np.int32)
+        for i, text in enumerate(own):
+            numbers[i] = texts.setdefault(text.tobytes(), len(kept))
+            if numbers[i] == len(kept):
+                kept.append(text)
+        values: dict[str, Array] = {name: getattr(part, name) for name in _LABELS}
+        values |= {"heads": numbers[part.heads], "papers": numbers[part.papers]}
+        renamed = np.array([names.index(str(name)) for name in part.source_names], np.uint8)
+        values |= {"source": renamed[part.source], "variant": np.full(len(part), variant, np.uint8)}
+        for name, value in values.items():
+            arrays.setdefault(name, []).append(value)
+    return EncodedWindows(
+        **_flat(kept),
+        **{name: np.concatenate(values) for name, values in arrays.items()},
+        source_names=np.array(names),
+    )
+
+
+def _flat(texts: Sequence[npt.NDArray[np.uint16]]) -> dict[str, Array]:
+    """``tokens`` and ``places`` of some texts."""
+    lengths = np.array([len(text) for text in texts], np.int32)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
+    return {"tokens": np.concatenate(texts), "places": np.stack([starts, lengths], axis=1)}

@@ -1,0 +1,208 @@
+"""Training several teachers and a student of their mean: the same function as the model's own, in pieces."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qa_extractive.config import TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.inference.windows import Windower  # noqa: E402
+from qa_extractive.model.span_reader import SpanReader  # noqa: E402
+from qa_extractive.training.batching import collate  # noqa: E402
+from qa_extractive.training.ensemble import loop  # noqa: E402
+from qa_extractive.training.ensemble.encoded import EncodedWindows, encode, joined  # noqa: E402
+from qa_extractive.training.ensemble.encoder import Apart, forward  # noqa: E402
+from qa_extractive.training.ensemble.run import deeper, load_targets, write_targets  # noqa: E402
+from qa_extractive.training.run import load_base, load_tokenizer  # noqa: E402
+from qa_extractive.training.window_labels import LabelledWindow, label_windows  # noqa: E402
+from qa_extractive.types import Example, Question, Span  # noqa: E402
+
+CPU = torch.device("cpu")
+TEXTS = (
+    "Desk heights were raised by 12 cm. Back pain fell in both groups.",
+    "Sixty hens ate oats. Their eggs weighed 61 g, and none of them was ill, as far as anybody could tell.",
+)
+
+
+def examples() -> list[Example]:
+    """Two answerable yes/no questions and one that its text does not answer."""
+    found = []
+    for number, (asked, context, answer, verdict) in enumerate(
+        [
+            ("Did back pain fall?", TEXTS[0], "Back pain fell", "yes"),
+            ("Were hens ill?", TEXTS[1], "none of them was ill", "no"),
+            ("How old were the hens?", TEXTS[1], None, None),
+        ]
+    ):
+        start = context.index(answer) if answer else 0
+        spans = (Span.cut(context, start, start + len(answer)),) if answer else ()
+        found.append(
+            Example(
+                id=str(number),
+                question=Question(asked, context, "Of hens" if number else None),
+                references=tuple(span.text for span in spans),
+                spans=spans,
+                answerable=bool(spans),
+                document=str(number),
+                source="a" if number else "b",
+                verdict=verdict,
+            )
+        )
+    return found
+
+
+@pytest.fixture
+def reader(tiny_checkpoint: Path) -> SpanReader:
+    model, _ = load_base(str(tiny_checkpoint), TrainConfig(verdict_weight=0.5))
+    model.train(False)
+    return model
+
+
+@pytest.fixture
+def labelled(tiny_checkpoint: Path) -> list[LabelledWindow]:
+    sizes = WindowConfig(max_tokens=48, stride_tokens=8, max_question_tokens=16, max_title_tokens=8)
+    return label_windows(Windower(load_tokenizer(tiny_checkpoint), sizes), examples())
+
+
+def encoded(labelled: list[LabelledWindow]) -> EncodedWindows:
+    sources = [example.source for example in examples()]
+    return encode([(each, sources[each.window.question_index], 0) for each in labelled])
+
+
+def test_a_batch_is_what_collate_makes(labelled: list[LabelledWindow]) -> None:
+    windows = loop.DeviceWindows(encoded(labelled), CPU)
+    numbers = torch.arange(len(labelled))
+    found = windows.batch(numbers, int(windows.lengths.max()))
+    wanted = collate(labelled)
+    assert len(labelled) >= 3
+    for name in ("input_ids", "context_mask", "start_positions", "end_positions", "answerable", "verdict"):
+        assert torch.equal(found[name], wanted[name].to(found[name].dtype)), name
+    assert found["n_tokens"].tolist() == wanted["attention_mask"].sum(1).tolist()
+
+
+def test_read_together_it_is_the_models_own_function(
+    reader: SpanReader, labelled: list[LabelledWindow]
+) -> None:
+    windows = loop.DeviceWindows(encoded(labelled), CPU)
+    batch = windows.batch(torch.arange(len(labelled)), 64)
+    with torch.no_grad():
+        found, wanted = forward(reader, batch), reader(**collate(labelled))
+    inside = collate(labelled)["attention_mask"].bool()
+    for name in ("start_logits", "end_logits"):
+        assert torch.allclose(found[name][:, : inside.shape[1]][inside], wanted[name][inside], atol=1e-5)
+    assert torch.allclose(found["answerability_logit"], wanted.answerability_logit, atol=1e-5)
+    assert torch.allclose(found["verdict_logits"], wanted.verdict_logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_a_paper_read_apart_does_not_see_the_question(
+    reader: SpanReader, labelled: list[LabelledWindow], n_layers: int
+) -> None:
+    """With all layers apart no logit of the paper depends on the question, or on its length; else it does."""
+    windows = loop.DeviceWindows(encoded(labelled), CPU)
+    one = windows.batch(torch.tensor([0]), 48)
+    first = int(one["first"][0])
+    other = {name: value.clone() for name, value in one.items()}
+    other["input_ids"][0, 1] = 7
+    shorter = {name: value.clone() for name, value in one.items()}
+    shorter["input_ids"] = torch.cat([one["input_ids"][:, :1], one["input_ids"][:, 2:]], 1)
+    shorter["first"], shorter["n_tokens"] = one["first"] - 1, one["n_tokens"] - 1
+    last = int(one["n_tokens"][0])
+    total = reader.encoder.config.num_hidden_layers
+    with torch.no_grad():
+        apart = Apart(n_layers, 16)
+        logits, changed, moved = (
+            forward(reader, each, apart=apart)["start_logits"][0] for each in (one, other, shorter)
+        )
+    same = torch.allclose(logits[first:last], changed[first:last], atol=1e-6)
+    assert same == (n_layers == total)
+    if same:
+        assert torch.allclose(logits[first:last], moved[first - 1 : last - 1], atol=1e-6)
+    assert not torch.allclose(logits[:first], changed[:first], atol=1e-6)
+
+
+def test_readings_are_joined_without_storing_a_text_twice(
+    labelled: list[LabelledWindow], tmp_path: Path
+) -> None:
+    part = encoded(labelled)
+    both = joined([part, part])
+    assert len(both) == 2 * len(part)
+    assert len(both.tokens) == len(part.tokens)
+    assert both.variant.tolist() == [0] * len(part) + [1] * len(part)
+    both.save(tmp_path / "w.npz")
+    again = EncodedWindows.load(tmp_path / "w.npz")
+    for one in dataclasses.fields(again):
+        assert np.array_equal(getattr(again, one.name), getattr(both, one.name)), one.name
+    a, b = loop.DeviceWindows(part, CPU), loop.DeviceWindows(again, CPU)
+    for i in range(len(part)):
+        left, right = (w.batch(torch.tensor([n]), 48) for w, n in ((a, i), (b, len(part) + i)))
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_batches_hold_every_window_once_a_pass_and_keep_to_their_size() -> None:
+    lengths = np.random.default_rng(1).integers(20, 200, 500)
+    seen: list[int] = []
+    for own, longest in loop.batches(lengths, 1024, seed=3):
+        assert longest >= lengths[own].max()
+        assert longest * len(own) <= 1024 or len(own) == 1
+        seen += own.tolist()
+        if len(seen) >= 500:
+            break
+    assert sorted(seen) == list(range(500))
+
+
+def test_it_learns_and_ends_by_its_steps(reader: SpanReader, labelled: list[LabelledWindow]) -> None:
+    windows = loop.DeviceWindows(encoded(labelled), CPU)
+    chosen = np.arange(len(labelled))
+    config = loop.LoopConfig(
+        seconds=300, max_steps=60, batch_tokens=256, learning_rate=3e-3, head_learning_rate=3e-3, dropout=0.0
+    )
+    before = {name: value.clone() for name, value in reader.state_dict().items()}
+    first = loop.train(reader, windows, chosen, dataclasses.replace(config, max_steps=2, learning_rate=0.0, head_learning_rate=0.0))
+    assert all(torch.equal(before[name], value) for name, value in reader.state_dict().items())
+    done = loop.train(reader, windows, chosen, config)
+    assert done["steps"] == 60
+    assert done["mean_loss"] < first["mean_loss"]
+    assert all(each.dtype == torch.float32 for each in reader.parameters())
+
+
+def test_targets_are_the_mean_of_the_teachers(
+    reader: SpanReader, labelled: list[LabelledWindow], tmp_path: Path
+) -> None:
+    arrays = encoded(labelled)
+    windows = loop.DeviceWindows(arrays, CPU)
+    numbers = np.arange(len(labelled))
+    other = deeper(reader, 2)
+    assert other.encoder.config.num_hidden_layers == 2 * reader.encoder.config.num_hidden_layers
+    with torch.no_grad():
+        other.answerability_head[-1].bias += 1.0
+    for name, model in (("one", reader), ("two", other)):
+        write_targets(tmp_path / f"{name}.targets.pt", model, windows, numbers)
+    targets = load_targets(tmp_path, ["one", "two"], arrays, CPU)
+    batch = windows.batch(torch.tensor([1]), 48)
+    with torch.no_grad():
+        both = [forward(model, batch) for model in (reader, other)]
+    mean = sum(each["answerability_logit"].sigmoid() for each in both) / 2
+    assert float(targets.answerable[1]) == pytest.approx(float(mean), abs=1e-4)
+    n = int(batch["n_tokens"][0])
+    probs = sum(
+        each["start_logits"].masked_fill(~batch["context_mask"], -1e4).softmax(-1) for each in both
+    )[0] / 2
+    begin = int(targets.starts[1])
+    assert torch.allclose(targets.spans[begin : begin + n, 0].float().exp(), probs[:n], atol=2e-3)
+    # a student that says what the teachers say has no divergence left
+    config: dict[str, Any] = {"hard_weight": 0.0, "answerability_weight": 0.0, "verdict_weight": 0.0}
+    soft = loop._loss(
+        reader, batch, loop.LoopConfig(seconds=1, dropout=0.0, **config), Apart(),
+        {"start": both[0]["start_logits"].log_softmax(-1), "end": both[0]["end_logits"].log_softmax(-1),
+         "answerable": torch.zeros(1), "verdict": torch.zeros(1, 4)},
+    )
+    assert float(soft.detach()) < 0.05
+    json.dumps(dataclasses.asdict(loop.LoopConfig(seconds=1)))
