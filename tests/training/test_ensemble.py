@@ -165,7 +165,12 @@ def test_it_learns_and_ends_by_its_steps(reader: SpanReader, labelled: list[Labe
         seconds=300, max_steps=60, batch_tokens=256, learning_rate=3e-3, head_learning_rate=3e-3, dropout=0.0
     )
     before = {name: value.clone() for name, value in reader.state_dict().items()}
-    first = loop.train(reader, windows, chosen, dataclasses.replace(config, max_steps=2, learning_rate=0.0, head_learning_rate=0.0))
+    first = loop.train(
+        reader,
+        windows,
+        chosen,
+        dataclasses.replace(config, max_steps=2, learning_rate=0.0, head_learning_rate=0.0),
+    )
     assert all(torch.equal(before[name], value) for name, value in reader.state_dict().items())
     done = loop.train(reader, windows, chosen, config)
     assert done["steps"] == 60
@@ -192,17 +197,25 @@ def test_targets_are_the_mean_of_the_teachers(
     mean = sum(each["answerability_logit"].sigmoid() for each in both) / 2
     assert float(targets.answerable[1]) == pytest.approx(float(mean), abs=1e-4)
     n = int(batch["n_tokens"][0])
-    probs = sum(
-        each["start_logits"].masked_fill(~batch["context_mask"], -1e4).softmax(-1) for each in both
-    )[0] / 2
+    probs = (
+        sum(each["start_logits"].masked_fill(~batch["context_mask"], -1e4).softmax(-1) for each in both)[0]
+        / 2
+    )
     begin = int(targets.starts[1])
     assert torch.allclose(targets.spans[begin : begin + n, 0].float().exp(), probs[:n], atol=2e-3)
     # a student that says what the teachers say has no divergence left
     config: dict[str, Any] = {"hard_weight": 0.0, "answerability_weight": 0.0, "verdict_weight": 0.0}
     soft = loop._loss(
-        reader, batch, loop.LoopConfig(seconds=1, dropout=0.0, **config), Apart(),
-        {"start": both[0]["start_logits"].log_softmax(-1), "end": both[0]["end_logits"].log_softmax(-1),
-         "answerable": torch.zeros(1), "verdict": torch.zeros(1, 4)},
+        reader,
+        batch,
+        loop.LoopConfig(seconds=1, dropout=0.0, **config),
+        Apart(),
+        {
+            "start": both[0]["start_logits"].log_softmax(-1),
+            "end": both[0]["end_logits"].log_softmax(-1),
+            "answerable": torch.zeros(1),
+            "verdict": torch.zeros(1, 4),
+        },
     )
     assert float(soft.detach()) < 0.05
     json.dumps(dataclasses.asdict(loop.LoopConfig(seconds=1)))

@@ -178,7 +178,9 @@ def train(
     device = windows.device
     masters = [each for each in model.parameters() if each.requires_grad]
     fp32 = [each.detach().clone() for each in masters]
-    optimizer = torch.optim.AdamW(_groups(model, fp32, config), betas=(0.9, 0.98), fused=device.type == "cuda")
+    optimizer = torch.optim.AdamW(
+        _groups(model, fp32, config), betas=(0.9, 0.98), fused=device.type == "cuda"
+    )
     model.to(torch.bfloat16)
     rng = np.random.default_rng(config.seed)
     stream = batches(windows.lengths[chosen], config.batch_tokens, config.seed)

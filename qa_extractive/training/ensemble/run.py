@@ -1,8 +1,8 @@
 """Teachers side by side, then students that learn from their mean, then the best mean of students.
 
-    python -m qa_extractive.training.ensemble.run build RECIPE DATA_ROOT FOLDER     (no GPU)
-    python -m qa_extractive.training.ensemble.run fit FOLDER WORK MEMBER.json
-    python -m qa_extractive.training.ensemble.run all FOLDER WORK OUTPUT PLAN.json
+python -m qa_extractive.training.ensemble.run build RECIPE DATA_ROOT FOLDER     (no GPU)
+python -m qa_extractive.training.ensemble.run fit FOLDER WORK MEMBER.json
+python -m qa_extractive.training.ensemble.run all FOLDER WORK OUTPUT PLAN.json
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from qa_extractive.config import DecodeConfig, TrainConfig, WindowConfig
 from qa_extractive.data.documents import document_of
@@ -45,12 +45,12 @@ def evaluate(
     model: SpanReader, windower: Windower, sets: dict[str, list[Example]], apart: Apart = TOGETHER
 ) -> dict[str, dict[str, float]]:
     """The figures of each set of examples."""
-    return {name: figures(read(model, windower, examples, apart), examples) for name, examples in sets.items()}
+    return {
+        name: figures(read(model, windower, examples, apart), examples) for name, examples in sets.items()
+    }
 
 
-def read(
-    model: SpanReader, windower: Windower, examples: list[Example], apart: Apart
-) -> list[RawPrediction]:
+def read(model: SpanReader, windower: Windower, examples: list[Example], apart: Apart) -> list[RawPrediction]:
     labelled = label_windows(windower, examples)
     encoded = encode([(each, "", 0) for each in labelled])
     device = next(model.parameters()).device
@@ -102,13 +102,22 @@ def figures(predictions: list[RawPrediction], examples: list[Example]) -> dict[s
         groups = np.array([document_of(e) for _, e in kept])
         n_folds = min(5, len(set(groups)))
         probs = cross_val_predict(
-            LogisticRegression(max_iter=1000), features, labels, groups=groups, cv=GroupKFold(n_folds),
+            LogisticRegression(max_iter=1000),
+            features,
+            labels,
+            groups=groups,
+            cv=GroupKFold(n_folds),
             method="predict_proba",
         )[:, 1]
         result["auroc"] = float(roc_auc_score(labels, probs))
-        gains = np.array([best_token_f1(
-            e.question.context[p.candidates[0].start : p.candidates[0].end], e.references
-        ) if e.answerable else 0.0 for p, e in kept])
+        gains = np.array(
+            [
+                best_token_f1(e.question.context[p.candidates[0].start : p.candidates[0].end], e.references)
+                if e.answerable
+                else 0.0
+                for p, e in kept
+            ]
+        )
         order = np.argsort(-probs)
         cut = np.concatenate([[0.0], np.cumsum(gains[order] - ~labels[order])])
         result["best_f1"] = float((cut.max() + (~labels).sum()) / len(labels))
@@ -202,11 +211,16 @@ def fit(folder: Path, work: Path, member: dict[str, Any]) -> None:
     config = loop_config(member)
     log: dict[str, Any] = {"name": member["name"]}
     if member.get("warm_up"):
-        settings = dataclasses.replace(config, seconds=member["warm_up"], learning_rate=2e-4, batch_tokens=16_384)
+        settings = dataclasses.replace(
+            config, seconds=member["warm_up"], learning_rate=2e-4, batch_tokens=16_384
+        )
         log["warm_up_loss"] = warm_up(model, windows, settings)
     chosen = np.flatnonzero(np.isin(arrays.variant, member["variants"]))
     for name in member.get("without", ()):
         chosen = chosen[arrays.source_names[arrays.source[chosen]] != name]
+    for name, share in member.get("shares", {}).items():
+        own = arrays.source_names[arrays.source[chosen]] == name
+        chosen = chosen[~own | (np.random.default_rng(config.seed).random(len(chosen)) < share)]
     if member.get("n_windows"):
         chosen = np.random.default_rng(config.seed).permutation(chosen)[: member["n_windows"]]
     targets = load_targets(work, member["targets"], arrays, device) if member.get("targets") else None
@@ -320,7 +334,10 @@ def load_targets(work: Path, names: list[str], arrays: EncodedWindows, device: t
             total[key] = total[key] + value / len(names) if key in total else value / len(names)
     assert row_of is not None
     return Targets(
-        row_of.to(device), total["spans"].clamp(min=1e-12).log().half().clamp(min=-30), total["answerable"], total["verdict"]
+        row_of.to(device),
+        total["spans"].clamp(min=1e-12).log().half().clamp(min=-30),
+        total["answerable"],
+        total["verdict"],
     )
 
 
@@ -347,7 +364,9 @@ def run_all(folder: Path, work: Path, output: Path, plan: dict[str, Any]) -> Non
         print(f"step {number} ended at {time.monotonic() - began:.0f} s", flush=True)
         for member in step:
             path = work / f"{member['name']}.json"
-            text = path.read_text() if path.is_file() else (work / f"{member['name']}.log").read_text()[-1500:]
+            text = (
+                path.read_text() if path.is_file() else (work / f"{member['name']}.log").read_text()[-1500:]
+            )
             print(member["name"], " ".join(text.split()), flush=True)
             if path.is_file() and output:
                 with (output / "log.jsonl").open("a") as out:
@@ -379,7 +398,8 @@ def choose(folder: Path, work: Path, output: Path, candidates: list[dict[str, An
         score = asked["f1"] + asked["auroc"] + 0.5 * asked["verdict"] + 0.5 * result["squad"]["f1"]
         score += 0.5 * result["squad"]["auroc"] + 0.5 * result["science"]["f1"]
         for n_layers, grid in candidate.get("evaluates_apart", ()):
-            result[f"apart {n_layers}"] = evaluate(model, windower, sets, Apart(n_layers, grid))  # type: ignore[assignment]
+            few = {name: sets[name] for name in ("asked", "squad")}
+            result[f"apart {n_layers}"] = evaluate(model, windower, few, Apart(n_layers, grid))  # type: ignore[assignment]
         line = json.dumps({"mean_of": candidate["mean_of"], "score": round(score, 4), **result})
         print(line, flush=True)
         with (output / "log.jsonl").open("a") as out:
@@ -391,9 +411,7 @@ def choose(folder: Path, work: Path, output: Path, candidates: list[dict[str, An
 
 def write_pieces(state: dict[str, torch.Tensor], output: Path) -> None:
     """The state as ``model.safetensors`` in pieces that may be put together with ``cat``."""
-    whole = output.parent / "model.safetensors"
-    save_file(state, whole)
-    data = whole.read_bytes()
+    data = save(state)
     size = 15 << 20
     for number in range(-(-len(data) // size)):
         (output / f"model.safetensors.{number}").write_bytes(data[number * size : (number + 1) * size])
