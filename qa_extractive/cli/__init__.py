@@ -22,6 +22,7 @@ _COMMANDS = {
     "update": "train a model further on new rows, without losing what it knows",
     "triage": "train a model that sorts papers by yes and no",
     "sweep": "train and compare several models",
+    "ensemble": "train several models on a GPU and one that learns from all of them",
     "export": "export a trained model to quantized ONNX",
     "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",

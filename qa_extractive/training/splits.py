@@ -64,6 +64,12 @@ def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
     return Splits(tuple(mixed), *chosen)
 
 
+def development_part(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+    """All examples of the documents that ``build_splits`` takes its development examples from."""
+    labelled = [e for e in examples if e.is_labelled or e.answerable is not None]
+    return _split(labelled, config)[1]
+
+
 def _sizes(config: TrainConfig) -> tuple[int, int, int]:
     return config.n_dev, config.n_calibration, config.n_fresh
 

@@ -9,17 +9,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 torch = pytest.importorskip("torch")
 
 from qa_extractive.config import TrainConfig, WindowConfig  # noqa: E402
+from qa_extractive.data.example_jsonl import examples_to_jsonl  # noqa: E402
+from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.windows import Windower  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.ensemble import loop  # noqa: E402
+from qa_extractive.training.ensemble.data import JUDGED_ON, WINDOWS_FILE  # noqa: E402
 from qa_extractive.training.ensemble.encoded import EncodedWindows, encode, joined  # noqa: E402
 from qa_extractive.training.ensemble.encoder import Apart, forward  # noqa: E402
-from qa_extractive.training.ensemble.run import deeper, load_targets, write_targets  # noqa: E402
+from qa_extractive.training.ensemble.members import (  # noqa: E402
+    Member,
+    chosen_windows,
+    deeper,
+    fit,
+    load_targets,
+    mean_state,
+    write_targets,
+)
+from qa_extractive.training.ensemble.plan import Plan, choose, run_plan, score  # noqa: E402
+from qa_extractive.training.recipe import Recipe  # noqa: E402
 from qa_extractive.training.run import load_base, load_tokenizer  # noqa: E402
 from qa_extractive.training.window_labels import LabelledWindow, label_windows  # noqa: E402
 from qa_extractive.types import Example, Question, Span  # noqa: E402
@@ -187,20 +201,18 @@ def test_targets_are_the_mean_of_the_teachers(
     other = deeper(reader, 2)
     assert other.encoder.config.num_hidden_layers == 2 * reader.encoder.config.num_hidden_layers
     with torch.no_grad():
-        other.answerability_head[-1].bias += 1.0
+        dict(other.named_parameters())["answerability_head.2.bias"].add_(1.0)
     for name, model in (("one", reader), ("two", other)):
         write_targets(tmp_path / f"{name}.targets.pt", model, windows, numbers)
-    targets = load_targets(tmp_path, ["one", "two"], arrays, CPU)
+    targets = load_targets(tmp_path, ["one", "two"], CPU)
     batch = windows.batch(torch.tensor([1]), 48)
     with torch.no_grad():
         both = [forward(model, batch) for model in (reader, other)]
-    mean = sum(each["answerability_logit"].sigmoid() for each in both) / 2
+    mean = torch.stack([each["answerability_logit"].sigmoid() for each in both]).mean()
     assert float(targets.answerable[1]) == pytest.approx(float(mean), abs=1e-4)
     n = int(batch["n_tokens"][0])
-    probs = (
-        sum(each["start_logits"].masked_fill(~batch["context_mask"], -1e4).softmax(-1) for each in both)[0]
-        / 2
-    )
+    logits = [each["start_logits"].masked_fill(~batch["context_mask"], -1e4) for each in both]
+    probs = torch.stack([each[0].softmax(-1) for each in logits]).mean(0)
     begin = int(targets.starts[1])
     assert torch.allclose(targets.spans[begin : begin + n, 0].float().exp(), probs[:n], atol=2e-3)
     # a student that says what the teachers say has no divergence left
@@ -218,4 +230,111 @@ def test_targets_are_the_mean_of_the_teachers(
         },
     )
     assert float(soft.detach()) < 0.05
-    json.dumps(dataclasses.asdict(loop.LoopConfig(seconds=1)))
+
+
+def a_plan(base: Path) -> dict[str, Any]:
+    config = {"seconds": 60, "max_steps": 2, "batch_tokens": 128, "verdict_weight": 0.5}
+    return {
+        "n_readings": 1,
+        "at_once": 1,
+        "steps": [
+            {
+                "base": str(base),
+                "writes_targets": [0],
+                "config": config,
+                "members": [{"name": "one"}, {"name": "two", "config": {"seed": 2, "label_smoothing": 0.1}}],
+            },
+            {
+                "base": str(base),
+                "mean_of": ["one", "two"],
+                "targets": ["one", "two"],
+                "judged_apart": [[1, 4]],
+                "config": {**config, "apart": [[0.5, 1, 4]]},
+                "members": [{"name": "student"}],
+            },
+        ],
+        "candidates": [["student"], ["one", "two"]],
+    }
+
+
+def test_a_plan_trains_its_members_and_the_best_mean_is_chosen(
+    tiny_checkpoint: Path, labelled: list[LabelledWindow], tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"ensemble": a_plan(tiny_checkpoint)}))
+    folder, work = tmp_path / "out/data", tmp_path / "out/members"
+    for each in (folder, work):
+        each.mkdir(parents=True)
+    encoded(labelled).save(folder / WINDOWS_FILE)
+    for name in JUDGED_ON:
+        examples_to_jsonl(folder / f"{name}.jsonl.gz", examples())
+    plan = Plan.load(recipe)
+    for step in plan.steps:
+        for member in step:
+            fit(member, folder, work)  # as the process of each member does
+    run_plan(plan, recipe, folder, work)  # finds all of them there
+    log = json.loads((work / "student.json").read_text())
+    assert log["steps"] == 2
+    assert set(log["together"]) == set(log["apart 1"]) == set(JUDGED_ON)
+    names, found = choose(plan, folder, work)
+    assert set(found) == {"student", "one + two"}
+    assert score(found[" + ".join(names)]) == max(map(score, found.values()))
+    mean = mean_state(["one", "two"], work)
+    one, two = (load_file(work / f"{name}.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(mean[name], (one[name] + two[name]) / 2) for name in mean)
+
+
+def test_a_member_that_fails_is_named(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"ensemble": a_plan(tiny_checkpoint)}))
+    work = tmp_path / "out/members"
+    work.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"member one failed, see .*one\.log: error: .*windows\.npz"):
+        run_plan(Plan.load(recipe), recipe, tmp_path / "out/data", work)
+
+
+def step_of(*members: dict[str, Any]) -> dict[str, Any]:
+    return {"steps": [{"members": list(members)}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"candidates": [["none"]]}, "'none' is no member"),
+        (
+            {"steps": [{"members": [{"name": "a", "config": {"seconds": 1}, "targets": ["b"]}]}]},
+            "'b' is needed",
+        ),
+        ({"steps": [{"members": [{"name": "a", "config": {"secondes": 1}}]}]}, "secondes"),
+        (
+            {"steps": [{"members": 2 * [{"name": "a", "config": {"seconds": 1}}]}]},
+            "two members have one name",
+        ),
+    ],
+)
+def test_a_plan_that_does_not_hold_together_is_refused(
+    tiny_checkpoint: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"ensemble": {**a_plan(tiny_checkpoint), **change}}))
+    with pytest.raises(DataError, match=said):
+        Plan.load(recipe)
+
+
+def test_the_projects_own_plan_is_read() -> None:
+    plan = Plan.load(Path(__file__).parents[2] / "recipes/ensemble.json")
+    assert [len(step) for step in plan.steps] == [5, 3]
+    assert Recipe.load(Path(__file__).parents[2] / "recipes/ensemble.json").train.split_seed == 17
+
+
+def test_a_member_reads_its_shares(labelled: list[LabelledWindow]) -> None:
+    arrays = joined([encoded(labelled)] * 200)
+    member = Member("m", loop.LoopConfig(seconds=1), readings=tuple(range(100)), shares={"a": 0.5})
+    chosen = chosen_windows(member, arrays)
+    of_a = arrays.source_names[arrays.source] == "a"
+    assert (arrays.variant[chosen] < 100).all()
+    n_a = int((of_a & (arrays.variant < 100)).sum())
+    assert 0.35 * n_a < of_a[chosen].sum() < 0.65 * n_a
+    assert (~of_a[chosen]).sum() == (~of_a & (arrays.variant < 100)).sum()
+    without = chosen_windows(dataclasses.replace(member, without=("a",)), arrays)
+    assert not of_a[without].any()

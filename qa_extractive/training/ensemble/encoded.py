@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from qa_extractive.types import VERDICT_CLASSES
 MAX_SPANS = 8
 _LABELS = ("n_context", "positions", "span_weight", "answerable", "verdict")
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +122,7 @@ def joined(parts: Sequence[EncodedWindows]) -> EncodedWindows:
     names = sorted({str(name) for part in parts for name in part.source_names})
     arrays: dict[str, list[Array]] = {}
     for variant, part in enumerate(parts):
-        own = [part.tokens[start : start + n] for start, n in part.places]
+        own = [np.asarray(part.tokens[start : start + n], np.uint16) for start, n in part.places]
         numbers = np.zeros(len(own), np.int32)
         for i, text in enumerate(own):
             numbers[i] = texts.setdefault(text.tobytes(), len(kept))

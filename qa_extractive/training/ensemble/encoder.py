@@ -1,13 +1,14 @@
-"""The forward pass of a BERT-like ``SpanReader``, with a paper that does not see the question in lower layers.
+"""The forward pass of a ``SpanReader`` of BERT's type, with lower layers in which a paper is read apart.
 
-The same function of the same weights as ``SpanReader.forward``, written out so that each layer has a mask of its
-own and all of it may run in bfloat16.
+The same function of the same weights as ``SpanReader.forward``, written out so that each layer has a mask of
+its own and all of it may run in bfloat16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -89,7 +90,7 @@ def encoded(
 
 
 def _layer(
-    layer: torch.nn.Module, states: torch.Tensor, mask: torch.Tensor, n_heads: int, dropout: float
+    layer: Any, states: torch.Tensor, mask: torch.Tensor, n_heads: int, dropout: float
 ) -> torch.Tensor:
     attention, output = layer.attention, layer.attention.output
     n_windows, n_tokens, width = states.shape

@@ -139,7 +139,7 @@ def batches(
         for begin in range(0, len(order), mean * _SORTED_TOGETHER):
             chunk = order[begin : begin + mean * _SORTED_TOGETHER]
             found += _filled(chunk[np.argsort(lengths[chunk], kind="stable")], lengths, batch_tokens)
-        rng.shuffle(found)  # type: ignore[arg-type]
+        rng.shuffle(found)
         yield from found
 
 
@@ -193,12 +193,12 @@ def train(
         if done >= 1.0:
             break
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * _rate(done, config.warmup_share)
+            group["lr"] = group["peak"] * rate(done, config.warmup_share)
         own, longest = next(stream)
         numbers = torch.from_numpy(chosen[own]).to(device, non_blocking=True)
         batch = windows.batch(numbers, longest)
         loss = _loss(model, batch, config, _apart(rng, config), _of(targets, numbers, batch))
-        loss.backward()
+        torch.autograd.backward(loss)
         grads = [each.grad.float() for each in masters if each.grad is not None]
         if len(grads) != len(masters):
             raise RuntimeError("a parameter had no part in the loss")
@@ -244,7 +244,8 @@ def _groups(model: SpanReader, fp32: list[torch.Tensor], config: LoopConfig) -> 
     ]
 
 
-def _rate(done: float, warmup: float) -> float:
+def rate(done: float, warmup: float) -> float:
+    """The share of the peak learning rate after a share of the run: up to 1 along a line, and down to 0."""
     return done / warmup if done < warmup else max(0.0, (1.0 - done) / (1.0 - warmup))
 
 

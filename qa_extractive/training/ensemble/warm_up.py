@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.ensemble.encoder import TOGETHER, encoded, places
-from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, _rate, batches
+from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, batches, rate
 
 _MASK_TOKEN = 103  # [MASK] of BERT's uncased vocabulary
 _FIRST_WORD = 999  # below it special and unused tokens
@@ -32,7 +32,7 @@ def warm_up(model: SpanReader, windows: DeviceWindows, config: LoopConfig) -> fl
     began, losses = time.monotonic(), []
     while (done := (time.monotonic() - began) / config.seconds) < 1.0:
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate(done, config.warmup_share)
+            group["lr"] = config.learning_rate * rate(done, config.warmup_share)
         own, longest = next(stream)
         batch = windows.batch(torch.from_numpy(chosen[own]).to(windows.device), longest)
         paper = places(batch)[2] & (batch["input_ids"] > _FIRST_WORD)
@@ -43,7 +43,7 @@ def warm_up(model: SpanReader, windows: DeviceWindows, config: LoopConfig) -> fl
             logits = head(states[hidden]) @ table.T + bias
             loss = functional.cross_entropy(logits.float(), batch["input_ids"][hidden])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
         losses.append(float(loss))
