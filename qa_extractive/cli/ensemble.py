@@ -23,6 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root", type=Path, metavar="D", help="folder of the recipe's third-party data (or $QA_DATA)"
     )
     parser.add_argument(
+        "--base",
+        default="default",
+        metavar="M",
+        help="what members start from that name nothing else: a model's folder, or default, the embedded one "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--only",
         choices=("data",),
         help="stop when the data is read, for which no GPU is needed; the next run goes on from there",
@@ -37,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from qa_extractive.training.ensemble.plan import Plan
 
     logging.getLogger("qa_extractive").setLevel(logging.INFO)
-    plan = Plan.load(options.recipe)
+    plan = Plan.load(options.recipe, options.base)
     folder, work = options.output / "data", options.output / "members"
     work.mkdir(parents=True, exist_ok=True)
     if options.member:
@@ -72,8 +79,11 @@ def _read_data(options: argparse.Namespace, n_readings: int, folder: Path) -> No
 def _train_all(options: argparse.Namespace, folder: Path, work: Path) -> int:
     from qa_extractive.training.ensemble.plan import Plan, choose, run_plan, write_mean
 
-    plan = Plan.load(options.recipe)
-    run_plan(plan, options.recipe, folder, work)
+    plan = Plan.load(options.recipe, options.base)
+    run_plan(plan, options.recipe, work, options.base)
+    if not plan.candidates:
+        print(f"written: the figures of {sum(map(len, plan.steps))} members, {work}/*.json")
+        return 0
     names, _ = choose(plan, folder, work)
     write_mean(plan, names, folder, work, options.output)
     print(f"the mean of {' + '.join(names)}: {options.output}")

@@ -272,7 +272,7 @@ def test_a_plan_trains_its_members_and_the_best_mean_is_chosen(
     for step in plan.steps:
         for member in step:
             fit(member, folder, work)  # as the process of each member does
-    run_plan(plan, recipe, folder, work)  # finds all of them there
+    run_plan(plan, recipe, work)  # finds all of them there
     log = json.loads((work / "student.json").read_text())
     assert log["steps"] == 2
     assert set(log["together"]) == set(log["apart 1"]) == set(JUDGED_ON)
@@ -290,7 +290,7 @@ def test_a_member_that_fails_is_named(tiny_checkpoint: Path, tmp_path: Path) -> 
     work = tmp_path / "out/members"
     work.mkdir(parents=True)
     with pytest.raises(DataError, match=r"member one failed, see .*one\.log: error: .*windows\.npz"):
-        run_plan(Plan.load(recipe), recipe, tmp_path / "out/data", work)
+        run_plan(Plan.load(recipe), recipe, work)
 
 
 def step_of(*members: dict[str, Any]) -> dict[str, Any]:
@@ -321,10 +321,23 @@ def test_a_plan_that_does_not_hold_together_is_refused(
         Plan.load(recipe)
 
 
-def test_the_projects_own_plan_is_read() -> None:
-    plan = Plan.load(Path(__file__).parents[2] / "recipes/ensemble.json")
-    assert [len(step) for step in plan.steps] == [5, 3]
-    assert Recipe.load(Path(__file__).parents[2] / "recipes/ensemble.json").train.split_seed == 17
+@pytest.mark.parametrize(("name", "sizes"), [("ensemble", [5, 3]), ("left_out", [32])])
+def test_the_projects_own_plans_are_read(name: str, sizes: list[int]) -> None:
+    path = Path(__file__).parents[2] / f"recipes/{name}.json"
+    plan = Plan.load(path, base="elsewhere")
+    assert [len(step) for step in plan.steps] == sizes
+    assert {member.base for step in plan.steps for member in step} == {"elsewhere"}
+    assert Recipe.load(path).train.split_seed == 17
+
+
+def test_what_is_left_out_are_parts_of_the_data() -> None:
+    """A part by another name would leave out nothing."""
+    path = Path(__file__).parents[2] / "recipes/left_out.json"
+    left_out = {part for step in Plan.load(path).steps for member in step for part in member.without}
+    sources = {source.reader for source in Recipe.load(path).sources}
+    assert {"own questions", "squad", "squad, unanswerable", "asked"} <= left_out
+    assert len(left_out) == 15
+    assert "own_questions" in sources
 
 
 def test_a_member_reads_its_shares(labelled: list[LabelledWindow]) -> None:

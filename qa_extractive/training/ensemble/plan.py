@@ -34,7 +34,7 @@ class Plan:
     Attributes:
         n_readings: How often the data is read, each time with negatives and wordings of its own.
         steps: Members that are trained side by side; each step may use those before.
-        candidates: Sets of members, the best mean of which is the result.
+        candidates: Sets of members, the best mean of which is the result; none where they are only compared.
         at_once: Members that are trained at once, at most.
     """
 
@@ -44,14 +44,19 @@ class Plan:
     at_once: int = 8
 
     @classmethod
-    def load(cls, path: Path) -> Plan:
-        """Read the plan of a recipe; DataError where there is none, or one that does not hold together."""
+    def load(cls, path: Path, base: str = "default") -> Plan:
+        """Read the plan of a recipe; DataError where there is none, or one that does not hold together.
+
+        Args:
+            path: The recipe.
+            base: What members start from that name no base of their own.
+        """
         values = json.loads(path.read_text(encoding="utf-8")).get("ensemble")
         if not isinstance(values, dict):
             raise DataError(f'{path} has no "ensemble": it is a recipe for train.py')
         try:
-            steps = tuple(_members(step) for step in values["steps"])
-            candidates = tuple(tuple(names) for names in values["candidates"])
+            steps = tuple(_members({"base": base, **step}) for step in values["steps"])
+            candidates = tuple(tuple(names) for names in values.get("candidates", ()))
             plan = cls(values["n_readings"], steps, candidates, values.get("at_once", 8))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: its ensemble is not understood: {error!r}") from None
@@ -88,10 +93,16 @@ def _members(step: Mapping[str, Any]) -> tuple[Member, ...]:
     return tuple(found)
 
 
-def run_plan(plan: Plan, recipe: Path, folder: Path, work: Path) -> None:
+def run_plan(plan: Plan, recipe: Path, work: Path, base: str = "default") -> None:
     """Train all members, each in a process of its own; DataError where one fails.
 
     Members that ``work`` holds already are left as they are: a stopped plan goes on.
+
+    Args:
+        plan: That of the recipe.
+        recipe: Its file.
+        work: The folder ``members`` of the output; the data lies beside it.
+        base: As of ``Plan.load``.
     """
     began = time.monotonic()
     for number, step in enumerate(plan.steps, 1):
@@ -99,7 +110,7 @@ def run_plan(plan: Plan, recipe: Path, folder: Path, work: Path) -> None:
         running: list[subprocess.Popen[bytes]] = []
         while pending or running:
             while pending and len(running) < plan.at_once:
-                running.append(_started(pending.pop(0), recipe, folder, work))
+                running.append(_started(pending.pop(0), recipe, work, base))
             time.sleep(_POLL_SECONDS)
             running = [process for process in running if process.poll() is None]
         for member in step:
@@ -107,19 +118,14 @@ def run_plan(plan: Plan, recipe: Path, folder: Path, work: Path) -> None:
         logger.info("step %d of %d ended after %.0f s", number, len(plan.steps), time.monotonic() - began)
 
 
-def _started(member: Member, recipe: Path, folder: Path, work: Path) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "qa_extractive",
-        "ensemble",
-        "--recipe",
-        str(recipe),
-        "--output",
-        str(work.parent),
-    ]
+def _started(member: Member, recipe: Path, work: Path, base: str) -> subprocess.Popen[bytes]:
+    options = ["--recipe", str(recipe), "--output", str(work.parent), "--base", base, "--member", member.name]
     with (work / f"{member.name}.log").open("wb") as out:
-        return subprocess.Popen([*command, "--member", member.name], stdout=out, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [sys.executable, "-m", "qa_extractive", "ensemble", *options],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def _require(member: Member, work: Path) -> None:
