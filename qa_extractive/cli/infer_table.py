@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive._utils.cpus import available_cpus
+from qa_extractive._utils.instructions import cpu_and_instructions
 from qa_extractive.cli.infer import predictor_of, unanswered_text
 from qa_extractive.cli.progress import EventLog, Style, Watcher, event_line, warnings_shown
 from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
@@ -266,6 +268,14 @@ def _print_summary(summary: Summary, options: argparse.Namespace) -> None:
         budget_s = options.budget_s or BUDGET_S
         print(f"batch of 20   {_batch_times(summary)}")
         print(f"budget        {budget_s:g} s a batch: {_verdict(summary, budget_s)}")
+    print(fitted("CPU           ", _cpu()))
+
+
+def _cpu() -> str:
+    """What the times were measured on."""
+    name, instructions = cpu_and_instructions()
+    told = [name, f"{available_cpus()} CPUs", *instructions]
+    return ", ".join(part for part in told if part)
 
 
 def _batch_times(summary: Summary) -> str:

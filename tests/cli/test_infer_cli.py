@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -86,6 +87,7 @@ def test_a_table_is_answered_beside_the_input(infer: Infer, tmp_path: Path) -> N
     assert "p50" in out
     assert "of 1" in out
     assert "budget        3 s a batch: ok" in out
+    assert re.search(r"^CPU           .*\d+ CPUs", out, re.MULTILINE)
     assert out.count(QUESTION) == 5
     assert f" -> {table[0]['answer']} (" in out
     assert f"answers       {tmp_path / 'papers.answers.csv'}\n" in out
