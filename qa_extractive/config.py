@@ -200,6 +200,8 @@ class TrainConfig:
         train_window_tokens: ``max_tokens`` of the windows while training.
         n_dev: Examples held out (whole documents) to choose the checkpoint.
         n_calibration: Examples held out (whole documents) to fit the calibration.
+        calibration_answerable_share: Share of answerable ones that these are to have, the others being fewer
+            where it takes that; None for a half as far as there are enough of both.
         n_fresh: Examples held out (whole documents) for nothing but a last measurement.
         held_out_share: Most of the documents of a source that each of these three may take.
         eval_steps: Steps between evaluations on the development split; 0 for the end only.
@@ -239,6 +241,7 @@ class TrainConfig:
     train_window_tokens: int = 384
     n_dev: int = 500
     n_calibration: int = 2000
+    calibration_answerable_share: float | None = None
     n_fresh: int = 0
     held_out_share: float = 0.15
     eval_steps: int = 0
@@ -273,9 +276,15 @@ class TrainConfig:
         self._check_pruning()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
         for name in ("warmup_share", "dropout", "held_out_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        share = self.calibration_answerable_share
+        if share is not None and not 0 < share < 1:
+            raise DataError(f"calibration_answerable_share must lie between 0 and 1, got {share}")
 
     def _check_alpha(self) -> None:
         if self.lora_alpha is not None and not self.lora_rank:

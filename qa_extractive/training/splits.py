@@ -57,9 +57,10 @@ def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
         train, held_out = labelled, [[] for _ in held_out]
     rng = random.Random(config.seed)
     mixed = with_negatives(sorted(train, key=attrgetter("source")), config, rng)
+    shares = (None, config.calibration_answerable_share, None)
     chosen = [
-        tuple(_balanced(with_negatives(part, config, rng), n, rng))
-        for part, n in zip(held_out, _sizes(config), strict=True)
+        tuple(_balanced(with_negatives(part, config, rng), n, rng, share))
+        for part, n, share in zip(held_out, _sizes(config), shares, strict=True)
     ]
     return Splits(tuple(mixed), *chosen)
 
@@ -122,11 +123,21 @@ def _held_out_shares(examples: Sequence[Example], config: TrainConfig) -> dict[s
     return shares
 
 
-def _balanced(examples: Sequence[Example], n: int, rng: random.Random) -> list[Example]:
-    """At most n examples, half of them answerable as far as there are enough, the sources evened out."""
+def _balanced(
+    examples: Sequence[Example], n: int, rng: random.Random, share: float | None = None
+) -> list[Example]:
+    """At most n examples, the sources evened out.
+
+    Half of them are answerable as far as there are enough; or a share of them, so that there are fewer.
+    """
     yes = _evened([e for e in examples if e.answerable is not False], rng)
     no = _evened([e for e in examples if e.answerable is False], rng)
-    n_no = min(len(no), n - min(len(yes), n // 2))
+    n_yes = min(len(yes), n // 2 if share is None else round(n * share))
+    n_no = min(len(no), n - n_yes)
+    if share is not None:
+        n_no = min(n_no, round(n_yes * (1 - share) / share))
+        n_yes = min(n_yes, max(1, round(n_no * share / (1 - share))))
+        n = n_yes + n_no
     chosen = yes[: n - n_no] + no[:n_no]
     rng.shuffle(chosen)
     return chosen

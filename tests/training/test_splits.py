@@ -13,6 +13,7 @@ pytest.importorskip("sklearn")
 
 from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import TrainConfig
+from qa_extractive.errors import DataError
 from qa_extractive.training.splits import CALIBRATES, Splits, build_splits, with_negatives
 from qa_extractive.types import Example, Question, Span
 
@@ -215,6 +216,24 @@ def test_held_out_parts_are_balanced_as_far_as_there_are_enough(n: int) -> None:
     for part in (splits.dev, splits.calibration):
         assert len(part) == n
         assert abs(sum(bool(e.answerable) for e in part) - n / 2) <= (1 if n <= 10 else 12)
+
+
+@pytest.mark.parametrize(("share", "every"), [(0.7, 4), (0.55, 2), (0.3, 8)])
+def test_calibration_examples_have_the_share_that_is_asked_for(share: float, every: int) -> None:
+    """Whichever kind is too few for it: the other is cut down to that."""
+    examples = [_example(d, answerable=d % every != 0) for d in range(400)]
+    config = dataclasses.replace(CONFIG, calibration_answerable_share=share, n_calibration=400)
+    splits = build_splits(examples, config)
+    n_yes = sum(bool(e.answerable) for e in splits.calibration)
+    assert len(splits.calibration) >= 20
+    assert abs(n_yes / len(splits.calibration) - share) < 0.04
+    assert splits.dev == build_splits(examples, dataclasses.replace(CONFIG, n_calibration=400)).dev
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(DataError, match="calibration_answerable_share must lie between 0 and 1"):
+        dataclasses.replace(CONFIG, calibration_answerable_share=share)
 
 
 @pytest.mark.parametrize("scarce", [True, False])
