@@ -16,7 +16,7 @@ from qa_extractive.metrics.text import best_exact_match
 from qa_extractive.training.labelled_rows import asked_as_given
 from qa_extractive.types import NO_VERDICT, VERDICTS, Example
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
-from quality_parts.reliability import calibration_of
+from quality_parts.reliability import calibration_of, chance_error
 
 TRAIN = "asked/train.jsonl.gz"
 TEST = "asked/test.jsonl.gz"
@@ -131,6 +131,9 @@ def _verdicts(bench: Bench, rows: list[ScoredRow], train: Sequence[Example]) -> 
             own,
         ),
         Figure("calibration error of `verdict_score`", error, len(own), goal=Goal("at most", 0.05, 0.02)),
+        Figure(
+            "the same of `verdict_score` if perfectly calibrated", chance_error(scores, bench.seed), len(own)
+        ),
         bench.mean("verdicts given to questions that are not yes/no", mistaken, others),
     ]
 

@@ -56,7 +56,7 @@ def calibration_of(bench: Bench, rows: Sequence[ScoredRow], label: str, goal: Go
             Figure(f"{label}calibration error of `{name}`", error, len(kept), interval, goal),
             Figure(
                 f"{label}the same of `{name}` if perfectly calibrated",
-                _chance_error(probs, bench.seed),
+                chance_error(probs, bench.seed),
                 len(kept),
             ),
         ]
@@ -90,7 +90,7 @@ def _error_interval(bench: Bench, rows: Sequence[ScoredRow], probs: Floats, came
     )
 
 
-def _chance_error(probs: Floats, seed: int) -> float | None:
+def chance_error(probs: Floats, seed: int) -> float | None:
     """The mean error where every outcome is as probable as said."""
     if not probs.size:
         return None
