@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
     settings = replace(DEFAULTS, **{name: getattr(options, name) for name, _, _ in _LIMITS})
     with _without_collections(), ThreadPoolExecutor(1) as loader:
         loading = loader.submit(_predictor, options)
-        # Both take about as long: the SDK is imported while the model loads.
+        # Imported while the model loads; and first, so that its extra is the one named where it is missing.
+        import_module("mcp")
         from qa_extractive.mcp_server.asking import Asker
         from qa_extractive.mcp_server.folders import Folders
         from qa_extractive.mcp_server.server import serve_stdio

@@ -341,6 +341,18 @@ def test_other_pages_hosts_and_huge_bodies_are_refused(
     assert reply.status_code == status
 
 
+def test_without_the_sdk_its_extra_is_named() -> None:
+    without = "import sys; sys.modules['mcp'] = sys.modules['pydantic'] = None; "
+    code = without + "from qa_extractive.cli import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "sys.exit(main(['mcp']))"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: mcp is not installed: pip install 'qa-extractive[mcp]'\n",
+    )
+
+
 def test_options_that_are_wrong_are_told_at_once(tmp_path: Path) -> None:
     for option, value, said in (
         ("--papers", str(tmp_path / "none"), "is no folder: give --papers a folder"),
