@@ -408,7 +408,8 @@ class Served:
     """The service on a free port of the loopback, in a thread of its own."""
 
     def __init__(self, predictor: Any, **settings: Any) -> None:
-        from qa_extractive.service.server import bound_socket, make_server
+        from qa_extractive.service.listening import bound_socket
+        from qa_extractive.service.server import make_server
         from qa_extractive.service.settings import ServiceSettings
 
         self.predictor = predictor

@@ -45,6 +45,7 @@ LAYERS = (
     "report",
     "finetune",
     "service",
+    "mcp_server",
     "cli",
     "__main__",
 )
@@ -53,6 +54,7 @@ HEAVY = (
     *(
         "ray",
         "fastapi",
+        "mcp",
         "pydantic",
         "openai",
         "jinja2",

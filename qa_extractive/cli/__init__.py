@@ -27,6 +27,7 @@ _COMMANDS = {
     "calibrate": "fit a model's threshold and probabilities to labelled rows",
     "evaluate": "measure models on labelled data",
     "serve": "answer over HTTP, with a page to try it",
+    "mcp": "answer as tools for agents (Model Context Protocol)",
     "prepare": "turn a folder of papers into a table",
     "table": "ask a folder of papers some questions: a table of quotes",
 }
@@ -123,6 +124,8 @@ _EXTRA_OF = {
     "openai": "teacher",
     "pyarrow": "parquet",
     "zstandard": "zstd",
+    "mcp": "mcp",
+    "mcp_types": "mcp",
     "fastapi": "serve",
     "starlette": "serve",
     "pydantic": "serve",

@@ -53,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
     _open_closed_streams()
     settings = _settings(options)
     from qa_extractive.cli.models import named_predictor
+    from qa_extractive.service.listening import bound_socket
     from qa_extractive.service.logs import log_json
-    from qa_extractive.service.server import bound_socket, make_server
+    from qa_extractive.service.server import make_server
 
     with bound_socket(options.host, options.port) as listening:
         predictor = named_predictor(

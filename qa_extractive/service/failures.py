@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,31 +15,10 @@ from qa_extractive.errors import DataError, QAError
 from qa_extractive.service.engine import DeadlineError, QuestionError, QueueFullError
 from qa_extractive.service.exchange import ErrorResponse, context_of
 from qa_extractive.service.responses import Json
-from qa_extractive.service.schemas import FORM_TAGS, MAX_ERRORS
+from qa_extractive.service.schemas import MAX_ERRORS
+from qa_extractive.service.wording import path_of, words_of
 
 _MOST_CHARACTERS = 200  # of a path or a message that may hold what the caller sent
-# What pydantic finds, by its own names, in the words of who sends a request; others keep pydantic's words.
-_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is no field that is known here: see /docs",
-    "model_type": "must be a JSON object",
-    "model_attributes_type": "must be a JSON object",
-    "list_type": "must be a list",
-    "too_short": "must hold at least {min_length}",
-    "too_long": "must hold at most {max_length}",
-    "string_type": "must be text",
-    "string_unicode": "must be text without lone surrogates",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must not be blank",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "literal_error": "must be {expected}",
-}
 
 
 class FieldsError(Exception):
@@ -93,22 +72,11 @@ def _of_http(error: HTTPException) -> ErrorResponse:
 
 
 def _of_validation(error: RequestValidationError) -> ErrorResponse:
-    return _of_fields(*((_path(each["loc"]), _words(each)) for each in error.errors()))
+    return _of_fields(*((path_of(each["loc"][1:]) or "body", _words(each)) for each in error.errors()))
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    """What is wrong with a field, in plain words."""
-    words = _WORDS.get(error["type"])
-    return str(error["msg"]) if words is None else words.format(**error.get("ctx", {}))
-
-
-def _path(loc: Sequence[str | int]) -> str:
-    """``("body", "questions", 3, "context")`` -> ``questions[3].context``."""
-    path = ""
-    for part in loc[1:]:
-        if part not in FORM_TAGS:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.removeprefix(".") or "body"
+    return words_of(error) + (": see /docs" if error["type"] == "extra_forbidden" else "")
 
 
 # Of an exception that is of several kinds, the first counts.

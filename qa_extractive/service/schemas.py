@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,7 @@ from qa_extractive.inference.calibration import Calibration
 from qa_extractive.service.engine import MAX_QUESTION_CHARACTERS, MAX_TOP_K
 from qa_extractive.types import STATUSES
 
-OFFSET_UNIT = "unicode code point"
+OFFSET_UNIT: Final = "unicode code point"
 MAX_ERRORS = 20  # listed in one response
 _MAX_FIELDS = 32  # of one object that was sent
 _CHECKED_AT_ONCE = 100

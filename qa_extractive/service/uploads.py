@@ -62,6 +62,7 @@ class Uploads:
         """End the process."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._worker.end_now()
+        self._worker.close()  # its pipes too
 
     async def _turn(self) -> None:
         try:

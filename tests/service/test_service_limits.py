@@ -32,7 +32,7 @@ requests = pytest.importorskip("requests")
 pytest.importorskip("fastapi")
 
 from qa_extractive.service.connections import ConnectionLimits  # noqa: E402
-from qa_extractive.service.server import bound_socket  # noqa: E402
+from qa_extractive.service.listening import bound_socket  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = {"question": "What fell?", "context": "Pressure fell by 5 mmHg."}
