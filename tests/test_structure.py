@@ -45,6 +45,7 @@ LAYERS = (
     "report",
     "finetune",
     "service",
+    "integrations",
     "cli",
     "__main__",
 )
@@ -61,6 +62,10 @@ HEAVY = (
         "xlsxwriter",
         "pypdfium2",
         "bibtexparser",
+        "haystack",
+        "langchain_core",
+        "llama_index",
+        "spacy",
     ),
 )
 
