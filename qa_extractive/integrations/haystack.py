@@ -47,7 +47,7 @@ class ExtractiveReader:
             precision: "native" or "exact".
             n_threads: Windows run at once.
         """
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "model": model,
             "top_k": top_k,
             "answers_per_document": answers_per_document,
@@ -76,7 +76,7 @@ class ExtractiveReader:
         """Load the model, once. Raises ModelError if it cannot be used, or a setting is out of its range."""
         if self._predictor is None:
             named = ("model", "threshold", "max_risk", "effort", "precision", "n_threads")
-            chosen: dict[str, Any] = {name: self._settings[name] for name in named}
+            chosen = {name: self._settings[name] for name in named}
             self._predictor = Predictor(**chosen, top_k=self._settings["answers_per_document"])
 
     @component.output_types(answers=list[ExtractedAnswer])

@@ -61,7 +61,9 @@ def test_the_answers_are_those_of_the_predictor(pipeline: Any) -> None:
         text, place, within = answer.document.content, answer.document_offset, answer.context_offset
         assert text[place.start : place.end] == answer.data
         assert answer.context[within.start : within.end] == answer.data
-        assert answer.context == given[text].sentence.text
+        sentence = given[text].sentence
+        assert sentence is not None
+        assert answer.context == sentence.text
         assert answer.document.meta == {"from": text[:3]}
         assert answer.meta["answerable"] == given[text].answerable
     assert (none.data, none.document, none.context) == (None, None, None)
@@ -106,7 +108,7 @@ def test_a_pipeline_in_yaml_answers_alike() -> None:
 
 
 def test_a_component_as_a_dict() -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "model": None,
         "top_k": 4,
         "answers_per_document": 2,
