@@ -46,6 +46,7 @@ LAYERS = (
     "finetune",
     "service",
     "mcp_server",
+    "integrations",
     "cli",
     "__main__",
 )
@@ -63,6 +64,10 @@ HEAVY = (
         "xlsxwriter",
         "pypdfium2",
         "bibtexparser",
+        "haystack",
+        "langchain_core",
+        "llama_index",
+        "spacy",
     ),
 )
 
