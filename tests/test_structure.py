@@ -36,6 +36,7 @@ LAYERS = (
     "packing",
     "rows",
     "evidence",
+    "extraction",
     "predictor",
     "export",
     "training",
@@ -61,6 +62,9 @@ HEAVY = (
         "xlsxwriter",
         "pypdfium2",
         "bibtexparser",
+        "pint",
+        "dateparser",
+        "text_to_num",
     ),
 )
 
