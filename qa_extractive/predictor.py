@@ -18,17 +18,19 @@ from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import DataError, LongContextError, ModelError
 from qa_extractive.inference.answers import candidate_scores as candidate_scores  # re-exported
 from qa_extractive.inference.answers import to_answer as to_answer
-from qa_extractive.inference.backend import Backend
+from qa_extractive.inference.backend import Backend, WindowLogits
 from qa_extractive.inference.calibration import CALIBRATION_FILES, Calibration
-from qa_extractive.inference.decoding import RawPrediction
+from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
-from qa_extractive.inference.pipeline import Prepared, prepare, read, read_prepared
-from qa_extractive.inference.windows import Windower
+from qa_extractive.inference.pipeline import Prepared, prepare, read, read_as, read_prepared
+from qa_extractive.inference.relevance import RELEVANT_FROM, KeepRule, scored_sentences
+from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.settings import KEPT_MB, NATIVE, AnswerSettings, checked_number
-from qa_extractive.types import Answer, Question
+from qa_extractive.types import Answer, Question, Span
 
 if TYPE_CHECKING:
     from qa_extractive.evidence.types import Evidence, Texts
+    from qa_extractive.extraction.types import Extracted
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
@@ -249,6 +251,79 @@ class Predictor:
         asked = questions_of(question, texts, self.check)
         return evidence_of(question, texts, chosen._answers(asked, chosen._read(asked)))
 
+    def relevant_sentences(
+        self,
+        question: str,
+        context: str,
+        title: str | None = None,
+        *,
+        threshold: float = RELEVANT_FROM,
+        max_sentences: int | None = None,
+        max_share: float | None = None,
+    ) -> list[Span]:
+        """The sentences of a context that are worth keeping for a question, in document order.
+
+        The score of each is the probability that the answer is in it; those of all sentences, also of the
+        ones left out, sum to ``answerable``. The most probable are kept, until a limit would be passed.
+
+        Args:
+            question: What is asked.
+            context: The text.
+            title: Of the paper.
+            threshold: Sentences below this probability are left out, in [0, 1], so that nothing may be left
+                of a text that does not answer; 0 for as many as the limits allow.
+            max_sentences: At most so many; None for no limit.
+            max_share: They hold at most this share, in (0, 1], of the characters of all sentences; one always
+                fits. None for no limit.
+
+        Raises:
+            DataError: As of ``answer``.
+            ModelError: A number is out of its range.
+        """
+        rule = KeepRule(threshold, max_sentences, max_share)
+        return self._relevant([Question(question, context, title)], rule)[0]
+
+    def relevant_sentences_batch(
+        self,
+        questions: Sequence[Question | Mapping[str, Any]],
+        *,
+        threshold: float = RELEVANT_FROM,
+        max_sentences: int | None = None,
+        max_share: float | None = None,
+    ) -> list[list[Span]]:
+        """The same of many questions, as ``answer_batch`` takes them, in their order."""
+        return self._relevant(questions, KeepRule(threshold, max_sentences, max_share))
+
+    def extract(
+        self,
+        context: str,
+        fields: Mapping[str, Any],
+        title: str | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> dict[str, Extracted]:
+        """Many fields of one text: of each the verbatim quote and its value, or none where not reported.
+
+        Args:
+            context: The text.
+            fields: Of each its name, and a question or a dict with ``question`` and perhaps ``type``, one of
+                ``extraction.fields.TYPES``; or a JSON Schema of an object, each of whose properties has its
+                question as its ``description``.
+            title: Of the paper.
+            threshold: Below this answerable probability a field is not reported; None for the predictor's
+                own.
+
+        Raises:
+            DataError: The fields or a text are not of this form, or a library of a type is not installed.
+            ModelError: ``threshold`` is out of its range.
+        """
+        from qa_extractive.extraction.extract import extracted, questions_of
+        from qa_extractive.extraction.fields import fields_of
+
+        asked = fields_of(fields)
+        questions = questions_of(asked, context, title, self.check)
+        return extracted(asked, context, self.answer_batch(questions, threshold=threshold))
+
     def prepare(self, questions: Sequence[Question]) -> list[Prepared]:
         """Tokenize questions, so that another thread can do so while earlier ones are answered.
 
@@ -335,6 +410,19 @@ class Predictor:
             top_k=self.settings.n_decoded,
             n_threads=self.n_threads,
         )
+
+    def _relevant(
+        self, questions: Sequence[Question | Mapping[str, Any]], rule: KeepRule
+    ) -> list[list[Span]]:
+        def kept(
+            asked: Sequence[Question], windows: Sequence[Window], logits: Sequence[WindowLogits]
+        ) -> list[list[Span]]:
+            found = decode(asked, windows, logits, self.config.decode, top_k=self.settings.n_decoded)
+            scored = scored_sentences(asked, windows, logits, found, self.calibration)
+            return [rule.kept(sentences) for sentences in scored]
+
+        checked = self._checked(questions)
+        return read_as(kept, checked, self._windower, self._backend, n_threads=self.n_threads)
 
     def _answers(self, questions: Sequence[Question], predictions: Sequence[RawPrediction]) -> list[Answer]:
         return [

@@ -36,6 +36,7 @@ LAYERS = (
     "packing",
     "rows",
     "evidence",
+    "extraction",
     "predictor",
     "export",
     "training",
@@ -68,6 +69,9 @@ HEAVY = (
         "langchain_core",
         "llama_index",
         "spacy",
+        "pint",
+        "dateparser",
+        "text_to_num",
     ),
 )
 

@@ -17,6 +17,7 @@ from qa_extractive.errors import QAError
 EXIT_BAD_INPUT = 2
 _COMMANDS = {
     "infer": "answer questions from papers",
+    "extract": "take many fields from one text",
     "train": "train a model on question-paper pairs",
     "finetune": "fine-tune a model on a folder of examples",
     "update": "train a model further on new rows, without losing what it knows",

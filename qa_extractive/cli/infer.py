@@ -176,13 +176,13 @@ def _answer_text(options: argparse.Namespace) -> int:
 
 def _context(options: argparse.Namespace) -> str:
     if options.context_file is not None:
-        return _standard_input() if options.context_file == "-" else _file_text(Path(options.context_file))
+        return standard_input() if options.context_file == "-" else file_text(Path(options.context_file))
     if options.context is None:
         raise DataError(
             "--question needs --context: give the paper's text, - for standard input, or --context-file F"
         )
     if options.context == "-":
-        return _standard_input()
+        return standard_input()
     _refuse_file_name(options.context)
     return str(options.context)
 
@@ -208,7 +208,7 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def _file_text(path: Path) -> str:
+def file_text(path: Path) -> str:
     """The text of a file, line ends as they are."""
     from qa_extractive.tables.text_files import open_text
     from qa_extractive.tables.writing import naming
@@ -226,7 +226,8 @@ def _file_text(path: Path) -> str:
     return text
 
 
-def _standard_input() -> str:
+def standard_input() -> str:
+    """What stands there, as text; DataError if it is closed or no UTF-8."""
     if sys.stdin is None:
         raise DataError("standard input is closed: give the text itself, or --context-file F")
     if sys.stdin.isatty():

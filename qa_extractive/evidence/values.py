@@ -86,11 +86,17 @@ def values_of(question: str, texts: Sequence[str], answers: Sequence[Answer]) ->
 def _numbers(quote: Value, text: str) -> list[Value]:
     """The numbers of a quote, each with the interval that follows it right away."""
     seen = text[quote.start : quote.end + _LONGEST_INTERVAL]
-    beside = [each.span() for each in (*_INTERVAL.finditer(quote.quote), *_P_VALUE.finditer(quote.quote))]
-    quantities = [
-        each for each in quantities_of(quote.quote) if not any(a <= each.start < b for a, b in beside)
-    ]
-    return [_value(quote, each, seen) for each in _with_ranges(quantities, quote.quote)]
+    return [_value(quote, each, seen) for each in main_quantities(quote.quote)]
+
+
+def main_quantities(quote: str) -> list[Quantity]:
+    """The numbers of a quote that are neither a p value nor of a confidence interval.
+
+    Both ends of a range are one that has no ``value``.
+    """
+    beside = [each.span() for each in (*_INTERVAL.finditer(quote), *_P_VALUE.finditer(quote))]
+    found = [each for each in quantities_of(quote) if not any(a <= each.start < b for a, b in beside)]
+    return _with_ranges(found, quote)
 
 
 def _value(quote: Value, quantity: Quantity, seen: str) -> Value:

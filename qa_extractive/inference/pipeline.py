@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from qa_extractive.config import DecodeConfig
 from qa_extractive.inference.backend import Backend, StreamingBackend, WindowLogits
@@ -23,6 +25,10 @@ CHUNK_QUESTIONS = 64
 CHUNK_CHARACTERS = 500_000  # cutting them into windows takes some 200 times their memory for a moment
 _FIRST_A_THREAD = 2  # questions of the first part
 _PART_A_THREAD = 8  # most questions of the parts after it
+
+_T = TypeVar("_T")
+Make = Callable[[Sequence[Question], Sequence[Window], Sequence[WindowLogits]], list[_T]]
+"""Makes something of each of some questions, in order, from all their windows and the logits of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,15 @@ def read(
         n_threads: Windows that the backend runs at once. So few questions that their windows may be planned
             together are tokenized together.
     """
+    return read_as(
+        partial(decode, config=config, top_k=top_k), questions, windower, backend, n_threads=n_threads
+    )
+
+
+def read_as(
+    make: Make[_T], questions: Sequence[Question], windower: Windower, backend: Backend, *, n_threads: int = 1
+) -> list[_T]:
+    """As ``read``, with what ``make`` makes of each part's questions instead of raw predictions."""
     if n_threads == 1 or len(questions) <= MAX_PLANNED_A_THREAD * n_threads:
         parts = _parts(questions, CHUNK_QUESTIONS)
     else:
@@ -71,14 +86,14 @@ def read(
         n_most = min(CHUNK_QUESTIONS, _PART_A_THREAD * n_threads)
         n_even = math.ceil(len(rest) / math.ceil(len(rest) / n_most))  # no core waits for a last part of one
         parts = _parts(first, n_first) + _parts(rest, n_even)
-    return _read(_prepared(parts, windower), len(parts), backend, config, top_k)
+    return _read(make, _prepared(parts, windower), len(parts), backend)
 
 
 def read_prepared(
     parts: Sequence[Prepared], backend: Backend, config: DecodeConfig, *, top_k: int = 5
 ) -> list[RawPrediction]:
     """As ``read``, for questions cut before."""
-    return _read(iter(parts), len(parts), backend, config, top_k)
+    return _read(partial(decode, config=config, top_k=top_k), iter(parts), len(parts), backend)
 
 
 def _parts(questions: Sequence[Question], max_questions: int) -> list[list[Question]]:
@@ -89,9 +104,7 @@ def _prepared(parts: Sequence[list[Question]], windower: Windower) -> Iterator[P
     return (Prepared(part, windower.windows(part)) for part in parts)
 
 
-def _read(
-    parts: Iterator[Prepared], n_parts: int, backend: Backend, config: DecodeConfig, top_k: int
-) -> list[RawPrediction]:
+def _read(make: Make[_T], parts: Iterator[Prepared], n_parts: int, backend: Backend) -> list[_T]:
     running: deque[Prepared] = deque()
 
     def windows() -> Iterator[list[Window]]:
@@ -99,12 +112,12 @@ def _read(
             running.append(part)
             yield part.windows
 
-    predictions: list[RawPrediction] = []
+    made: list[_T] = []
     with closing(_logits(windows(), n_parts, backend)) as logits:
         for found in logits:
             part = running.popleft()
-            predictions += decode(part.questions, part.windows, found, config, top_k=top_k)
-    return predictions
+            made += make(part.questions, part.windows, found)
+    return made
 
 
 def _logits(

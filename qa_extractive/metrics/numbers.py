@@ -67,8 +67,8 @@ _SAME_UNITS = {
 }
 _NAMED_UNITS = "|".join(sorted(map(re.escape, _SAME_UNITS), key=len, reverse=True))
 _PLAIN_UNIT = (
-    r"(?:[nµμukmcdMG]?(?:mol|g|L|l|m|M|s|J|Hz|W|V|Pa|IU|U|cal|[eE]q|[oO]sm|Gy|Sv|Bq|eV|T)|[kMGT]B|[nµμm]A|"
-    rf"mm{_SPACE}?Hg|cm{_SPACE}?H2O|k?Da|kat|bpm|rpm|ppm|ppb|dB|ha|°{_SPACE}?[CF]?|{_NAMED_UNITS}|"
+    rf"(?:mm{_SPACE}?Hg|cm{_SPACE}?H2O|[nµμukmcdMG]?(?:mol|g|L|l|m|M|s|J|Hz|W|V|Pa|IU|U|cal|[eE]q|[oO]sm|Gy|Sv|Bq|eV|T)|[kMGT]B|[nµμm]A|"
+    rf"k?Da|kat|bpm|rpm|ppm|ppb|dB|ha|°{_SPACE}?[CF]?|{_NAMED_UNITS}|"
     rf"(?:person|patient)[- ]years?|percentage points?|pounds?|miles?|feet|inch(?:es)?|"
     r"tons?|tonnes?|hectares?|acres?|degrees?|cells?|copies|[%‰€£¥])"
 )
@@ -157,10 +157,15 @@ def numbers_of(text: str) -> tuple[str, ...]:
     in one spelling: spaces inside a number, separators of thousands, kinds of minus sign, plurals and short
     forms of units do not count. What follows a letter ("HbA1c", "IL-6") is a name and no number.
     """
+    return tuple(map(_spelled, _NUMBER.finditer(with_signs(text))))
+
+
+def with_signs(text: str) -> str:
+    """The text with "%" for "per cent", "≥" for "at least" and the like, and without HTML's entities."""
     text = _PER_CENT.sub("%", html.unescape(text))
     for words, sign in _BOUND_WORDS:
         text = words.sub(sign, text)
-    return tuple(map(_spelled, _NUMBER.finditer(text)))
+    return text
 
 
 def best_numbers_match(prediction: str, references: Sequence[str]) -> float | None:
@@ -177,11 +182,12 @@ def _spelled(match: re.Match[str]) -> str:
     value = (match["sign"] + raised).translate(_SAME_SIGN)
     for written, sign in _TWO_SIGNS:
         value = value.replace(written, sign)
-    unit = _spelled_unit(match["unit"] or "")
+    unit = spelled_unit(match["unit"] or "")
     return _THOUSANDS.sub("", value) + (unit if not unit or unit[0] in "/%" else f" {unit}")
 
 
-def _spelled_unit(unit: str) -> str:
+def spelled_unit(unit: str) -> str:
+    """A unit in one spelling: "mg per day" and "mg·d⁻¹" as "mg/day"."""
     parts = _MINUS_ONE.sub(r"/\1", _PER_WORD.sub("/", unit))
     named = _UNIT_WORD.sub(lambda word: _SAME_UNITS.get(word[0], word[0]), parts)
     return named.translate(_RAISED_DIGITS).translate(_SAME_SIGN).lstrip("-")

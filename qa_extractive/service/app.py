@@ -16,6 +16,7 @@ from qa_extractive.predictor import Predictor
 from qa_extractive.service.bodies import BodyLimitMiddleware, JsonBodies
 from qa_extractive.service.engine import Engine
 from qa_extractive.service.evidence_routes import add_evidence
+from qa_extractive.service.extract_routes import add_extract
 from qa_extractive.service.failures import add_failures
 from qa_extractive.service.metrics import CONTENT_TYPE, Metrics
 from qa_extractive.service.middleware import (
@@ -53,6 +54,7 @@ def create_app(predictor: Predictor, settings: ServiceSettings) -> ASGIApp:
     _add_page(app)
     add_v1(app, engine)
     add_evidence(app, engine)
+    add_extract(app, engine)
     add_papers(app, uploads)
     add_sheet(app, engine)
     add_v2(app, engine, name)

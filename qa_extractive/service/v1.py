@@ -104,6 +104,7 @@ def check_size(
     papers: Sequence[tuple[str, str | None]],
     most: int,
     instead: str = "send several calls",
+    at: str = "papers",
 ) -> None:
     """Each question makes a copy of each paper: few characters sent can be many to read and to send back."""
     n_papers = sum(len(text) + len(title or "") for text, title in papers)
@@ -111,7 +112,7 @@ def check_size(
     n_read = n_papers * len(questions) + n_questions * len(papers)
     if n_read > most:
         message = f"with every question, {n_read:,} characters are more than {most:,}: {instead}"
-        raise FieldsError(("papers", message))
+        raise FieldsError((at, message))
 
 
 def _by_paper(body: QuestionsOfPapers, answers: Sequence[Answer]) -> list[dict[str, Any]]:

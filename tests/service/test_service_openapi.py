@@ -58,7 +58,7 @@ def test_schemathesis_finds_nothing(served: Any, tmp_path: Path, n_examples: int
     arguments = ["run", f"{served.url}/openapi.json", "--max-examples", str(n_examples), "--no-color"]
     done = subprocess.run([command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "15/15" in done.stdout
+    assert "16/16" in done.stdout
 
 
 def test_every_example_of_the_openapi_is_answered(served: Any) -> None:
@@ -70,6 +70,7 @@ def test_every_example_of_the_openapi_is_answered(served: Any) -> None:
         "ManyPapers": "/v1/answers",
         "QuestionsOfPapers": "/v1/answers",
         "EvidenceRequest": "/v1/evidence",
+        "ExtractRequest": "/v1/extract",
         "SheetRequest": "/v1/evidence/xlsx",
         "TallyRequest": "/v1/evidence/tally",
         "InferRequest": "/v2/models/default/infer",
@@ -81,7 +82,7 @@ def test_every_example_of_the_openapi_is_answered(served: Any) -> None:
 
 def test_the_openapi_names_what_can_go_wrong(served: Any) -> None:
     operations = requests.get(served.url + "/openapi.json", timeout=60).json()["paths"]
-    for path in ("/v1/answer", "/v1/answers", "/v1/papers", *_EVIDENCE):
+    for path in ("/v1/answer", "/v1/answers", "/v1/papers", "/v1/extract", *_EVIDENCE):
         stated = operations[path]["post"]["responses"]
         assert set(stated) == {"200", "400", "401", "408", "413", "415", "422", "500", "503", "504"}
         assert all(
