@@ -204,6 +204,8 @@ class TrainConfig:
             where it takes that; None for a half as far as there are enough of both.
         n_fresh: Examples held out (whole documents) for nothing but a last measurement.
         held_out_share: Most of the documents of a source that each of these three may take.
+        base_weight: Share of the base's weights in the result, the others being those at the end of the run:
+            models between both ends often read better than either (Wortsman et al. 2022, arXiv 2109.01903).
         eval_steps: Steps between evaluations on the development split; 0 for the end only.
         patience: Evaluations without gain that end the run; 0 for no early stopping.
         save_minutes: Minutes between resumable checkpoints.
@@ -244,6 +246,7 @@ class TrainConfig:
     calibration_answerable_share: float | None = None
     n_fresh: int = 0
     held_out_share: float = 0.15
+    base_weight: float = 0.0
     eval_steps: int = 0
     patience: int = 0
     save_minutes: float = 5.0
@@ -279,7 +282,7 @@ class TrainConfig:
         self._check_shares()
 
     def _check_shares(self) -> None:
-        for name in ("warmup_share", "dropout", "held_out_share"):
+        for name in ("warmup_share", "dropout", "held_out_share", "base_weight"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         share = self.calibration_answerable_share

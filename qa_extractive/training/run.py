@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -84,6 +84,7 @@ def train(
     init_processes()
     run_on_main_process(lambda: _claim(output, config, base, resume))
     model, tokenizer = load_base(base, config, allow_pickle=allow_pickle)
+    began = _kept_weights(model) if config.base_weight else {}
     if config.lora_rank:
         add_adapters(model, config)
     if config.gradient_checkpointing:
@@ -100,6 +101,7 @@ def train(
     n_trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     if config.lora_rank:
         merge_adapters(trainer.model)
+    _mix(trainer.model, began, config.base_weight)
 
     def finish() -> TrainReport:
         report = _report(base, splits, trainer, n_trained, result.training_loss)
@@ -114,6 +116,19 @@ def train(
     barrier()  # or one of them might still be writing there
     run_on_main_process(lambda: shutil.rmtree(output / CHECKPOINTS, ignore_errors=True))
     return report
+
+
+def _kept_weights(model: SpanReader) -> dict[str, torch.Tensor]:
+    """A copy of the weights that a run starts from."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+def _mix(model: SpanReader, began: Mapping[str, torch.Tensor], share: float) -> None:
+    """Move the weights back towards those of the beginning, a share of the way, in place."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in began:
+                weight.lerp_(began[name].to(weight.device), share)
 
 
 def _trainer(

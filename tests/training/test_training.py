@@ -196,6 +196,20 @@ def _weights_of_base(base: Path, config: TrainConfig) -> dict[str, Any]:
     return dict(load_base(str(base), config)[0].state_dict())
 
 
+def test_a_share_of_the_bases_weights_stays_in_the_result(
+    tiny_encoder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    base, plain, mixed = (tmp_path / name for name in ("base", "plain", "mixed"))
+    train(examples, base=str(tiny_encoder), output=base, config=dataclasses.replace(SMALL, seed=3))
+    train(examples, base=str(base), output=plain, config=SMALL)
+    train(examples, base=str(base), output=mixed, config=dataclasses.replace(SMALL, base_weight=0.25))
+    began, ended, found = map(_weights, (base, plain, mixed))
+    assert any((began[name] - ended[name]).abs().max() > 1e-3 for name in found)
+    for name, weight in found.items():
+        if weight.is_floating_point():
+            assert torch.allclose(weight, 0.25 * began[name] + 0.75 * ended[name], atol=1e-6), name
+
+
 def test_bfloat16_trains_weights_that_stay_in_full_precision(
     tiny_encoder: Path, examples: list[Example], tmp_path: Path
 ) -> None:
