@@ -31,7 +31,7 @@ from qa_extractive.inference.onnx_forms import (
     sums_saturate,
     unsigned_weights,
 )
-from qa_extractive.inference.onnx_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
+from qa_extractive.inference.onnx_inputs import GraphInputs, PaperStates
 from qa_extractive.inference.scheduler import Plan, longest_first, plan_runs, run_in_threads
 from qa_extractive.inference.windows import Window
 from qa_extractive.settings import EXACT, NATIVE, checked_count
@@ -77,7 +77,7 @@ class OnnxBackend:
             n_threads: Threads that run it, at most ``most_threads()``; None for the CPUs there are.
             keep_above: Least score, by each pruning head, of the sentences that the layers above it read, of
                 windows that tell their sentences; None for all.
-            kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
+            kept_papers: Bytes of memory for what the lower layers make of papers, which they then read apart
                 from their questions, with other logits: the same for a paper that was kept and one that was
                 not. None where it reads windows whole.
             precision: "native" or "exact", as of ``Predictor``.
@@ -179,7 +179,7 @@ class OnnxBackend:
         return dict(zip(self._outputs, session.run(self._outputs, feed), strict=True))
 
     def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
-        return PaperStates(*session.run([KEPT_STATES, KEPT_KEYS_VALUES], self._inputs.of_paper(window)))
+        return self._inputs.kept(session.run(self._inputs.kept_outputs, self._inputs.of_paper(window)))
 
     def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Any, ...]]:
         return type(self), (self.folder, self.n_threads, *self._settings)

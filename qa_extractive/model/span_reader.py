@@ -50,6 +50,8 @@ class SpanReaderConfig(PretrainedConfig):
         verdict: bool = False,
         verdict_pools: int = 0,
         verdict_weight: float = 0.3,
+        cached_layers: int = 1,
+        cached_grid: int = 4,
         **kwargs: Any,
     ):
         """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
@@ -60,6 +62,8 @@ class SpanReaderConfig(PretrainedConfig):
         self.verdict = verdict
         self.verdict_pools = verdict_pools
         self.verdict_weight = verdict_weight
+        self.cached_layers = cached_layers
+        self.cached_grid = cached_grid
         super().__init__(**kwargs)
 
     @property
