@@ -23,7 +23,9 @@ SENTENCE_IDS, KEEP_ABOVE = "sentence_ids", "keep_above"
 """Inputs of a graph that can leave sentences out; see ``export/passes/sentence_pruning.py``."""
 OUTSIDE = -1
 """The sentence id of what is never left out."""
-POSITION_IDS, PAPER_STATES, PAPER_PRODUCTS = "position_ids", "paper_states", "paper_products"
+POSITION_IDS, PAPER_STATES = "position_ids", "paper_states"
+PAPER_QUERIES, PAPER_KEYS, PAPER_VALUES = "paper_queries", "paper_keys", "paper_values"
+PAPER_ATTENDED, PAPER_SCORES = "paper_attended", "paper_scores"
 """Inputs of a graph with a context cache; see ``export/passes/context_cache.py``."""
 N_POSITIONS, CACHED_GRID = "n_positions", "cached_grid"
 """Keys, in the file's metadata, of the number of positions that such a graph knows, and of its grid."""
@@ -87,7 +89,8 @@ class GraphInputs:
         tokens = [each for each in session.get_inputs() if each.name not in others]
         self._tokens = {each.name: _integer_type(each, path) for each in tokens}
         self._n_positions = _noted(session, N_POSITIONS, 0) if self._nothing else 0
-        self.grid = _noted(session, CACHED_GRID, OLD_GRID)
+        self.noted_grid = _noted(session, CACHED_GRID, 0)
+        self.grid = self.noted_grid or OLD_GRID
         self.kept_outputs = [kept_output(name) for name in self._nothing]
 
     @property

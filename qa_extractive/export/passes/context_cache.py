@@ -1,9 +1,10 @@
 """A graph whose lower layers read a paper once, for all questions to it. Needs the [train] extra.
 
-The paper's tokens do not see the question in these layers; the question's tokens see both. So what the layers
-make of a paper, its keys and values among it, can be kept, and so can the query, key and value of the first
-layer above them. After DeFormer (Cao et al. 2020, arXiv 2005.00697), with the question seeing the paper in
-all layers. It is up to each run: where as many tokens come in as the upper layers read, the graph is as it was.
+The paper's tokens do not see the question in these layers; the question's tokens see both. So what the
+layers make of a paper, its keys and values among it, can be kept, and so can what its tokens give each other
+in the first attention above. After DeFormer (Cao et al. 2020, arXiv 2005.00697), with the question seeing the
+paper in all layers. It is up to each run: where as many tokens come in as the upper layers read, the graph is
+as it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -20,8 +22,12 @@ from qa_extractive.export.passes.sentence_pruning import HAS_LIMIT, SKIM_PREFIX
 from qa_extractive.inference.onnx_inputs import (
     KEPT_STATES,
     N_POSITIONS,
-    PAPER_PRODUCTS,
+    PAPER_ATTENDED,
+    PAPER_KEYS,
+    PAPER_QUERIES,
+    PAPER_SCORES,
     PAPER_STATES,
+    PAPER_VALUES,
     POSITION_IDS,
     SENTENCE_IDS,
     kept_output,
@@ -32,7 +38,8 @@ _POSITIONS = "position_embeddings"
 _N_PAST = 9  # inputs of QAttention, the last of which is what came before
 _N_READ = "skim_n_tokens"  # of ``add_sentence_pruning``: how many tokens the upper layers read
 _TOGETHER, _LOWER_LIMIT = "paper_not_apart", "paper_lower_limit"
-_MICROSOFT = "com.microsoft"
+_UPPER = (PAPER_QUERIES, PAPER_KEYS, PAPER_VALUES, PAPER_ATTENDED, PAPER_SCORES)
+_SWAPPED, _TURNED = [0, 2, 1, 3], [0, 1, 3, 2]  # tokens and heads; tokens and what they hold
 
 
 def add_context_cache(model: onnx.ModelProto, n_layers: int = 1) -> bool:
@@ -41,9 +48,12 @@ def add_context_cache(model: onnx.ModelProto, n_layers: int = 1) -> bool:
     The graph gains the inputs
 
     - ``position_ids``: int64, of the shape of ``input_ids``;
-    - ``paper_states``, ``paper_keys_values`` (that of layer 2 is ``paper_keys_values_2``, and so on) and
-      ``paper_products``: what a run gave of a paper, shapes (1, n_paper, hidden), (2, 1, n_heads, n_paper,
-      head size) and (1, n_paper, 3 * hidden); n_paper is 0 where nothing was kept;
+    - ``paper_states`` and ``paper_keys_values`` (that of layer 2 is ``paper_keys_values_2``, and so on):
+      what the layers below gave of a paper, shapes (1, n_paper, hidden) and (2, 1, n_heads, n_paper,
+      head size); n_paper is 0 where nothing was kept;
+    - ``paper_queries``, ``paper_keys``, ``paper_values``, ``paper_attended`` and ``paper_scores``: what the
+      paper's tokens gave each other in the first attention above, shapes (1, n_heads, n_paper, head size), of
+      the last (1, n_heads, n_paper, 1);
 
     and the outputs ``kept_states`` and so on, of a run whose ``sentence_ids`` are fewer than its
     ``input_ids``: the upper layers then read only so many. Where they are more, the paper follows the
@@ -247,50 +257,91 @@ def _lower_attention(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
 
 
 def _upper_attention(cut: _Cut) -> onnx.NodeProto:
-    """The first attention above the cut: as it was, or with what was kept of the paper's products."""
+    """The first attention above the cut: as it was, or with what was kept of the paper's."""
     node = cut.attention
     whole = onnx.NodeProto()
     whole.CopyFrom(node)
     whole.output[:] = ["paper_upper_whole"]
-    nothing = _node("Identity", ["paper_no_products"], f"{PAPER_PRODUCTS}_whole")
-    _, weights, bias, _, scale, *_ = node.input
-    own = [f"paper_own_{part}" for part in ("quantized", "scale", "zero")]
-    parts = [f"paper_{part}" for part in ("query", "key", "value")]
-    products = [f"{PAPER_PRODUCTS}_apart", PAPER_PRODUCTS]
-    read = ["paper_all_products", "paper_zero", "paper_n_read", "paper_one"]
-    apart = [
-        helper.make_node("DynamicQuantizeLinear", [cut.states], own, "paper_own"),
-        _node("MatMulInteger", [own[0], weights, own[2], node.input[7]], "paper_own_sums"),
-        _node("Cast", ["paper_own_sums"], "paper_own_floats", to=TensorProto.FLOAT),
-        _node("Mul", [own[1], scale], "paper_own_scales"),
-        _node("Mul", ["paper_own_floats", "paper_own_scales"], "paper_own_products"),
-        _node("Add", ["paper_own_products", bias], products[0]),
-        _node("Concat", products, read[0], axis=1),
-        _node("Unsqueeze", [_N_READ, "paper_zero"], "paper_n_read"),
-        _node("Slice", read, "paper_read_products"),
-        helper.make_node("Split", ["paper_read_products", "paper_thirds"], parts, "paper_split", axis=2),
-        helper.make_node(
-            *("MultiHeadAttention", parts, ["paper_upper_apart"], "paper_upper_heads"),
-            domain=_MICROSOFT,
-            num_heads=cut.n_heads,
-        ),
-    ]
+    nothing = [_node("Identity", ["paper_no_heads"], f"{name}_whole") for name in _UPPER]
     return _if(
-        [cut.quantized, whole, nothing],
-        apart,
+        [cut.quantized, whole, *nothing],
+        [*_own_heads(cut), *_own_attended(), *_paper_attended(), *_upper_output()],
         ("paper_upper", node.output[0]),
-        (PAPER_PRODUCTS, kept_output(PAPER_PRODUCTS)),
+        *((name, kept_output(name)) for name in _UPPER),
     )
+
+
+def _own_heads(cut: _Cut) -> Iterator[onnx.NodeProto]:
+    """Queries, keys and values of what came in, by heads, shape (1, n_heads, n_tokens, head size)."""
+    _, weights, bias, _, scale, *_ = cut.attention.input
+    own = [f"paper_own_{part}" for part in ("quantized", "scale", "zero")]
+    thirds = [f"paper_own_third_{number}" for number in range(3)]
+    yield helper.make_node("DynamicQuantizeLinear", [cut.states], own, "paper_own")
+    yield _node("MatMulInteger", [own[0], weights, own[2], cut.attention.input[7]], "paper_own_sums")
+    yield _node("Cast", ["paper_own_sums"], "paper_own_floats", to=TensorProto.FLOAT)
+    yield _node("Mul", [own[1], scale], "paper_own_scales")
+    yield _node("Mul", ["paper_own_floats", "paper_own_scales"], "paper_own_scaled")
+    yield _node("Add", ["paper_own_scaled", bias], "paper_own_products")
+    yield helper.make_node("Split", ["paper_own_products", "paper_thirds"], thirds, "paper_split", axis=2)
+    heads = ["paper_own_unscaled", f"{PAPER_KEYS}_apart", f"{PAPER_VALUES}_apart"]
+    for third, name in zip(thirds, heads, strict=True):
+        yield _node("Reshape", [third, "paper_by_heads"], f"{name}_rows")
+        yield _node("Transpose", [f"{name}_rows"], name, perm=_SWAPPED)
+    yield _node("Mul", [heads[0], "paper_root"], f"{PAPER_QUERIES}_apart")
+
+
+def _own_attended() -> Iterator[onnx.NodeProto]:
+    """What came in attends to itself and to what was kept."""
+    queries, keys, values = (f"{name}_apart" for name in (PAPER_QUERIES, PAPER_KEYS, PAPER_VALUES))
+    yield _node("Concat", [keys, PAPER_KEYS], "paper_all_keys", axis=2)
+    yield _node("Concat", [values, PAPER_VALUES], "paper_all_values", axis=2)
+    yield _node("Transpose", ["paper_all_keys"], "paper_all_keys_turned", perm=_TURNED)
+    yield _node("MatMul", [queries, "paper_all_keys_turned"], "paper_own_scores")
+    yield _node("Softmax", ["paper_own_scores"], "paper_own_weights", axis=3)
+    # the logarithm of the sum of the exponentials, of the largest score and its weight: a sixth of the time
+    yield _node("ReduceMax", ["paper_own_scores"], "paper_own_best", axes=[3], keepdims=1)
+    yield _node("ReduceMax", ["paper_own_weights"], "paper_own_share", axes=[3], keepdims=1)
+    yield _node("Log", ["paper_own_share"], "paper_own_log")
+    yield _node("Sub", ["paper_own_best", "paper_own_log"], f"{PAPER_SCORES}_apart")
+    yield _node("MatMul", ["paper_own_weights", "paper_all_values"], f"{PAPER_ATTENDED}_apart")
+
+
+def _paper_attended() -> Iterator[onnx.NodeProto]:
+    """What was kept attends to what came in, and to itself: as to one more token, which stands for it all.
+
+    Its score is the logarithm of the sum of the exponentials of theirs, its value what they gave together.
+    """
+    keys, values = f"{PAPER_KEYS}_apart", f"{PAPER_VALUES}_apart"
+    yield _node("Transpose", [keys], "paper_own_keys_turned", perm=_TURNED)
+    yield _node("MatMul", [PAPER_QUERIES, "paper_own_keys_turned"], "paper_new_scores")
+    yield _node("Concat", ["paper_new_scores", PAPER_SCORES], "paper_scores_of_both", axis=3)
+    yield _node("Softmax", ["paper_scores_of_both"], "paper_weights_of_both", axis=3)
+    last = ["paper_minus_one", "paper_end", "paper_three"]
+    yield _node("Slice", ["paper_weights_of_both", "paper_zero", *last[::2]], "paper_new_weights")
+    yield _node("Slice", ["paper_weights_of_both", *last], "paper_old_weights")
+    yield _node("MatMul", ["paper_new_weights", values], "paper_new_attended")
+    yield _node("Mul", ["paper_old_weights", PAPER_ATTENDED], "paper_old_attended")
+    yield _node("Add", ["paper_new_attended", "paper_old_attended"], "paper_both_attended")
+
+
+def _upper_output() -> Iterator[onnx.NodeProto]:
+    """The heads of the tokens that the layer reads, put together again."""
+    own = [f"{PAPER_ATTENDED}_apart", "paper_zero", "paper_n_read", "paper_two"]
+    yield _node("Unsqueeze", [_N_READ, "paper_zero"], "paper_n_read")
+    yield _node("Slice", own, "paper_read_own")
+    yield _node("Concat", ["paper_read_own", "paper_both_attended"], "paper_all_attended", axis=2)
+    yield _node("Transpose", ["paper_all_attended"], "paper_all_rows", perm=_SWAPPED)
+    yield _node("Reshape", ["paper_all_rows", "paper_together"], "paper_upper_apart")
 
 
 def _joined(states: str) -> list[onnx.NodeProto]:
     """What the upper layers read: the states of what came in, those of the paper after them."""
     same = [_node("Identity", [states], "paper_joined_whole")]
-    inputs = ["paper_joined_all", "paper_zero", "paper_n_joined", "paper_one"]
+    own = [states, "paper_zero", "paper_n_joined", "paper_one"]
     joined = [
-        _node("Concat", [states, PAPER_STATES], "paper_joined_all", axis=1),
         _node("Unsqueeze", [_N_READ, "paper_zero"], "paper_n_joined"),
-        _node("Slice", inputs, "paper_joined_apart"),
+        _node("Slice", own, "paper_joined_own"),
+        _node("Concat", ["paper_joined_own", PAPER_STATES], "paper_joined_apart", axis=1),
     ]
     return [
         _if(same, joined, ("paper_joined", f"{states}_joined")),
@@ -301,7 +352,7 @@ def _joined(states: str) -> list[onnx.NodeProto]:
 def _if(
     whole: Sequence[onnx.NodeProto], apart: Sequence[onnx.NodeProto], *outputs: tuple[str, str]
 ) -> onnx.NodeProto:
-    """One or the other; ``outputs`` are the names in the branches, without "_whole" or "_apart", and outside."""
+    """One or the other; ``outputs`` are names in the branches, without "_whole" or "_apart", and outside."""
     inner = [name for name, _ in outputs]
     branches = {"then_branch": _branch(whole, inner, "whole"), "else_branch": _branch(apart, inner, "apart")}
     return helper.make_node("If", [_TOGETHER], [name for _, name in outputs], f"{inner[0]}_if", **branches)
@@ -318,14 +369,26 @@ def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.
 
 def _constants(cut: _Cut) -> Iterator[onnx.TensorProto]:
     hidden = cut.n_heads * cut.head_size
-    for name, values in {
-        "paper_zero": np.array([0], dtype=np.int64),
-        "paper_one": np.array([1], dtype=np.int64),
-        "paper_thirds": np.array([hidden] * 3, dtype=np.int64),
-        "paper_nothing": np.zeros((2, 1, cut.n_heads, 0, cut.head_size), dtype=np.float32),
-        "paper_no_products": np.zeros((1, 0, 3 * hidden), dtype=np.float32),
-    }.items():
-        yield numpy_helper.from_array(values, name)
+    whole: dict[str, list[int]] = {
+        "paper_zero": [0],
+        "paper_one": [1],
+        "paper_two": [2],
+        "paper_three": [3],
+        "paper_minus_one": [-1],
+        "paper_end": [np.iinfo(np.int64).max],
+        "paper_thirds": [hidden] * 3,
+        "paper_by_heads": [1, -1, cut.n_heads, cut.head_size],
+        "paper_together": [1, -1, hidden],
+    }
+    for name, values in whole.items():
+        yield numpy_helper.from_array(np.array(values, dtype=np.int64), name)
+    floats: dict[str, npt.NDArray[Any]] = {
+        "paper_root": np.array(cut.head_size**-0.5),
+        "paper_nothing": np.zeros((2, 1, cut.n_heads, 0, cut.head_size)),
+        "paper_no_heads": np.zeros((1, cut.n_heads, 0, cut.head_size)),
+    }
+    for name, number in floats.items():
+        yield numpy_helper.from_array(number.astype(np.float32), name)
 
 
 def _declare(graph: onnx.GraphProto, cut: _Cut) -> None:
@@ -344,7 +407,8 @@ def _declare(graph: onnx.GraphProto, cut: _Cut) -> None:
     kept: dict[str, tuple[list[int], list[int]]] = {PAPER_STATES: ([1], [hidden])}
     for number in range(len(cut.lower)):
         kept[paper_keys_values(number)] = ([2, 1, cut.n_heads], [cut.head_size])
-    kept[PAPER_PRODUCTS] = ([1], [3 * hidden])
+    kept |= dict.fromkeys(_UPPER, ([1, cut.n_heads], [cut.head_size]))
+    kept[PAPER_SCORES] = ([1, cut.n_heads], [1])
     for name, (before, after) in kept.items():
         graph.input.append(_floats(name, [*before, "n_paper", *after]))
         given = "sequence_length" if name == PAPER_STATES else "n_kept"
