@@ -1,9 +1,9 @@
 """Which sentences the efforts "fast" and "cached" leave out: a limit for each, chosen on held-out examples.
 
-What counts is the F1 of the best spans where nothing is left out, whether they would be given as answers or not, so that
-neither who abstains nor who never does loses more: not the recall of right sentences, since what full effort
-does not find needs no reading. All heads share one limit: a limit for each, chosen on one
-half of some 2,000 examples, lost up to twice as much on the other. Needs the [train] extra.
+What counts is the F1 of the best spans where nothing is left out, whether they would be given as answers or
+not, so that neither who abstains nor who never does loses more: not the recall of right sentences, since what
+is not found then needs no reading. All heads share one limit: a limit for each, chosen on one half of some
+2,000 examples, lost up to twice as much on the other. Needs the [train] extra.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Ints = npt.NDArray[np.int64]
 def choose_limit(
     predictor: Predictor, examples: Sequence[Example], *, papers_apart: bool = False
 ) -> float | None:
-    """The highest limit on scores with which at most ``MOST_LOST`` is lost; None where too few spans are right.
+    """The highest limit with which at most ``MOST_LOST`` is lost; None where too few spans are right.
 
     Args:
         predictor: Of a graph that ``add_sentence_pruning`` cut, at full effort.
@@ -96,9 +96,11 @@ def _scored(predictor: Predictor, examples: Sequence[Example], papers_apart: boo
     windower = Windower.load(predictor.folder, predictor.config.window, with_sentences=True, grid=grid)
     cut = windower.windows(questions)
     windows = [_scored_window(session, inputs, window, papers_apart) for window in cut]
-    if not len(windows) or not windows[0].scores.size:
+    if not windows or not windows[0].scores.size:
         return None  # no head above the cut
     begins = np.cumsum([0, *(each.scores.shape[1] for each in windows)])[:-1]
+    backend = OnnxBackend(predictor.folder, predictor.n_threads, None, _ROOM if papers_apart else None)
+    predictions = decode(questions, cut, backend.run(cut), predictor.config.decode)
     spans = [_best_span(*pair) for pair in zip(questions, predictions, strict=True)]
     places: dict[int, tuple[int, int]] = {}
     for each, begin in zip(windows, begins, strict=True):

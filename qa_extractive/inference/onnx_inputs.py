@@ -102,7 +102,7 @@ class GraphInputs:
     def bytes_a_token(self) -> int:
         """Memory that a token of a paper takes where it is kept."""
         shapes = [values.shape for values in self._nothing.values()]
-        return 4 * sum(math.prod(shape[:-2]) * shape[-1] for shape in shapes)
+        return sum(4 * math.prod(shape[:-2]) * int(shape[-1]) for shape in shapes)
 
     @property
     def can_read_apart(self) -> bool:
