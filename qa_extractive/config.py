@@ -94,24 +94,28 @@ class PruningConfig:
     Attributes:
         keep_above: Least score of a sentence, a logit, by each pruning head; the best sentence of a
             window is always read.
-        papers_apart: Whether the lowest layer can read papers apart from their questions, as the effort
+        papers_apart: Whether the lower layers can read papers apart from their questions, as the effort
             "cached" wants it.
+        keep_above_cached: The least score at the effort "cached"; None for ``keep_above``.
     """
 
     keep_above: float
     papers_apart: bool = False
+    keep_above_cached: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise ModelError unless it is a finite number."""
-        value = self.keep_above
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not abs(value) < _MOST_KEEP_ABOVE
-        ):
-            raise ModelError(f"keep_above must be a number, got {shortened(value)}")
+        """Raise ModelError unless both are finite numbers."""
+        _check_limit("keep_above", self.keep_above)
+        if self.keep_above_cached is not None:
+            _check_limit("keep_above_cached", self.keep_above_cached)
         if not isinstance(self.papers_apart, bool):
             raise ModelError(f"papers_apart must be true or false, got {shortened(self.papers_apart)}")
+
+
+def _check_limit(name: str, value: object) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not abs(value) < _MOST_KEEP_ABOVE:  # type: ignore[arg-type]
+        raise ModelError(f"{name} must be a number, got {shortened(value)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +143,16 @@ class ReaderConfig:
                 f"this model has no effort {effort!r}: "
                 f"use {FULL!r}, or an int8 model trained with skim_layers"
             )
-        return self.skim.keep_above
+        own = self.skim.keep_above_cached if effort == CACHED else None
+        return self.skim.keep_above if own is None else own
 
     def save(self, folder: Path) -> None:
         """Write ``reader.json`` into a folder."""
         values = dataclasses.asdict(self)
         if self.skim is None:
             del values["skim"]
+        elif self.skim.keep_above_cached is None:
+            del values["skim"]["keep_above_cached"]
         (folder / READER_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -188,6 +195,10 @@ class TrainConfig:
             between attention and feed-forward.
         skim_weight: Weight of the loss of these heads beside the span loss.
         skim_only: Whether nothing but these heads learns.
+        cached_layers: Lower layers in which the effort "cached" reads papers apart, at least 1; None for as
+            many as the base has, 1 at first.
+        cached_grid: Papers read so begin at positions that are multiples of this; None for the base's, 4 at
+            first.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
@@ -233,6 +244,8 @@ class TrainConfig:
     skim_layers: list[int] = field(default_factory=list)
     skim_weight: float = 0.2
     skim_only: bool = False
+    cached_layers: int | None = None
+    cached_grid: int | None = None
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)

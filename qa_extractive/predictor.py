@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 
-_BYTES_A_TOKEN = 4_000  # of what is kept of a paper, some
-
 
 class Predictor:
     """Answers questions with a verbatim span, its sentence and calibrated probabilities, or abstains.
@@ -67,11 +65,12 @@ class Predictor:
             max_risk: Take the lowest threshold that keeps the share of given answers that are not
                 right at most this, in (0, 1), with 95 % confidence; excludes ``threshold``.
             effort: "full", or "fast": the upper layers read only the sentences that the lower ones point at;
-                or "cached": that, and the lowest layer reads a paper apart from its question, so that what
-                it makes of the paper can be kept for other questions to it. Each has a calibration of its
+                or "cached": that, and the lower layers read a paper apart from its question, so that what
+                they make of the paper can be kept for other questions to it. Each has a calibration of its
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
-                abstract of 200 words. The papers not asked about for longest make room.
+                abstract of 200 words where one layer reads papers apart, 5 where four do. The papers not
+                asked about for longest make room.
             precision: "native": integer products where the file is int8, whose sums are exact on every CPU
                 while roundings between them differ from one kind of CPU to another; or "exact": float
                 products of the same stored weights, whose best spans are the same on every CPU, for about
@@ -94,13 +93,14 @@ class Predictor:
         least = _threshold(self.calibration, threshold, max_risk)
         self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision, max_context_characters)
         n_kept = self.settings.kept_bytes
+        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision)
         self._windower = Windower.load(
             self.folder,
             self.config.window,
             with_sentences=keep_above is not None,
-            kept_tokens=n_kept // _BYTES_A_TOKEN,
+            kept_tokens=n_kept // max(1, backend.bytes_a_token),
+            grid=backend.window_grid,
         )
-        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision)
         self._backend: Backend = backend
         self._n_threads = None if n_threads is None else backend.n_threads
         self._state.require("while it was loaded: load it again")

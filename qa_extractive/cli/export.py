@@ -55,6 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(4, 8),
         help="bits of the word embeddings of int8 and int4 (default: 4, or 8 where that is needed)",
     )
+    parser.add_argument(
+        "--cached-layers",
+        type=int,
+        metavar="N",
+        help="lower layers that read papers apart at the effort cached (default: as trained)",
+    )
+    parser.add_argument(
+        "--cached-grid",
+        type=int,
+        metavar="N",
+        help="such papers begin at positions that are multiples of N (default: as trained)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
 
 
@@ -87,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
         embedding_bits=options.embedding_bits,
         n_threads=options.threads,
         allow_pickle=options.allow_pickle,
+        cached_layers=options.cached_layers,
+        cached_grid=options.cached_grid,
     )
     _print(report, options.output)
     if options.pack:

@@ -39,6 +39,8 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], str]] = {
         "layers, such as 2,4, that get a sentence pruning head, for effort fast",
     ),
     "skim_only": (bool, "train nothing but the heads of --skim-layers"),
+    "cached_layers": (int, "lower layers in which the effort cached reads papers apart"),
+    "cached_grid": (int, "positions that papers read apart begin at are multiples of it"),
     "precision": (str, "fp32, or bf16 where the CPU has AVX512_BF16"),
     "n_dev": (int, "examples held out to choose the checkpoint"),
     "n_calibration": (int, "examples held out to calibrate"),

@@ -15,7 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qa_extractive._utils.atomic_folder import atomic_folder
+from qa_extractive.config import PruningConfig
 from qa_extractive.data.loading import load_examples
+from qa_extractive.errors import ModelError
 from qa_extractive.export.formats import AUTO, choose_format, formats_of
 from qa_extractive.export.graph import write_fp32
 from qa_extractive.export.parity import Yardstick, example_windows, measure_parity, readable
@@ -27,6 +29,7 @@ from qa_extractive.inference.calibration_fit import fit
 from qa_extractive.inference.onnx_backend import MODEL_FILE
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.checkpoint import Checkpoint, load_checkpoint
+from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.model.torch_backend import pad_windows
 from qa_extractive.predictor import Predictor
 from qa_extractive.settings import CACHED, FAST, FULL
@@ -55,6 +58,8 @@ def export(
     opset: int = OPSET,
     n_threads: int | None = None,
     allow_pickle: bool = False,
+    cached_layers: int | None = None,
+    cached_grid: int | None = None,
 ) -> ExportReport:
     """Export a checkpoint into a folder for ``Predictor``; a failed export leaves nothing behind.
 
@@ -78,14 +83,17 @@ def export(
         opset: Version of the ONNX operator set.
         n_threads: Windows run at once while checking and calibrating; None for all CPUs.
         allow_pickle: As of ``load_checkpoint``.
+        cached_layers: Lower layers that read papers apart at the effort "cached"; None for the checkpoint's.
+        cached_grid: Positions that such papers begin at are multiples of it; None for the checkpoint's.
 
     Raises:
-        ModelError: The checkpoint cannot be read.
+        ModelError: The checkpoint cannot be read, or has no such layers.
         ExportError: It cannot be exported, misses its parity check, or ``output`` holds other files.
     """
     formats = formats_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
     with atomic_folder(Path(output), marker=EXPORT_FILE) as folder:
         checkpoint = load_checkpoint(str(model_folder), allow_pickle=allow_pickle)
+        _read_apart(checkpoint, cached_layers, cached_grid)
         calibrate = _own_examples(checkpoint) if calibrate is None else calibrate
         check = calibrate if check is None else check
         _write_serving_files(checkpoint, folder)
@@ -162,15 +170,27 @@ def _add_efforts(
 ) -> None:
     """Settle which sentences are left out, and calibrate what is then read; not with few examples."""
     predictor = Predictor(folder, n_threads=n_threads)
-    skim = choose_limit(predictor, readable(predictor, examples))
-    if skim is None:
+    kept = readable(predictor, examples)
+    limit = choose_limit(predictor, kept)
+    if limit is None:
         return
-    replace(checkpoint.reader, skim=replace(skim, papers_apart=CACHED in efforts)).save(folder)
-    for effort in efforts:
+    cached = choose_limit(predictor, kept, papers_apart=True) if CACHED in efforts else None
+    replace(checkpoint.reader, skim=PruningConfig(limit, cached is not None, cached)).save(folder)
+    for effort in efforts if cached is not None else (FAST,):
         Calibration.load(folder).save(folder, CALIBRATION_FILES[effort])
         calibrate_folder(
             folder, examples, n_threads=n_threads, effort=effort, answerable_share=answerable_share
         )
+
+
+def _read_apart(checkpoint: Checkpoint, n_layers: int | None, grid: int | None) -> None:
+    """Take over how papers are read apart, where it is said."""
+    if n_layers is None and grid is None:
+        return
+    if not isinstance(checkpoint.model, SpanReader):
+        raise ModelError(f"{checkpoint.name} has no pruning heads: it cannot read papers apart")
+    own = checkpoint.model.config
+    checkpoint.model.read_apart(n_layers or own.cached_layers, grid or own.cached_grid)
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,12 @@ from qa_extractive.export.passes.smoothing import Inputs, activation_peaks, smoo
 from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.inference.onnx_forms import float_products
+from qa_extractive.inference.onnx_inputs import CACHED_GRID
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.checkpoint import Checkpoint
 from qa_extractive.model.span_reader import SpanReader
 
+_CACHED_LAYERS = "cached_layers"  # key of the file's metadata
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")
 _MOST_CODES = {False: 127, True: 64}  # by whether 7 bits are kept to
@@ -136,7 +138,7 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
     except Exception as error:  # torch, optimum and onnxruntime share no base class
         raise ExportError(f"{checkpoint.name} cannot be exported: {reason_of(error)}") from error
     raw.unlink()
-    _finish(fp32 / MODEL_FILE, checkpoint.encoder_config.vocab_size)
+    _finish(fp32 / MODEL_FILE, _notes(checkpoint))
     if isinstance(checkpoint.model, SpanReader):
         save_architecture(checkpoint.model, onnx.load(str(fp32 / MODEL_FILE)), folder)
     return fp32
@@ -194,14 +196,24 @@ def _fuse(raw: Path, target: Path, checkpoint: Checkpoint) -> None:
     fused.save_model_to_file(str(target))
 
 
-def _finish(path: Path, vocab_size: int) -> None:
-    """Note the size of the vocabulary, and make matrix products of Gemm nodes as the quantizer does.
+def _notes(checkpoint: Checkpoint) -> dict[str, int]:
+    """What the file's metadata says: the size of the vocabulary, and how a reader reads papers apart."""
+    notes = {VOCAB_SIZE: checkpoint.encoder_config.vocab_size}
+    if isinstance(checkpoint.model, SpanReader) and checkpoint.model.config.skim_layers:
+        config = checkpoint.model.config
+        notes |= {_CACHED_LAYERS: config.cached_layers, CACHED_GRID: config.cached_grid}
+    return notes
+
+
+def _finish(path: Path, notes: Mapping[str, int]) -> None:
+    """Note what the metadata says, and make matrix products of Gemm nodes as the quantizer does.
 
     The latter here already, so that weights lie alike in both graphs (see ``rebuild``).
     """
     graph = ONNXModel(onnx.load(str(path)))
     graph.replace_gemm_with_matmul()
-    graph.model.metadata_props.add(key=VOCAB_SIZE, value=str(vocab_size))
+    for key, value in notes.items():
+        graph.model.metadata_props.add(key=key, value=str(value))
     graph.save_model_to_file(str(path))
 
 
@@ -211,7 +223,7 @@ class Abilities:
 
     Attributes:
         can_skim: Its upper layers can leave sentences out (``add_sentence_pruning``).
-        can_read_apart: Its lowest layer can read papers apart from questions (``add_context_cache``).
+        can_read_apart: Its lower layers can read papers apart from questions (``add_context_cache``).
     """
 
     can_skim: bool = False
@@ -270,7 +282,9 @@ def write_model(
     use_quick_kernels(graph, approximate_gelu=True)
     drop_mask(graph)
     can_skim = add_sentence_pruning(graph)
-    abilities = Abilities(can_skim, can_skim and add_context_cache(graph))
+    noted = {each.key: each.value for each in graph.metadata_props}
+    n_layers = int(noted.get(_CACHED_LAYERS, 1))
+    abilities = Abilities(can_skim, can_skim and add_context_cache(graph, n_layers))
     onnx.save(graph, str(target))
     if quantization.quantize == "int8-weights":
         target.write_bytes(float_products(target.read_bytes()))

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -31,7 +31,7 @@ from qa_extractive.inference.onnx_forms import (
     sums_saturate,
     unsigned_weights,
 )
-from qa_extractive.inference.onnx_inputs import KEPT_KEYS_VALUES, KEPT_STATES, GraphInputs, PaperStates
+from qa_extractive.inference.onnx_inputs import GraphInputs, PaperStates
 from qa_extractive.inference.scheduler import Plan, longest_first, plan_runs, run_in_threads
 from qa_extractive.inference.windows import Window
 from qa_extractive.settings import EXACT, NATIVE, checked_count
@@ -77,7 +77,7 @@ class OnnxBackend:
             n_threads: Threads that run it, at most ``most_threads()``; None for the CPUs there are.
             keep_above: Least score, by each pruning head, of the sentences that the layers above it read, of
                 windows that tell their sentences; None for all.
-            kept_papers: Bytes of memory for what the lowest layer makes of papers, which it then reads apart
+            kept_papers: Bytes of memory for what the lower layers make of papers, which they then read apart
                 from their questions, with other logits: the same for a paper that was kept and one that was
                 not. None where it reads windows whole.
             precision: "native" or "exact", as of ``Predictor``.
@@ -108,10 +108,21 @@ class OnnxBackend:
         """The inputs of the graph; not every encoder reads segments."""
         return self._inputs.names
 
+    @property
+    def window_grid(self) -> int:
+        """The grid that several windows of a text are to be cut for, as of ``Windower``."""
+        return 1 if self._papers is None else max(1, self._inputs.noted_grid)
+
+    @property
+    def bytes_a_token(self) -> int:
+        """Memory that a token of a paper takes where it is kept."""
+        return self._inputs.bytes_a_token
+
     def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
         """The logits of each window, in order; the longest run first, so that no core waits long."""
         lengths = [window.n_tokens for window in windows]
         with self._counted() as is_alone:
+            self._read_papers(windows)
             plan = plan_runs(lengths, self.n_threads) if is_alone else Plan((), longest_first(lengths))
             found = {i: self._run_one(windows[i], self.n_threads) for i in plan.together}
             if min(self.n_threads, len(plan.apart)) <= 1:
@@ -133,6 +144,7 @@ class OnnxBackend:
 
         def jobs() -> Iterator[list[Callable[[], WindowLogits]]]:
             for windows in parts:
+                self._read_papers(windows)
                 orders.append(longest_first([window.n_tokens for window in windows]))
                 yield self._jobs(windows, orders[-1])
 
@@ -178,8 +190,24 @@ class OnnxBackend:
             feed = self._inputs.of_question(window, paper)
         return dict(zip(self._outputs, session.run(self._outputs, feed), strict=True))
 
+    def _read_papers(self, windows: Sequence[Window]) -> None:
+        """Read and keep papers that several windows want, if they are too few for a thread each.
+
+        Otherwise threads would read the same one at once.
+        """
+        if self._papers is None or self.n_threads == 1 or len(windows) < 2:
+            return
+        own = [(self._inputs.key_of_paper(window), window) for window in windows if window.n_context_tokens]
+        wanted = Counter(key for key, _ in own)
+        new = {key: window for key, window in own if wanted[key] > 1 and self._papers.find(key) is None}
+        if len(new) >= self.n_threads:
+            return
+        for key, window in new.items():
+            if self._inputs.bytes_a_token * (window.n_tokens - window.first) <= self._papers.max_size:
+                self._papers.keep(key, self._read_paper(self._sessions.get(self.n_threads), window))
+
     def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
-        return PaperStates(*session.run([KEPT_STATES, KEPT_KEYS_VALUES], self._inputs.of_paper(window)))
+        return self._inputs.kept(session.run(self._inputs.kept_outputs, self._inputs.of_paper(window)))
 
     def __reduce__(self) -> tuple[type[OnnxBackend], tuple[Any, ...]]:
         return type(self), (self.folder, self.n_threads, *self._settings)

@@ -5,6 +5,7 @@ Serving code: numpy and onnxruntime, no torch.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,42 +23,47 @@ SENTENCE_IDS, KEEP_ABOVE = "sentence_ids", "keep_above"
 """Inputs of a graph that can leave sentences out; see ``export/passes/sentence_pruning.py``."""
 OUTSIDE = -1
 """The sentence id of what is never left out."""
-POSITION_IDS, PAPER_STATES, PAPER_KEYS_VALUES = "position_ids", "paper_states", "paper_keys_values"
+POSITION_IDS, PAPER_STATES = "position_ids", "paper_states"
+PAPER_QUERIES, PAPER_KEYS, PAPER_VALUES = "paper_queries", "paper_keys", "paper_values"
+PAPER_ATTENDED, PAPER_SCORES = "paper_attended", "paper_scores"
 """Inputs of a graph with a context cache; see ``export/passes/context_cache.py``."""
-KEPT_STATES, KEPT_KEYS_VALUES = "kept_states", "kept_keys_values"
-"""Its outputs."""
-N_POSITIONS = "n_positions"
-"""The key, in the file's metadata, of the number of positions that such a graph knows."""
-START_STEP = 4
-"""A paper read apart begins at a multiple of so many positions, unless it would not fit."""
+N_POSITIONS, CACHED_GRID = "n_positions", "cached_grid"
+"""Keys, in the file's metadata, of the number of positions that such a graph knows, and of its grid."""
+OLD_GRID = 4
+"""The grid of files that do not note theirs: a paper read apart begins at a multiple of so many positions."""
 
 Feed = dict[str, npt.NDArray[Any]]
 
+_PAPER, _KEPT = "paper_", "kept_"
+_LEAST_DIMS = 3  # of what is kept
+
 _INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _SKIM = {SENTENCE_IDS: "tensor(int64)", KEEP_ABOVE: "tensor(float)"}
-_CACHE = {
-    POSITION_IDS: "tensor(int64)",
-    PAPER_STATES: "tensor(float)",
-    PAPER_KEYS_VALUES: "tensor(float)",
-}
+
+
+def paper_keys_values(number: int) -> str:
+    """The input for what a layer, counted from 0, keeps of a paper."""
+    return f"{_PAPER}keys_values_{number + 1}" if number else f"{_PAPER}keys_values"
+
+
+def kept_output(name: str) -> str:
+    """The output that an input for what is kept comes from."""
+    return _KEPT + name.removeprefix(_PAPER)
+
+
+KEPT_STATES = kept_output(PAPER_STATES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaperStates:
-    """What the lowest layer makes of a paper.
+    """What the lower layers make of a paper, by the inputs that read it."""
 
-    Attributes:
-        states: Shape (1, n_tokens, hidden).
-        keys_values: Shape (2, 1, n_heads, n_tokens, head size).
-    """
-
-    states: npt.NDArray[np.float32]
-    keys_values: npt.NDArray[np.float32]
+    feed: Feed
 
     @property
     def n_bytes(self) -> int:
         """Memory."""
-        return self.states.nbytes + self.keys_values.nbytes
+        return sum(values.nbytes for values in self.feed.values())
 
 
 class GraphInputs:
@@ -79,14 +85,24 @@ class GraphInputs:
         self._nothing = _nothing(session, path)
         if keep_above is not None and not self._has_skim:
             raise ModelError(f"{path} cannot leave sentences out: it has no pruning heads")
-        tokens = [each for each in session.get_inputs() if each.name not in _SKIM | _CACHE]
+        others = {*_SKIM, POSITION_IDS, *self._nothing}
+        tokens = [each for each in session.get_inputs() if each.name not in others]
         self._tokens = {each.name: _integer_type(each, path) for each in tokens}
-        self._n_positions = _n_positions(session) if self._nothing else 0
+        self._n_positions = _noted(session, N_POSITIONS, 0) if self._nothing else 0
+        self.noted_grid = _noted(session, CACHED_GRID, 0)
+        self.grid = self.noted_grid or OLD_GRID
+        self.kept_outputs = [kept_output(name) for name in self._nothing]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The inputs that tell the tokens; not every encoder reads segments."""
         return tuple(self._tokens)
+
+    @property
+    def bytes_a_token(self) -> int:
+        """Memory that a token of a paper takes where it is kept."""
+        shapes = [values.shape for values in self._nothing.values()]
+        return sum(4 * math.prod(shape[:-2]) * int(shape[-1]) for shape in shapes)
 
     @property
     def can_read_apart(self) -> bool:
@@ -101,9 +117,9 @@ class GraphInputs:
         return feed
 
     def of_paper(self, window: Window) -> Feed:
-        """What follows the question, with nothing above the lowest layer: one token is read there."""
+        """What follows the question, with nothing above the lower layers: one token is read there."""
         n_tokens = window.n_tokens - window.first
-        start = self._start(window)
+        start = self.start(window)
         return {
             **self._of_tokens(window, slice(window.first, None)),
             **self._nothing,
@@ -112,31 +128,34 @@ class GraphInputs:
             POSITION_IDS: np.arange(start, start + n_tokens)[None],
         }
 
+    def kept(self, values: Sequence[npt.NDArray[Any]]) -> PaperStates:
+        """What ``kept_outputs`` gave of a paper."""
+        return PaperStates(dict(zip(self._nothing, values, strict=True)))
+
     def of_question(self, window: Window, paper: PaperStates) -> Feed:
         """The question, the paper having been read."""
         return {
             **self._of_tokens(window, slice(window.first)),
             **self._of_sentences(window),
             POSITION_IDS: self._moved_up(window)[None],
-            PAPER_STATES: paper.states,
-            PAPER_KEYS_VALUES: paper.keys_values,
+            **paper.feed,
         }
 
     def key_of_paper(self, window: Window) -> bytes:
         """What tells the feeds of papers apart."""
-        start = np.array([self._start(window)], dtype=np.int64)
+        start = np.array([self.start(window)], dtype=np.int64)
         parts = (start, window.token_ids[window.first :], window.type_ids[window.first :])
         return np.concatenate(parts).tobytes()
 
-    def _start(self, window: Window) -> int:
+    def start(self, window: Window) -> int:
         """The position of the first token after the question."""
-        rounded = -(-window.first // START_STEP) * START_STEP
+        rounded = -(-window.first // self.grid) * self.grid
         fits = rounded + window.n_tokens - window.first <= self._n_positions
         return rounded if fits else window.first
 
     def _moved_up(self, window: Window) -> IntArray:
         """Positions of the question: its first token at 0, the others right before the paper."""
-        start = self._start(window)
+        start = self.start(window)
         positions = np.arange(start - window.first, start, dtype=np.int64)
         positions[:1] = 0
         return positions
@@ -172,24 +191,35 @@ def _has(session: ort.InferenceSession, wanted: dict[str, str], path: Path, what
 
 def _nothing(session: ort.InferenceSession, path: Path) -> Feed:
     """A paper of no tokens, as such a graph wants it; empty for other graphs."""
-    what = "inputs for kept papers"
-    if not _has(session, _CACHE, path, what):
+    inputs = {each.name: each for each in session.get_inputs()}
+    papers = [name for name in inputs if name.startswith(_PAPER)]
+    if not papers and POSITION_IDS not in inputs:
         return {}
+    what = "inputs for kept papers"
     outputs = {each.name for each in session.get_outputs()}
-    shapes = {each.name: each.shape for each in session.get_inputs()}
-    sizes = [*shapes[PAPER_STATES], *shapes[PAPER_KEYS_VALUES]]
-    if not {KEPT_STATES, KEPT_KEYS_VALUES} <= outputs or sum(not isinstance(n, int) for n in sizes) != 2:
+    wanted = {POSITION_IDS: "tensor(int64)", **dict.fromkeys(papers, "tensor(float)")}
+    is_ours = (
+        {PAPER_STATES, paper_keys_values(0)} <= set(papers)
+        and {kept_output(name) for name in papers} <= outputs
+        and _has(session, wanted, path, what)
+    )
+    empty = {name: _empty(inputs[name].shape) for name in papers}
+    if not is_ours or any(values.size or values.ndim < _LEAST_DIMS for values in empty.values()):
         raise ModelError(f"{path} has {what} not made by export_onnx.py")
-    return {name: _empty(shapes[name]) for name in (PAPER_STATES, PAPER_KEYS_VALUES)}
+    return empty
 
 
 def _empty(shape: Sequence[int | str]) -> npt.NDArray[np.float32]:
-    return np.zeros([n if isinstance(n, int) else 0 for n in shape], dtype=np.float32)
+    """No tokens, which lie along the last axis but one; of a shape with more unknown sizes a number."""
+    unknown = [place for place, n in enumerate(shape) if not isinstance(n, int)]
+    is_known = unknown == [len(shape) - 2]
+    return np.zeros([n if isinstance(n, int) else 0 for n in shape] if is_known else 1, dtype=np.float32)
 
 
-def _n_positions(session: ort.InferenceSession) -> int:
-    noted = session.get_modelmeta().custom_metadata_map.get(N_POSITIONS, "")
-    return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else 0
+def _noted(session: ort.InferenceSession, key: str, default: int) -> int:
+    """A positive number of the file's metadata."""
+    noted = session.get_modelmeta().custom_metadata_map.get(key, "")
+    return int(noted) if re.fullmatch("[1-9][0-9]{0,8}", noted) else default
 
 
 def _integer_type(node: ort.NodeArg, path: Path) -> type[np.signedinteger[Any]]:

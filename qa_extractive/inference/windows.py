@@ -100,6 +100,7 @@ class Windower:
         is_own: bool = False,
         with_sentences: bool = False,
         kept_tokens: int = 0,
+        grid: int = 1,
     ) -> None:
         """Take a tokenizer (its truncation and padding are replaced) and the window settings.
 
@@ -109,8 +110,11 @@ class Windower:
             is_own: Whether nothing else uses the tokenizer, so that it need not be copied.
             with_sentences: Whether windows tell the sentences of their tokens.
             kept_tokens: Tokens of contexts to keep for other questions to them, some 100 bytes each.
+            grid: Several windows of a text leave room for their stretches of it to begin at a multiple of
+                this, so that they hold the same for questions of different lengths.
         """
         self.config = config
+        self._grid = grid
         self.with_sentences = with_sentences
         self._pairs = tokenizer if is_own else Tokenizer.from_str(tokenizer.to_str())
         self._plain = whole_texts(self._pairs)
@@ -124,14 +128,25 @@ class Windower:
 
     @classmethod
     def load(
-        cls, folder: Path, config: WindowConfig, *, with_sentences: bool = False, kept_tokens: int = 0
+        cls,
+        folder: Path,
+        config: WindowConfig,
+        *,
+        with_sentences: bool = False,
+        kept_tokens: int = 0,
+        grid: int = 1,
     ) -> Windower:
         """Read ``tokenizer.json`` of a model's folder; ModelError if it is missing or cannot cut texts."""
         path = folder / TOKENIZER_FILE
         tokenizer = read_tokenizer(path)
         with tokenizer_errors(path):
             windower = cls(
-                tokenizer, config, is_own=True, with_sentences=with_sentences, kept_tokens=kept_tokens
+                tokenizer,
+                config,
+                is_own=True,
+                with_sentences=with_sentences,
+                kept_tokens=kept_tokens,
+                grid=grid,
             )
             windower._pairs.encode(_RARE, _RARE)
         return windower
@@ -149,7 +164,7 @@ class Windower:
                 windows += self._windows_of_long(group[0][0], *pairs[0])
                 continue
             for (index, _), encoding in zip(group, self._encodings(pairs), strict=True):
-                windows += _windows(index, encoding)
+                windows += self._on_grid([*_windows(index, encoding)])
         return _with_sentences(windows, questions) if self.with_sentences else windows
 
     def _encodings(self, pairs: Sequence[tuple[str, str]]) -> list[Encoding]:
@@ -162,7 +177,19 @@ class Windower:
             encoding = self._pairs.encode(head, context[piece.lead : piece.end])
             windows = [*_windows(index, encoding)]
             pieces.append(_own_tokens(_whole(windows, self.config.stride_tokens), piece))
-        return _cut(_whole(pieces, 0), self.config.max_tokens, self.config.stride_tokens)
+        whole = _whole(pieces, 0)
+        return _cut(whole, self._room(whole.first), self.config.stride_tokens)
+
+    def _room(self, first: int) -> int:
+        """Tokens of each of several windows: with what moves their stretches of the text to the grid, all."""
+        return self.config.max_tokens - (-first) % self._grid
+
+    def _on_grid(self, windows: list[Window]) -> list[Window]:
+        """Several windows of a text cut so that each has that room; one stays as it is."""
+        room = self._room(windows[0].first)
+        if len(windows) == 1 or room == self.config.max_tokens:
+            return windows
+        return _cut(_whole(windows, self.config.stride_tokens), room, self.config.stride_tokens)
 
     def _joined(self, pairs: Sequence[tuple[str, str]], kept: LruCache[str, Encoding]) -> list[Encoding]:
         """The pairs encoded, of contexts that were encoded before only the questions."""

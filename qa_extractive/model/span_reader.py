@@ -13,7 +13,8 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from qa_extractive.errors import ModelError
+from qa_extractive.errors import ModelError, shortened
+from qa_extractive.model.apart import Apart, encoded
 from qa_extractive.model.heads import PruningHead, VerdictHead
 from qa_extractive.model.losses import (
     answerability_loss,
@@ -30,11 +31,12 @@ from qa_extractive.types import VERDICT_CLASSES
 
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
 
+_MOST_GRID = 512
 _VERDICT_POOLS = 2  # at first like the span head: one looks where answers start, one where they end
 
 
 class SpanReaderConfig(PretrainedConfig):
-    """Holds the encoder's own config under ``encoder``, the weights of losses, and the pruning heads' layers.
+    """Holds the encoder's own config under ``encoder``, weights of losses, and what pruning and caching need.
 
     ``TrainConfig`` says what they are.
     """
@@ -50,6 +52,8 @@ class SpanReaderConfig(PretrainedConfig):
         verdict: bool = False,
         verdict_pools: int = 0,
         verdict_weight: float = 0.3,
+        cached_layers: int = 1,
+        cached_grid: int = 4,
         **kwargs: Any,
     ):
         """Take the encoder's config as a dict (``PretrainedConfig.to_dict``)."""
@@ -60,6 +64,8 @@ class SpanReaderConfig(PretrainedConfig):
         self.verdict = verdict
         self.verdict_pools = verdict_pools
         self.verdict_weight = verdict_weight
+        self.cached_layers = cached_layers
+        self.cached_grid = cached_grid
         super().__init__(**kwargs)
 
     @property
@@ -110,6 +116,7 @@ class SpanReader(PreTrainedModel):
         """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
         super().__init__(config)
         encoder_config = config.encoder_config
+        _check_apart(config, encoder_config)
         encoder_config._attn_implementation = _attention(encoder_config, config)
         self.encoder = AutoModel.from_config(encoder_config, **_without_pooler(encoder_config))
         width = encoder_config.hidden_size
@@ -201,6 +208,15 @@ class SpanReader(PreTrainedModel):
         width = self.encoder.config.hidden_size
         return nn.ModuleList(PruningHead(width) for _ in self.config.skim_layers)
 
+    def read_apart(self, n_layers: int, grid: int) -> None:
+        """Set in how many layers papers are read apart, and on which grid of positions they begin.
+
+        Raises:
+            ModelError: The model has no such layers, or none above them.
+        """
+        self.config.cached_layers, self.config.cached_grid = n_layers, grid
+        _check_apart(self.config, self.encoder.config)
+
     def use_eager_attention(self) -> None:
         """Rebuild the encoder with plain matrix products for its attention; the weights stay."""
         config = self.config.encoder_config
@@ -226,6 +242,7 @@ class SpanReader(PreTrainedModel):
         answerable: torch.Tensor | None = None,
         sentence_ids: torch.Tensor | None = None,
         verdict: torch.Tensor | None = None,
+        apart: bool = False,
         **_: Any,
     ) -> SpanReaderOutput:
         """One pass; the loss too if labels are given.
@@ -242,12 +259,10 @@ class SpanReader(PreTrainedModel):
             verdict: Shape (n_windows,): the position in ``VERDICT_CLASSES``, or -1 where not known.
             sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
                 pruning heads, shape (n_windows, n_tokens).
+            apart: Whether papers are read apart in the lowest ``cached_layers``, whose pruning heads then
+                have no loss: BERT's encoder only, with masks and type ids.
         """
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None and uses_type_ids(self.encoder.config):
-            inputs["token_type_ids"] = token_type_ids
-        with self._attended() as attended:
-            hidden = self.encoder(**inputs).last_hidden_state
+        hidden, attended = self._encoded(input_ids, attention_mask, token_type_ids, apart)
         skim = self._skim(attended, token_type_ids, attention_mask)
         start, end = self.span_head(hidden).unbind(-1)
         answerability = self.answerability_head(hidden[:, 0]).squeeze(-1)
@@ -265,7 +280,11 @@ class SpanReader(PreTrainedModel):
                 loss = loss + self.config.verdict_weight * verdict_loss(verdicts, verdict)
             if skim is not None and sentence_ids is not None:
                 right = right_sentences(sentence_ids, start_positions, end_positions)
-                of_heads = [pruning_loss(each, sentence_ids, right) for each in skim.unbind(1)]
+                n_unread = self.config.cached_layers if apart else 0
+                of_heads = [
+                    pruning_loss(each, sentence_ids, right) * float(layer > n_unread)
+                    for each, layer in zip(skim.unbind(1), self.config.skim_layers, strict=True)
+                ]
                 loss = loss + self.config.skim_weight * weighted_mean(
                     torch.stack(of_heads).sum(0), span_weight
                 )
@@ -277,6 +296,41 @@ class SpanReader(PreTrainedModel):
             verdict_logits=verdicts,
             skim_logits=skim,
         )
+
+    def _encoded(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        token_type_ids: torch.Tensor | None,
+        apart: bool,
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """The last states, and those that pruning heads read."""
+        if apart:
+            return self._encoded_apart(input_ids, attention_mask, token_type_ids)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None and uses_type_ids(self.encoder.config):
+            inputs["token_type_ids"] = token_type_ids
+        with self._attended() as attended:
+            return self.encoder(**inputs).last_hidden_state, attended
+
+    def _encoded_apart(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        token_type_ids: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        if attention_mask is None or token_type_ids is None or self.encoder.config.model_type != "bert":
+            raise ValueError("papers can be read apart by BERT's encoder, with attention_mask and segments")
+        batch = {
+            "input_ids": input_ids,
+            "n_tokens": attention_mask.sum(-1),
+            "first": ((token_type_ids == 0) & (attention_mask > 0)).sum(-1),
+        }
+        how = Apart(self.config.cached_layers, self.config.cached_grid)
+        dropout = self.encoder.embeddings.dropout.p if self.training else 0.0
+        attended: dict[int, torch.Tensor] = {}
+        hidden = encoded(self, batch, apart=how, dropout=dropout, attended=attended)
+        return hidden, {layer: attended[layer] for layer in self.config.skim_layers}
 
     def _verdicts(self, hidden: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:
         if not self.config.verdict:
@@ -324,6 +378,15 @@ class SpanReader(PreTrainedModel):
         weights = (own / own.sum(-1, keepdim=True)).unsqueeze(1)
         pairs = zip(self.skim_heads, self.config.skim_layers, strict=True)
         return torch.stack([head(attended[layer], weights) for head, layer in pairs], dim=1)
+
+
+def _check_apart(config: SpanReaderConfig, encoder_config: PretrainedConfig) -> None:
+    n_layers, grid = config.cached_layers, config.cached_grid
+    n_most = max(1, encoder_config.num_hidden_layers - 1)
+    if type(n_layers) is not int or not 1 <= n_layers <= n_most:
+        raise ModelError(f"cached_layers must lie between 1 and {n_most}, got {shortened(n_layers)}")
+    if type(grid) is not int or not 1 <= grid <= _MOST_GRID:
+        raise ModelError(f"cached_grid must lie between 1 and {_MOST_GRID}, got {shortened(grid)}")
 
 
 def _last_of_attention(encoder: nn.Module, layer: int) -> nn.Module:

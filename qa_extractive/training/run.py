@@ -231,6 +231,8 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
     if config.skim_layers:
         model.add_pruning_heads(config.skim_layers)
         model.config.skim_weight = config.skim_weight
+    own = model.config
+    model.read_apart(config.cached_layers or own.cached_layers, config.cached_grid or own.cached_grid)
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16
     _set_dropout(model, config.dropout)

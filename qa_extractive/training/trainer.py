@@ -125,7 +125,12 @@ class SpanTrainer(Trainer):
         return total
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The loss of a batch; its matrix products in bfloat16 where ``config.precision`` says so."""
+        """The loss of a batch; its matrix products in bfloat16 where ``config.precision`` says so.
+
+        Pruning heads learn from papers read apart in every second step, where several layers do so.
+        """
+        if self.config.skim_only and self.model.config.cached_layers > 1 and self.state.global_step % 2:
+            inputs = {**inputs, "apart": True}
         with self._precision():
             return super().compute_loss(model, inputs, *args, **kwargs)
 

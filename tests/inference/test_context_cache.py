@@ -29,8 +29,8 @@ from qa_extractive.export.exporter import export  # noqa: E402
 from qa_extractive.export.passes.context_cache import add_context_cache  # noqa: E402
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend  # noqa: E402
 from qa_extractive.inference.onnx_inputs import (  # noqa: E402
+    OLD_GRID,
     PAPER_STATES,
-    START_STEP,
     GraphInputs,
     PaperStates,
 )
@@ -109,8 +109,8 @@ def test_the_context_does_not_see_the_question_in_the_lowest_layer(
     for window, start, found, other in zip(
         windows, _starts(skim_export, windows), logits, whole, strict=True
     ):
-        assert start % START_STEP == 0
-        assert 0 <= start - window.first < START_STEP
+        assert start % OLD_GRID == 0
+        assert 0 <= start - window.first < OLD_GRID
         apart.append(np.abs(found.start - _torch_logits(model, window, start)).mean())
         to_whole.append(np.abs(found.start - other.start).mean())
     assert np.mean(apart) < np.mean(to_whole) / 2, "closer to what it should be than to the windows whole"
@@ -185,7 +185,7 @@ def test_windows_without_a_context_and_as_long_as_can_be(skim_export: Path) -> N
     windows = predictor.windower.windows(questions)
     assert max(w.n_tokens for w in windows) == 128, "all positions there are"
     starts = _starts(skim_export, [w for w in windows if w.n_context_tokens])
-    assert any(start % START_STEP for start in starts), "where rounding up would not fit"
+    assert any(start % OLD_GRID for start in starts), "where rounding up would not fit"
     assert predictor.answer_batch(questions) == answers
 
 

@@ -206,17 +206,20 @@ def test_the_limit_leaves_out_what_it_can_within_the_loss_allowed(
     limits, lost, read = [], [], []
     for most in (0.0, pruning_limit.MOST_LOST, 0.3):
         monkeypatch.setattr(pruning_limit, "MOST_LOST", most)
-        skim = choose_limit(predictor, skim_examples)
-        assert skim is not None
+        limit = choose_limit(predictor, skim_examples)
+        assert limit is not None
         folder = skim_export.parent / f"lost-{most}"
         shutil.copytree(skim_export, folder)
-        replace(ReaderConfig.load(folder), skim=skim).save(folder)
-        limits.append(skim.keep_above)
+        replace(ReaderConfig.load(folder), skim=PruningConfig(limit)).save(folder)
+        limits.append(limit)
         lost.append(_lost(folder, skim_examples))
         windows = Predictor(folder, effort=FAST).windower.windows([e.question for e in skim_examples])
-        logits = OnnxBackend(folder, keep_above=skim.keep_above).run(windows)
+        logits = OnnxBackend(folder, keep_above=limit).run(windows)
         read.append(sum(int((each.start > DROPPED).sum()) for each in logits))
-    assert ReaderConfig.load(skim_export).skim == PruningConfig(limits[1], papers_apart=True)
+    skim = ReaderConfig.load(skim_export).skim
+    assert skim is not None
+    assert (skim.keep_above, skim.papers_apart) == (limits[1], True)
+    assert skim.keep_above_cached is not None
     for found, most in zip(lost, (0.02, 0.03, 0.4), strict=True):
         assert found < most, "the scores of the upper head shift a little"
     assert read[0] >= read[1] > read[2]

@@ -24,11 +24,13 @@ from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.data.loading import load_examples  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.inference.calibration import Calibration  # noqa: E402
+from qa_extractive.model.checkpoint import load_span_reader  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training import trainer  # noqa: E402
 from qa_extractive.training.averaging import mean_weights  # noqa: E402
 from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, FRESH_EXAMPLES_FILE, load_base, train  # noqa: E402
 from qa_extractive.types import Example, Question, Span  # noqa: E402
+from tests.made_examples import made_examples  # noqa: E402
 
 # Checkpoints of these runs lie less than a second apart, which the Trainer takes for a broken file system.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
@@ -409,6 +411,38 @@ def test_a_recipe_may_average_its_stages(
     assert (report["n_averaged"], report["n_steps"]) == (2, 3)
     assert (output / "calibration.json").is_file()
     assert (output / "fresh_examples.jsonl.gz").is_file()
+
+
+def test_pruning_heads_learn_from_papers_read_apart_in_every_second_step(
+    skim_plain_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    plain: Any = SpanReader.forward
+
+    def spy(self: SpanReader, *args: Any, apart: bool = False, **inputs: Any) -> Any:
+        if self.training:
+            seen.append(apart)
+        return plain(self, *args, apart=apart, **inputs)
+
+    monkeypatch.setattr(SpanReader, "forward", spy)
+    config = TrainConfig(
+        max_steps=4,
+        batch_size=4,
+        n_dev=0,
+        n_calibration=0,
+        skim_layers=[2, 3],
+        skim_only=True,
+        cached_layers=2,
+    )
+    examples = made_examples(0, 40)
+    train(examples, base=str(skim_plain_checkpoint), output=tmp_path / "deep", config=config)
+    assert seen == [False, True, False, True]
+    trained = load_span_reader(tmp_path / "deep").config
+    assert (trained.cached_layers, trained.cached_grid) == (2, 4)
+    seen.clear()
+    shallow = dataclasses.replace(config, cached_layers=None, max_steps=2)
+    train(examples, base=str(skim_plain_checkpoint), output=tmp_path / "shallow", config=shallow)
+    assert seen == [False, False]
 
 
 def test_a_recipe_may_end_with_skim_heads_on_its_model(

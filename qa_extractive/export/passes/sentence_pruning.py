@@ -21,6 +21,10 @@ from qa_extractive.inference.backend import DROPPED
 from qa_extractive.inference.onnx_inputs import KEEP_ABOVE, SENTENCE_IDS
 
 SKIM_OUTPUT = "skim_logits"
+HAS_LIMIT = "skim_has_limit"
+"""The name of what decides whether heads are asked."""
+SKIM_PREFIX = "skim_"
+"""What the pass names its nodes by."""
 
 _SPANS = ("start_logits", "end_logits")
 _QUESTION_INPUTS = ("skim_axis", "skim_n_question", "skim_one")  # from where, to where, along which axis
@@ -251,7 +255,7 @@ def _with_selections(graph: onnx.GraphProto, heads: Sequence[_Head]) -> Iterator
 
 def _beginning() -> Iterator[onnx.NodeProto]:
     """What all heads share: is there a limit, the question's length, the sentences' numbers, all tokens."""
-    yield _node("Greater", [KEEP_ABOVE, "skim_least"], "skim_has_limit")
+    yield _node("Greater", [KEEP_ABOVE, "skim_least"], HAS_LIMIT)
     yield _node("Sub", ["skim_one", "token_type_ids"], "skim_of_question")
     yield _node("ReduceSum", ["skim_of_question", "skim_one"], "skim_n_question", keepdims=0)
     yield _node("Add", [SENTENCE_IDS, "skim_one"], _rows(0))
@@ -268,24 +272,23 @@ def _selection(number: int, head: _Head) -> Iterator[onnx.NodeProto]:
     """Asks the head only where there is a limit; then it is the states of what is kept that go on."""
     mine = f"skim_{number}_"
     asked = [*head.nodes, *_kept_places(mine, _rows(number), head.logits)]
+    asked += [_node("Gather", [head.states, f"{mine}left_asked"], f"{mine}states_asked", axis=1)]
     not_asked = [_node("Identity", ["skim_nothing"], f"{mine}logits_not"), *_all_places(mine, _rows(number))]
-    branches = {
-        "then_branch": _branch(asked, f"{mine}logits_asked", f"{mine}left_asked"),
-        "else_branch": _branch(not_asked, f"{mine}logits_not", f"{mine}left_not"),
-    }
-    outputs = [pruning_output(number), f"{mine}left"]
-    yield helper.make_node("If", ["skim_has_limit"], outputs, f"{mine}if", **branches)
-    yield _node("Gather", [head.states, outputs[1]], f"{head.states}_kept", axis=1)
+    not_asked += [_node("Identity", [head.states], f"{mine}states_not")]
+    branches = {"then_branch": _branch(asked, mine, "asked"), "else_branch": _branch(not_asked, mine, "not")}
+    outputs = [pruning_output(number), f"{mine}left", f"{head.states}_kept"]
+    yield helper.make_node("If", [HAS_LIMIT], outputs, f"{mine}if", **branches)
     yield _node("Gather", [_rows(number), outputs[1]], _rows(number + 1), axis=1)
     yield _node("Gather", [_places(number), outputs[1]], _places(number + 1), axis=0)
 
 
-def _branch(nodes: Sequence[onnx.NodeProto], logits: str, left: str) -> onnx.GraphProto:
+def _branch(nodes: Sequence[onnx.NodeProto], mine: str, which: str) -> onnx.GraphProto:
     outputs = [
-        helper.make_tensor_value_info(logits, TensorProto.FLOAT, None),
-        helper.make_tensor_value_info(left, TensorProto.INT64, None),
+        helper.make_tensor_value_info(f"{mine}logits_{which}", TensorProto.FLOAT, None),
+        helper.make_tensor_value_info(f"{mine}left_{which}", TensorProto.INT64, None),
+        helper.make_tensor_value_info(f"{mine}states_{which}", TensorProto.FLOAT, None),
     ]
-    return helper.make_graph(nodes, f"{left}_graph", [], outputs)
+    return helper.make_graph(nodes, f"{mine}left_{which}_graph", [], outputs)
 
 
 def _kept_places(mine: str, rows: str, logits: str) -> Iterator[onnx.NodeProto]:
