@@ -268,7 +268,7 @@ def tiny_export(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def _export(checkpoint: Path, output: Path, quantize: str) -> Path:
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     from qa_extractive.export.exporter import export
 
     export(checkpoint, output, quantize=quantize, n_threads=1)

@@ -81,7 +81,7 @@ def test_it_can_be_executed(tmp_path: Path) -> None:
     """In a copy of what it reads, so that the tree stays as it is."""
     pytest.importorskip("ipykernel")
     pytest.importorskip("nbclient")
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     for name in ("examples", "data"):
         shutil.copytree(ROOT / name, tmp_path / name)
     path = tmp_path / "examples" / NOTEBOOK.name

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 transformers = pytest.importorskip("transformers")
 if not hasattr(transformers, "QuestionAnsweringPipeline"):
     reason = f"transformers {transformers.__version__} has no question-answering pipeline: 5.3 removed it"

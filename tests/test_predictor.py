@@ -514,7 +514,7 @@ assert predictor.answer_batch(asked[:1]) == answers[:1]
 def test_from_pretrained_exports_once(
     tiny_qa_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     monkeypatch.setenv("QA_EXTRACTIVE_CACHE", str(tmp_path / "cache"))
     source = shutil.copytree(tiny_qa_checkpoint, tmp_path / "checkpoint")
     first = Predictor.from_pretrained(source, n_threads=1)

@@ -116,7 +116,7 @@ def _told(error: Exception) -> str:
 _EXTRA_OF = {
     "torch": "train",
     "transformers": "train",
-    "optimum": "train",
+    "optimum": "optimum",
     "onnx": "train",
     "sklearn": "train",
     "scipy": "train",

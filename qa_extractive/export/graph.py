@@ -9,18 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx
-import optimum.exporters.onnx.model_configs  # noqa: F401  registers the architectures
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
-from optimum.exporters.onnx import OnnxConfig
-from optimum.exporters.onnx import export as optimum_export
-from optimum.exporters.tasks import TasksManager
 
 from qa_extractive.errors import ExportError, reason_of
 from qa_extractive.export.dequantize import save_architecture
@@ -29,8 +24,9 @@ from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quan
 from qa_extractive.export.passes.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.passes.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.passes.rounding import dither, product_weights
-from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT, add_sentence_pruning
+from qa_extractive.export.passes.sentence_pruning import add_sentence_pruning
 from qa_extractive.export.passes.smoothing import Inputs, activation_peaks, smooth_outliers
+from qa_extractive.export.tracing import trace
 from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE, VOCAB_SIZE
 from qa_extractive.inference.onnx_forms import float_products
@@ -131,9 +127,7 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every Python branch; parity is measured
-            config = _onnx_config(checkpoint)
-            _check_inputs(config)
-            optimum_export(checkpoint.model, config, raw, opset=opset)
+            trace(checkpoint, raw, opset)
             _fuse(raw, fp32 / MODEL_FILE, checkpoint)
     except Exception as error:  # torch, optimum and onnxruntime share no base class
         raise ExportError(f"{checkpoint.name} cannot be exported: {reason_of(error)}") from error
@@ -142,41 +136,6 @@ def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
     if isinstance(checkpoint.model, SpanReader):
         save_architecture(checkpoint.model, onnx.load(str(fp32 / MODEL_FILE)), folder)
     return fp32
-
-
-def _check_inputs(config: OnnxConfig) -> None:
-    """Before minutes are spent on tracing."""
-    other = sorted(set(config.inputs) - {"input_ids", "attention_mask", "token_type_ids"})
-    if other:
-        raise ValueError(f"it wants an input {other[0]}, which no question or text gives")
-
-
-def _onnx_config(checkpoint: Checkpoint) -> OnnxConfig:
-    """Optimum's config of the encoder, with the answerability logit where the model has one."""
-    constructor = TasksManager.get_exporter_config_constructor(
-        "onnx", model_type=checkpoint.encoder_type, task="question-answering", library_name="transformers"
-    )
-    kind = constructor.func
-    if getattr(checkpoint.encoder_config, "type_vocab_size", None) == 1:
-        kind = _without_segments(kind)
-    if not isinstance(checkpoint.model, SpanReader):
-        return kind(checkpoint.encoder_config, task="question-answering")
-    span_outputs = kind.outputs.fget
-    more: dict[str, dict[int, str]] = {"answerability_logit": {0: "batch_size"}}
-    if checkpoint.model.config.verdict:
-        more["verdict_logits"] = {0: "batch_size"}
-    if checkpoint.model.config.skim_layers:
-        more[SKIM_OUTPUT] = {0: "batch_size", 2: "sequence_length"}
-    outputs = property(lambda self: {**span_outputs(self), **more})
-    reader = type("SpanReaderOnnxConfig", (kind,), {"outputs": outputs})
-    return reader(checkpoint.encoder_config, task="question-answering")
-
-
-def _without_segments(kind: Any) -> Any:
-    """A config whose graph reads no segments: of an encoder that has one, which is then read throughout."""
-    inputs = kind.inputs.fget
-    fewer = property(lambda self: {k: v for k, v in inputs(self).items() if k != "token_type_ids"})
-    return type("OneSegmentOnnxConfig", (kind,), {"inputs": fewer})
 
 
 def _fuse(raw: Path, target: Path, checkpoint: Checkpoint) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 pytest.importorskip("sklearn")
 
 from qa_extractive.types import Example, Question

@@ -189,7 +189,7 @@ def test_a_checkpoint_without_an_answerability_head(
     config: dict[str, Any],
 ) -> None:
     """It is exported once, its spans are verbatim and its null score is what answerability there is."""
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     with warnings.catch_warnings():  # DeBERTa's module uses torch.jit.script, which torch 2.13 deprecates
         warnings.simplefilter("ignore", DeprecationWarning)
         checkpoint = make_qa_checkpoint(model_type, **config)

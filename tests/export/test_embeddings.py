@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 import onnx
 from onnx import numpy_helper

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 import onnx
 import onnxruntime as ort

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper

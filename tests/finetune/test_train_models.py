@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 from qa_extractive import Predictor
 from qa_extractive.cli import main

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 from qa_extractive import Answer, DataError, Example, Predictor, Question  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402

@@ -218,7 +218,7 @@ def test_no_product_is_left_with_signed_weights_also_inside_branches(
 
 def test_seven_bits_cannot_saturate(tiny_checkpoint: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     from qa_extractive.export.exporter import export
 
     largest = {}
@@ -321,7 +321,7 @@ def test_exact_goes_with_every_effort(demonstration: list[Question], effort: str
 @pytest.mark.parametrize("quantize", ["int8", "int8-weights", "int4", "fp16", "none"])
 def test_exact_is_for_every_format(tiny_checkpoint: Path, tmp_path: Path, quantize: str) -> None:
     """Formats that multiply in float anyway are the same in both precisions."""
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     from qa_extractive.export.exporter import export
 
     export(tiny_checkpoint, tmp_path / "model", quantize=quantize, n_threads=1)

@@ -203,7 +203,7 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def fp32(skim_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("optimum")
+    pytest.importorskip("transformers")
     from qa_extractive.export.exporter import export
 
     folder = tmp_path_factory.mktemp("verdict") / "fp32"

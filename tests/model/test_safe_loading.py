@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("optimum")
+pytest.importorskip("transformers")
 
 from qa_extractive._utils.atomic_folder import atomic_folder  # noqa: E402
 from qa_extractive.cli import main  # noqa: E402
