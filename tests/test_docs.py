@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("docs", "benchmarks/results", "recipes", "data", "examples", "qa_extractive/models/default")
-PAGES = [*ROOT.glob("*.md"), *(path for name in FOLDERS for path in sorted((ROOT / name).rglob("*.md")))]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("web/*.md"),
+    *(path for name in FOLDERS for path in sorted((ROOT / name).rglob("*.md"))),
+]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _DECIMAL = re.compile(r"\d+\.\d+")

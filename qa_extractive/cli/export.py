@@ -68,11 +68,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="such papers begin at positions that are multiples of N (default: as trained)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="windows run at once (default: all CPUs)")
+    parser.add_argument(
+        "--form",
+        choices=("web",),
+        help="instead: write what web/ reads of an exported model, or of the embedded one (default)",
+    )
 
 
 @steady_stdout()
 def run(options: argparse.Namespace) -> int:
     """Export; 0 on success."""
+    if options.form == "web":
+        return _write_web(options)
     _refuse_exported(options)
     check_answerable_share(options)
     from qa_extractive.archive.pack import check_target, pack
@@ -107,6 +114,18 @@ def run(options: argparse.Namespace) -> int:
         packed = pack(options.output, options.pack)
         print(f"packed: {packed}, {packed.stat().st_size / 1e6:.1f} MB")
     print(f"next: python infer.py --batch data/inference_data.csv --model {options.pack or options.output}")
+    return 0
+
+
+def _write_web(options: argparse.Namespace) -> int:
+    """What ``web/`` reads; 0 on success."""
+    from qa_extractive.archive.unpack import open_model
+    from qa_extractive.export.web import write_web
+    from qa_extractive.predictor import DEFAULT_MODEL
+
+    folder = DEFAULT_MODEL if options.model == _DEFAULT else open_model(options.model).folder
+    sizes = write_web(folder, options.output)
+    print(f"{options.output}: {sum(sizes.values()) / 1e6:.1f} MB for the browser")
     return 0
 
 
