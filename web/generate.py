@@ -22,7 +22,7 @@ from tokenizers import normalizers, pre_tokenizers
 
 from qa_extractive import settings, types
 from qa_extractive._utils import sentences
-from qa_extractive.inference import calibration, decoding, windows
+from qa_extractive.inference import backend, calibration, decoding, windows
 
 OUTPUT = Path(__file__).parent / "src" / "generated.ts"
 
@@ -110,7 +110,9 @@ def _member(kind: Any, value: Any, flags: int) -> str:
     if kind is op.LITERAL:
         return "".join(map(_escaped, _cases(value, flags)))
     if kind is op.RANGE:
-        return "".join(f"{_escaped(low)}-{_escaped(high)}" for low, high in _ranges_of(*value, flags))
+        return "".join(
+            f"{_escaped(low)}-{_escaped(high)}" for low, high in _ranges_of(value[0], value[1], flags)
+        )
     if kind is op.CATEGORY:
         return _CLASSES[value]
     raise ValueError(f"{kind} in a set has no translation")
@@ -194,7 +196,11 @@ def _normalizer(**chosen: bool) -> Any:
 def _character_classes() -> dict[str, list[int]]:
     clean, accents = _normalizer(clean_text=True), _normalizer(strip_accents=True)
     apart, words = _normalizer(handle_chinese_chars=True), pre_tokenizers.BertPreTokenizer()
-    pieces = {n: _ranges(lambda c, n=n: len(words.pre_tokenize_str(f"a{c}a")) == n) for n in (2, 3)}
+
+    def parted_into(n_pieces: int) -> list[int]:
+        return _ranges(lambda c: len(words.pre_tokenize_str(f"a{c}a")) == n_pieces)
+
+    pieces = {n: parted_into(n) for n in (2, 3)}
     return {
         "REMOVED": _ranges(lambda c: clean.normalize_str(f"a{c}a") == "aa"),
         "CLEANED_TO_BLANK": _ranges(lambda c: clean.normalize_str(f"a{c}a") == "a a"),
@@ -272,7 +278,7 @@ def _constants() -> dict[str, object]:
         "LONGEST_GROUP": decoding._LONGEST_GROUP,
         "NEAR": decoding._NEAR,
         "MAX_STEPS": decoding._MAX_STEPS,
-        "DROPPED": decoding.DROPPED,
+        "DROPPED": backend.DROPPED,
         "TITLE_MARK": windows._TITLE_MARK,
         "MOST_CHARACTERS_A_TOKEN": windows._MOST_CHARACTERS_A_TOKEN,
         "NO_QUESTION_FROM": calibration._NO_QUESTION_FROM,

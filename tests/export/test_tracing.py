@@ -14,9 +14,12 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import onnx
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from qa_extractive.export import exporter, tracing
 from qa_extractive.export.exporter import export
+from qa_extractive.export.graph import write_fp32
 from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import load_checkpoint
@@ -48,7 +51,7 @@ def test_attention_is_fused(
     checkpoint = load_checkpoint(str(make_reader_checkpoint(model_type)))
     exporter._write_serving_files(checkpoint, tmp_path)
     monkeypatch.setattr(tracing, "has_optimum", lambda: False)
-    fp32 = onnx.load(str(exporter.write_fp32(checkpoint, tmp_path, exporter.OPSET) / "model.onnx"))
+    fp32 = onnx.load(str(write_fp32(checkpoint, tmp_path, exporter.OPSET) / "model.onnx"))
     assert Counter(node.op_type for node in fp32.graph.node)[operator] == 2
 
 
@@ -77,12 +80,12 @@ def test_both_ways_give_one_model(
 def test_what_is_replaced_while_tracing_comes_back(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    kept = dict(tracing.ALL_ATTENTION_FUNCTIONS), dict(tracing.ALL_MASK_ATTENTION_FUNCTIONS)
+    kept = dict(ALL_ATTENTION_FUNCTIONS), dict(ALL_MASK_ATTENTION_FUNCTIONS)
     checkpoint = load_checkpoint(str(tiny_checkpoint))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as write_fp32 does
         tracing.trace_by_torch(checkpoint, tmp_path / "raw.onnx", exporter.OPSET)
-    assert (dict(tracing.ALL_ATTENTION_FUNCTIONS), dict(tracing.ALL_MASK_ATTENTION_FUNCTIONS)) == kept
+    assert (dict(ALL_ATTENTION_FUNCTIONS), dict(ALL_MASK_ATTENTION_FUNCTIONS)) == kept
     assert "forward" not in vars(checkpoint.model)
     read = [each.name for each in onnx.load(str(tmp_path / "raw.onnx")).graph.input]
     assert read == ["input_ids", "attention_mask", "token_type_ids"]
