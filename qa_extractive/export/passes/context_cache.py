@@ -73,16 +73,12 @@ def add_context_cache(model: onnx.ModelProto, n_layers: int = 1) -> bool:
     _ask_less(graph, cut)
     for node in cut.above:
         _rename(node, cut.states, f"{cut.states}_joined")
-    nodes = []
+    changed = [(cut.position, [_lookup(cut.position)]), (cut.quantized, [])]
+    changed += [(node, [_lower_attention(node, number)]) for number, node in enumerate(cut.lower)]
+    changed += [(cut.attention, [_upper_attention(cut)])]
+    nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node is cut.position:
-            nodes += [_lookup(cut.position)]
-        elif any(node is each for each in cut.lower):
-            nodes += [_lower_attention(node, next(n for n, e in enumerate(cut.lower) if e is node))]
-        elif node is cut.attention:
-            nodes += [_upper_attention(cut)]
-        elif node is not cut.quantized:
-            nodes.append(node)
+        nodes += next((new for old, new in changed if old is node), [node])
         if cut.states in node.output:
             nodes += _joined(cut.states)
     nodes = [node for node in nodes if not {_N_READ, HAS_LIMIT} & set(node.output)]
