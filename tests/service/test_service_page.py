@@ -290,7 +290,10 @@ EXAMPLES: list[tuple[str, tuple[str, ...], tuple[str, ...], int]] = [
     (
         "Not sure: how to keep the kelp",
         ("unsure",),
-        ("the plots are cleared a second time after the first summer",),
+        (
+            "Removing urchins restores kelp within three years, provided that the plots are cleared a second "
+            "time after the first summer",
+        ),
         0,
     ),
     ("Not in the paper: school and traffic accidents", ("not_reported",), (), 0),
@@ -427,7 +430,7 @@ def test_the_answers_can_be_downloaded_as_csv(visit: Visit, served: Any) -> None
     assert [row["status"] for row in rows] == ["answered", "unsure", "not_reported"]
     answer, unsure = (
         served.predictor.answer(ASKED, CONTEXT, title),
-        served.predictor.answer(ASKED, UNSURE, "Unsure"),
+        served.predictor.answer(ASKED, UNSURE),
     )
     assert rows[0]["paper"] == "'" + title, "no spreadsheet may take it for a formula"
     assert (rows[0]["answer"], rows[0]["sentence"]) == (answer.text, answer.sentence.text)
