@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from qa_extractive import Answer, Predictor, Question
 from qa_extractive.data.loading import load_examples
@@ -85,7 +85,10 @@ def main() -> None:
     own = [each.question for each in load_examples(options.data).examples]
     spread = own[:: max(1, len(own) // options.windows)]
     questions = list(islice(_questions(exact, spread, options.most_tokens), options.windows))
-    result = measured(exact, Predictor(options.model, n_threads=1), questions)
+    with sync_playwright() as driver:
+        path = next(filter(None, map(shutil.which, BROWSERS)), None)
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        result = measured(exact, Predictor(options.model, n_threads=1), questions, browser)
     print(json.dumps(result, indent=1))
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -99,12 +102,14 @@ def _questions(predictor: Predictor, own: Sequence[Question], most_tokens: int) 
                 yield asked
 
 
-def measured(exact: Predictor, native: Predictor, questions: Sequence[Question]) -> dict[str, Any]:
+def measured(
+    exact: Predictor, native: Predictor, questions: Sequence[Question], browser: Browser
+) -> dict[str, Any]:
     """How far the browser and native products agree with exact ones, with times and sizes."""
     with tempfile.TemporaryDirectory() as folder:
         site = shutil.copytree(SITE, Path(folder) / "site", dirs_exist_ok=True)
         sizes = write_web(exact.folder, site / "model")
-        with served(site) as url, answering(url) as (ask, version, load_seconds):
+        with served(site) as url, answering(url, browser) as (ask, load_seconds):
             browsed: list[tuple[Answer, float]] = []
             for first in range(0, len(questions), _CHUNK):
                 browsed += ask(questions[first : first + _CHUNK])
@@ -116,7 +121,7 @@ def measured(exact: Predictor, native: Predictor, questions: Sequence[Question])
     lengths = [exact.windower.windows([question])[0].n_tokens for question in questions]
     systems = {"browser": browsed, "native": native_answers, "exact": exact_answers}
     return {
-        "machine": f"{platform.machine()}, onnxruntime {ort.__version__}, {version}",
+        "machine": f"{platform.machine()}, onnxruntime {ort.__version__}, Chromium {browser.version}",
         "n_windows": len(questions),
         "tokens_a_window": float(np.mean(lengths)),
         "bytes": {**sizes, "page": scripts, "to_load": sum(sizes.values()) + scripts, "wasm": wasm},
@@ -180,25 +185,22 @@ Ask = Callable[[Sequence[Question]], list[tuple[Answer, float]]]
 
 
 @contextmanager
-def answering(url: str) -> Iterator[tuple[Ask, str, float]]:
-    """What answers in a headless browser with the worker of a site; its version; seconds of loading."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(url + "page.css")  # a page of the site that loads no model itself
-        seconds = page.evaluate(_START, ["./model", "./ort.wasm"])
+def answering(url: str, browser: Browser) -> Iterator[tuple[Ask, float]]:
+    """What answers in a browser with the worker of a site, and the seconds that loading took."""
+    page = browser.new_page()
+    page.goto(url + "page.css")  # a page of the site that loads no model itself
+    seconds = page.evaluate(_START, ["./model", "./ort.wasm"])
 
-        def ask(questions: Sequence[Question]) -> list[tuple[Answer, float]]:
-            plain = [{"question": q.question, "context": q.context, "title": q.title} for q in questions]
-            found = page.evaluate(_ANSWER_ALL, plain)
-            return [
-                (answer_of(each["answer"], question.context), each["seconds"])
-                for each, question in zip(found, questions, strict=True)
-            ]
+    def ask(questions: Sequence[Question]) -> list[tuple[Answer, float]]:
+        plain = [{"question": q.question, "context": q.context, "title": q.title} for q in questions]
+        found = page.evaluate(_ANSWER_ALL, plain)
+        return [
+            (answer_of(each["answer"], question.context), each["seconds"])
+            for each, question in zip(found, questions, strict=True)
+        ]
 
-        yield ask, f"Chromium {browser.version}", seconds
-        browser.close()
+    yield ask, seconds
+    page.close()
 
 
 def answer_of(values: dict[str, Any], context: str) -> Answer:

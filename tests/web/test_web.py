@@ -311,25 +311,30 @@ def site(
 
 
 @pytest.fixture(scope="module")
-def page(site: str) -> Iterator[Any]:
-    driver = pytest.importorskip("playwright.sync_api")
-    with driver.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        opened = browser.new_page()
-        opened.set_default_timeout(120_000)
-        opened.seen, opened.complaints = [], []
-        opened.on("request", lambda request: opened.seen.append(request.url))
-        opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.on("console", lambda m: opened.complaints.append(m.text) if m.type == "error" else None)
-        opened.add_init_script(
-            "addEventListener('DOMContentLoaded', () => { window.shown = [];"
-            "new MutationObserver(() => window.shown.push(document.getElementById('loaded').textContent))"
-            ".observe(document.getElementById('loaded'), { childList: true }); });"
-        )
-        opened.goto(site)
-        opened.wait_for_selector("body[data-ready]")
-        yield opened
-        browser.close()
+def browser() -> Iterator[Any]:
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as running:
+        launched = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def page(site: str, browser: Any) -> Iterator[Any]:
+    opened = browser.new_page()
+    opened.set_default_timeout(120_000)
+    opened.seen, opened.complaints = [], []
+    opened.on("request", lambda request: opened.seen.append(request.url))
+    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.on("console", lambda m: opened.complaints.append(m.text) if m.type == "error" else None)
+    opened.add_init_script(
+        "addEventListener('DOMContentLoaded', () => { window.shown = [];"
+        "new MutationObserver(() => window.shown.push(document.getElementById('loaded').textContent))"
+        ".observe(document.getElementById('loaded'), { childList: true }); });"
+    )
+    opened.goto(site)
+    opened.wait_for_selector("body[data-ready]")
+    yield opened
+    opened.close()
 
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
@@ -407,11 +412,13 @@ def test_a_text_is_shown_as_text_and_a_mistake_is_named(page: Any) -> None:
 
 @needs_build
 @needs_browser
-def test_the_benchmark_counts_agreement(built: None, exact: Predictor, benchmark: ModuleType) -> None:
+def test_the_benchmark_counts_agreement(
+    built: None, exact: Predictor, benchmark: ModuleType, browser: Any
+) -> None:
     questions = [
         Question("Did the drug help?", f"In {n} people the drug helped. 𝒳 It cost $5.") for n in (4, 71)
     ]
-    result = benchmark.measured(exact, Predictor(n_threads=1), questions)
+    result = benchmark.measured(exact, Predictor(n_threads=1), questions, browser)
     assert result["n_windows"] == 2
     assert result["agreement_with_exact"]["browser"]["same_best_span"] == 1.0
     assert result["bytes"]["to_load"] < 25_000_000 < result["bytes"]["to_load"] + result["bytes"]["wasm"]
