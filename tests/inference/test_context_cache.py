@@ -183,10 +183,16 @@ def test_windows_without_a_context_and_as_long_as_can_be(skim_export: Path) -> N
         for q, a in zip(questions[9:], answers[9:], strict=True)
     )
     windows = predictor.windower.windows(questions)
-    assert max(w.n_tokens for w in windows) == 128, "all positions there are"
     starts = _starts(skim_export, [w for w in windows if w.n_context_tokens])
-    assert not any(start % OLD_GRID for start in starts), "several windows of a text are cut for the grid"
+    assert not any(start % OLD_GRID for start in starts), "several windows of a text leave room for that"
     assert predictor.answer_batch(questions) == answers
+    firsts = [w.first for w in predictor.windower.windows([Question(asked, "a") for asked in ASKED])]
+    full = [Question(asked, "a " * (127 - n)) for asked, n in zip(ASKED, firsts, strict=True)]
+    windows = predictor.windower.windows(full)
+    assert [w.n_tokens for w in windows] == [128] * len(ASKED), "all positions there are"
+    assert _starts(skim_export, windows) == firsts, "rounding up would not fit"
+    assert any(first % OLD_GRID for first in firsts)
+    assert [predictor.answer_batch([question])[0] for question in full] == predictor.answer_batch(full)
 
 
 def test_sentences_are_left_out_as_at_the_effort_fast(skim_export: Path, windows: list[Window]) -> None:
