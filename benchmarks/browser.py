@@ -38,7 +38,7 @@ from qa_extractive.types import Span
 
 SITE = Path(__file__).resolve().parents[1] / "web" / "site"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_CHUNK = 20  # questions that the browser is given at once
+_CHUNK = 20  # questions of a turn: the browser, native and exact products one after the other
 
 _ANSWER_ALL = """async (questions) => {
   const answers = [];
@@ -71,7 +71,7 @@ Offsets = tuple[int, int]
 
 
 def main() -> None:
-    """Write and print one JSON object."""
+    """Write and print one JSON object; write a table beside it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,6 +91,34 @@ def main() -> None:
         result = measured(exact, Predictor(options.model, n_threads=1), questions, browser)
     print(json.dumps(result, indent=1))
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    options.output.with_suffix(".md").write_text(table(result), encoding="utf-8")
+
+
+def table(result: dict[str, Any]) -> str:
+    """The page for people."""
+    sizes = {name: n / 1e6 for name, n in result["bytes"].items()}
+    load = f"{sizes['to_load']:.1f} MB, and {sizes['wasm']:.1f} MB of WebAssembly"
+    names = {
+        "exact": ('`precision="exact"`', f"{sizes['model.onnx']:.1f} MB"),
+        "browser": ("the browser", load),
+        "native": ("the int8 file, native products", f"{sizes['model.onnx']:.1f} MB"),
+    }
+    rows = []
+    for name, (title, size) in names.items():
+        agreed = result["agreement_with_exact"].get(name)
+        shares = ("same_best_span", "same_spans", "same_answer")
+        cells = [f"{100 * agreed[share]:.1f} %" for share in shares] if agreed else ["", "", ""]
+        rows.append(f"| {title} | {' | '.join(cells)} | {result['ms_a_window'][name]:.0f} ms | {size} |")
+    about = (
+        f"{result['n_windows']:,} windows of {result['tokens_a_window']:.0f} tokens on average, one at a "
+        "time on one thread; shares beside exact products, median times. Loading took "
+        f"{result['browser_load_seconds']:.1f} s from the same machine. `python benchmarks/browser.py`; "
+        f"{result['machine']}."
+    )
+    head = "| | same best span | same five spans | same answer | a window | size |"
+    return "\n".join(
+        ["# The browser beside the library", "", about, "", head, "|---|---|---|---|---|---|", *rows, ""]
+    )
 
 
 def _questions(predictor: Predictor, own: Sequence[Question], most_tokens: int) -> Iterator[Question]:
@@ -110,16 +138,16 @@ def measured(
         site = shutil.copytree(SITE, Path(folder) / "site", dirs_exist_ok=True)
         sizes = write_web(exact.folder, site / "model")
         with served(site) as url, answering(url, browser) as (ask, load_seconds):
-            browsed: list[tuple[Answer, float]] = []
+            found: dict[str, list[tuple[Answer, float]]] = {"browser": [], "native": [], "exact": []}
             for first in range(0, len(questions), _CHUNK):
-                browsed += ask(questions[first : first + _CHUNK])
+                own = questions[first : first + _CHUNK]
+                found["browser"] += ask(own)
+                found["native"] += [timed(native.answer_batch, [question]) for question in own]
+                found["exact"] += [timed(exact.answer_batch, [question]) for question in own]
         scripts = sum((site / name).stat().st_size for name in ("index.html", "page.css", "page.js"))
         scripts += (site / "worker.js").stat().st_size
         wasm = (site / "ort.wasm").stat().st_size
-    exact_answers = [timed(exact.answer_batch, [question]) for question in questions]
-    native_answers = [timed(native.answer_batch, [question]) for question in questions]
     lengths = [exact.windower.windows([question])[0].n_tokens for question in questions]
-    systems = {"browser": browsed, "native": native_answers, "exact": exact_answers}
     return {
         "machine": f"{platform.machine()}, onnxruntime {ort.__version__}, Chromium {browser.version}",
         "n_windows": len(questions),
@@ -127,10 +155,10 @@ def measured(
         "bytes": {**sizes, "page": scripts, "to_load": sum(sizes.values()) + scripts, "wasm": wasm},
         "browser_load_seconds": load_seconds,
         "agreement_with_exact": {
-            name: agreement(exact_answers, found) for name, found in systems.items() if name != "exact"
+            name: agreement(found["exact"], own) for name, own in found.items() if name != "exact"
         },
         "ms_a_window": {
-            name: 1000 * float(np.median([took for _, took in found])) for name, found in systems.items()
+            name: 1000 * float(np.median([took for _, took in own])) for name, own in found.items()
         },
     }
 
