@@ -197,6 +197,8 @@ class TrainConfig:
         skim_only: Whether nothing but these heads learns.
         cached_layers: Lower layers in which the effort "cached" reads papers apart, at least 1; None for as
             many as the base has, 1 at first.
+        apart_shares: Share of the steps in which papers are read apart, by the number of layers; the model's
+            own reading of paper and question together is then learned from beside the labels.
         cached_grid: Papers read so begin at positions that are multiples of this; None for the base's, 4 at
             first.
         mismatch_share: Question-context pairs from different documents, per answerable example.
@@ -246,6 +248,7 @@ class TrainConfig:
     skim_only: bool = False
     cached_layers: int | None = None
     cached_grid: int | None = None
+    apart_shares: dict[str, float] = field(default_factory=dict)
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
@@ -290,6 +293,7 @@ class TrainConfig:
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
         self._check_alpha()
         self._check_pruning()
+        self._check_apart()
         if self.precision not in PRECISIONS:
             raise DataError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         self._check_shares()
@@ -301,6 +305,14 @@ class TrainConfig:
         share = self.calibration_answerable_share
         if share is not None and not 0 < share < 1:
             raise DataError(f"calibration_answerable_share must lie between 0 and 1, got {share}")
+
+    def _check_apart(self) -> None:
+        """``read_apart`` checks the numbers of layers against the model's."""
+        if not all(str(each).isdecimal() and int(each) for each in self.apart_shares):
+            raise DataError(f"apart_shares must name numbers of layers, got {self.apart_shares}")
+        shares = list(self.apart_shares.values())
+        if not all(share >= 0 for share in shares) or sum(shares) > 1:
+            raise DataError(f"apart_shares must lie in [0, 1] in all, got {self.apart_shares}")
 
     def _check_alpha(self) -> None:
         if self.lora_alpha is not None and not self.lora_rank:

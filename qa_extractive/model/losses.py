@@ -70,6 +70,34 @@ def verdict_loss(logits: torch.Tensor, verdicts: torch.Tensor) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
 
 
+def span_divergence(
+    student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
+    """Temperature squared times KL(teacher || student) over the positions of the mask, shape (n_windows,).
+
+    Args:
+        student: Logits of first or last tokens, shape (n_windows, n_tokens).
+        teacher: The same, or log-probabilities.
+        mask: True where a span may lie and at position 0, shape (n_windows, n_tokens).
+        temperature: Divides the logits of both.
+    """
+    log_q, log_p = (
+        (logits.float() / temperature).masked_fill(~mask, ABSENT).log_softmax(-1)
+        for logits in (student, teacher)
+    )
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def bernoulli_divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """KL(teacher || student) of two probabilities by their logits, of the same shape."""
+    prob = teacher.sigmoid()
+    cross, entropy = (
+        nn.functional.binary_cross_entropy_with_logits(logit, prob, reduction="none")
+        for logit in (student, teacher)
+    )
+    return cross - entropy
+
+
 def right_sentences(sentence_ids: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """Whether a right span lies in a sentence, in part at least, shape (n_windows, n_sentences).
 

@@ -208,6 +208,11 @@ class SpanReader(PreTrainedModel):
         width = self.encoder.config.hidden_size
         return nn.ModuleList(PruningHead(width) for _ in self.config.skim_layers)
 
+    @property
+    def apart(self) -> Apart:
+        """How the effort "cached" reads papers."""
+        return Apart(self.config.cached_layers, self.config.cached_grid)
+
     def read_apart(self, n_layers: int, grid: int) -> None:
         """Set in how many layers papers are read apart, and on which grid of positions they begin.
 
@@ -242,7 +247,7 @@ class SpanReader(PreTrainedModel):
         answerable: torch.Tensor | None = None,
         sentence_ids: torch.Tensor | None = None,
         verdict: torch.Tensor | None = None,
-        apart: bool = False,
+        apart: Apart | None = None,
         **_: Any,
     ) -> SpanReaderOutput:
         """One pass; the loss too if labels are given.
@@ -259,8 +264,8 @@ class SpanReader(PreTrainedModel):
             verdict: Shape (n_windows,): the position in ``VERDICT_CLASSES``, or -1 where not known.
             sentence_ids: The sentence of each context token, from 0, -1 elsewhere; for the loss of the
                 pruning heads, shape (n_windows, n_tokens).
-            apart: Whether papers are read apart in the lowest ``cached_layers``, whose pruning heads then
-                have no loss: BERT's encoder only, with masks and type ids.
+            apart: How papers are read apart in the lowest layers, whose pruning heads then have no loss:
+                BERT's encoder only, with masks and type ids. None for together with the question.
         """
         hidden, attended = self._encoded(input_ids, attention_mask, token_type_ids, apart)
         skim = self._skim(attended, token_type_ids, attention_mask)
@@ -280,7 +285,7 @@ class SpanReader(PreTrainedModel):
                 loss = loss + self.config.verdict_weight * verdict_loss(verdicts, verdict)
             if skim is not None and sentence_ids is not None:
                 right = right_sentences(sentence_ids, start_positions, end_positions)
-                n_unread = self.config.cached_layers if apart else 0
+                n_unread = apart.n_layers if apart else 0
                 of_heads = [
                     pruning_loss(each, sentence_ids, right) * float(layer > n_unread)
                     for each, layer in zip(skim.unbind(1), self.config.skim_layers, strict=True)
@@ -302,11 +307,11 @@ class SpanReader(PreTrainedModel):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None,
         token_type_ids: torch.Tensor | None,
-        apart: bool,
+        apart: Apart | None,
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
         """The last states, and those that pruning heads read."""
         if apart:
-            return self._encoded_apart(input_ids, attention_mask, token_type_ids)
+            return self._encoded_apart(input_ids, attention_mask, token_type_ids, apart)
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
             inputs["token_type_ids"] = token_type_ids
@@ -318,6 +323,7 @@ class SpanReader(PreTrainedModel):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None,
         token_type_ids: torch.Tensor | None,
+        apart: Apart,
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
         if attention_mask is None or token_type_ids is None or self.encoder.config.model_type != "bert":
             raise ValueError("papers can be read apart by BERT's encoder, with attention_mask and segments")
@@ -326,10 +332,9 @@ class SpanReader(PreTrainedModel):
             "n_tokens": attention_mask.sum(-1),
             "first": ((token_type_ids == 0) & (attention_mask > 0)).sum(-1),
         }
-        how = Apart(self.config.cached_layers, self.config.cached_grid)
         dropout = self.encoder.embeddings.dropout.p if self.training else 0.0
         attended: dict[int, torch.Tensor] = {}
-        hidden = encoded(self, batch, apart=how, dropout=dropout, attended=attended)
+        hidden = encoded(self, batch, apart=apart, dropout=dropout, attended=attended)
         return hidden, {layer: attended[layer] for layer in self.config.skim_layers}
 
     def _verdicts(self, hidden: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor | None:

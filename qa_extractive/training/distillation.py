@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from qa_extractive.config import TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.inference.backend import Backend, WindowLogits
 from qa_extractive.inference.windows import Windower
-from qa_extractive.model.losses import ABSENT
+from qa_extractive.model.losses import bernoulli_divergence, span_divergence
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.batching import WindowDataset, collate
 from qa_extractive.training.trainer import SpanTrainer
@@ -165,31 +164,11 @@ def distillation_loss(
     """
     has_teacher = target["has_teacher"]
     spans = sum(
-        _divergence(output[f"{end}_logits"], target[f"teacher_{end}"], context_mask, temperature)
+        span_divergence(output[f"{end}_logits"], target[f"teacher_{end}"], context_mask, temperature)
         for end in ("start", "end")
     )
     logit, teacher = output["answerability_logit"].float(), target["teacher_answerability"]
     known = has_teacher * torch.isfinite(teacher)
-    answerability = _bernoulli_divergence(logit, torch.nan_to_num(teacher))
+    answerability = bernoulli_divergence(logit, torch.nan_to_num(teacher))
     span_loss = (spans / 2 * has_teacher).sum() / has_teacher.sum().clamp(min=1.0)
     return span_loss + answerability_weight * (answerability * known).sum() / known.sum().clamp(min=1.0)
-
-
-def _divergence(
-    student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor, temperature: float
-) -> torch.Tensor:
-    """Temperature squared times KL(teacher || student) of each window, shape (n_windows,)."""
-    log_q, log_p = (
-        (logits.float() / temperature).masked_fill(~mask, ABSENT).log_softmax(-1)
-        for logits in (student, teacher)
-    )
-    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(-1)
-
-
-def _bernoulli_divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    prob = teacher.sigmoid()
-    cross, entropy = (
-        functional.binary_cross_entropy_with_logits(logit, prob, reduction="none")
-        for logit in (student, teacher)
-    )
-    return cross - entropy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.metrics.thresholds import best_cut
+from qa_extractive.model.apart import Apart
+from qa_extractive.model.losses import bernoulli_divergence, span_divergence
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
@@ -127,12 +130,48 @@ class SpanTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The loss of a batch; its matrix products in bfloat16 where ``config.precision`` says so.
 
-        Pruning heads learn from papers read apart in every second step, where several layers do so.
+        In steps that read papers apart, the model's own reading of the same windows as a whole is learned
+        from beside the labels; pruning heads learn from the labels alone.
         """
-        if self.config.skim_only and self.model.config.cached_layers > 1 and self.state.global_step % 2:
-            inputs = {**inputs, "apart": True}
+        apart = self._apart()
+        if apart is None:
+            with self._precision():
+                return super().compute_loss(model, inputs, *args, **kwargs)
+        whole = None
+        if not self.config.skim_only:
+            with self._precision():  # of its own: the weights it casts have no gradients
+                whole = _unlabelled(model, inputs)
+        also = kwargs.pop("return_outputs", False)
         with self._precision():
-            return super().compute_loss(model, inputs, *args, **kwargs)
+            inputs = {**inputs, "apart": apart}
+            loss, output = super().compute_loss(model, inputs, *args, **kwargs | {"return_outputs": True})
+        if whole is not None:
+            loss = loss + self._divergence(output, whole, inputs)
+        return (loss, output) if also else loss
+
+    def _apart(self) -> Apart | None:
+        """How this step reads papers; the same in all processes, and after a resume."""
+        own = self.model.apart
+        if self.config.skim_only:
+            return own if own.n_layers > 1 and self.state.global_step % 2 else None
+        drawn = random.Random(f"{self.config.seed}:{self.state.global_step}").random()
+        for n_layers, share in self.config.apart_shares.items():
+            if drawn < share:
+                return Apart(int(n_layers), own.grid)
+            drawn -= share
+        return None
+
+    def _divergence(self, output: Any, whole: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """How far the reading of papers apart is from that of the whole, a scalar."""
+        mask, config = inputs["context_mask"], self.config
+        start, end = (
+            span_divergence(output[name], whole[name], mask) for name in ("start_logits", "end_logits")
+        )
+        loss = (start + end).mean() / 2
+        answerability = bernoulli_divergence(
+            output.answerability_logit.float(), whole.answerability_logit.float()
+        )
+        return loss + config.answerability_weight * answerability.mean()
 
     def _precision(self) -> torch.autocast:
         enabled = self.config.precision == "bf16"
@@ -170,6 +209,12 @@ class SpanTrainer(Trainer):
     def _development_f1(self) -> float:
         with self._precision():
             return development_f1(read(self.model, self.windower, self.dev), self.dev)
+
+
+@torch.no_grad()
+def _unlabelled(model: Any, inputs: dict[str, Any]) -> Any:
+    """The logits that a model gives of a batch read as a whole."""
+    return model(**{name: inputs[name] for name in ("input_ids", "attention_mask", "token_type_ids")})
 
 
 def read(model: SpanReader, windower: Windower, examples: Sequence[Example]) -> list[RawPrediction]:

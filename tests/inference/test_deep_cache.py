@@ -115,7 +115,7 @@ def test_the_graph_computes_what_torch_does(exported: Exported, n_layers: int, g
     to_whole = []
     for window, logits, other in zip(windows, found, whole, strict=True):
         with torch.inference_mode():
-            expected = model(**pad_windows([window]), apart=True)
+            expected = model(**pad_windows([window]), apart=model.apart)
             together = model(**pad_windows([window]))
         np.testing.assert_allclose(logits.start, expected.start_logits[0], atol=MOST_OFF)
         np.testing.assert_allclose(logits.end, expected.end_logits[0], atol=MOST_OFF)
@@ -184,7 +184,7 @@ def test_heads_below_the_cut_leave_nothing_out_of_papers_read_apart(exported: Ex
     model = load_rebuilt(folder)
     for window, logits in zip(windows, OnnxBackend(folder, 1, 1e30, ROOM).run(windows), strict=True):
         with torch.inference_mode():
-            scores = model(**pad_windows([window]), apart=True).skim_logits[0, -1].numpy()
+            scores = model(**pad_windows([window]), apart=model.apart).skim_logits[0, -1].numpy()
         own = slice(window.first, window.first + window.n_context_tokens)
         assert window.sentences is not None
         best = window.sentences[int(np.argmax(scores[own]))]

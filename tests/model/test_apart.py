@@ -105,7 +105,7 @@ def test_heads_below_the_cut_have_no_loss_where_papers_are_apart(
         "answerable": torch.ones(2),
         "sentence_ids": torch.where(context, (place - 5).clamp(min=0) // 4, -1),
     }
-    for apart in (False, True):
+    for apart in (None, model.apart):
         model.zero_grad()
         loss = model(**labels, apart=apart).loss
         assert loss is not None
@@ -126,4 +126,4 @@ def test_what_a_model_cannot_do_is_refused(model: SpanReader) -> None:
         with pytest.raises(ModelError, match=message):
             SpanReader(SpanReaderConfig(**{**config, name: value}))
     with pytest.raises(ValueError, match="BERT's encoder, with attention_mask"):
-        model(torch.zeros((1, 4), dtype=torch.long), apart=True)
+        model(torch.zeros((1, 4), dtype=torch.long), apart=model.apart)

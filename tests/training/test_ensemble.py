@@ -17,12 +17,13 @@ from qa_extractive.config import TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.data.example_jsonl import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
 from qa_extractive.inference.windows import Windower  # noqa: E402
+from qa_extractive.model.apart import Apart  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.ensemble import loop  # noqa: E402
 from qa_extractive.training.ensemble.data import JUDGED_ON, WINDOWS_FILE  # noqa: E402
 from qa_extractive.training.ensemble.encoded import EncodedWindows, encode, joined  # noqa: E402
-from qa_extractive.training.ensemble.encoder import Apart, forward  # noqa: E402
+from qa_extractive.training.ensemble.encoder import forward  # noqa: E402
 from qa_extractive.training.ensemble.members import (  # noqa: E402
     Member,
     chosen_windows,

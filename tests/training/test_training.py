@@ -419,9 +419,9 @@ def test_pruning_heads_learn_from_papers_read_apart_in_every_second_step(
     seen: list[bool] = []
     plain: Any = SpanReader.forward
 
-    def spy(self: SpanReader, *args: Any, apart: bool = False, **inputs: Any) -> Any:
+    def spy(self: SpanReader, *args: Any, apart: Any = None, **inputs: Any) -> Any:
         if self.training:
-            seen.append(apart)
+            seen.append(apart is not None)
         return plain(self, *args, apart=apart, **inputs)
 
     monkeypatch.setattr(SpanReader, "forward", spy)

@@ -9,10 +9,7 @@ from collections.abc import Mapping
 
 import torch
 
-from qa_extractive.model.apart import TOGETHER as TOGETHER
-from qa_extractive.model.apart import Apart as Apart
-from qa_extractive.model.apart import encoded as encoded
-from qa_extractive.model.apart import places as places
+from qa_extractive.model.apart import TOGETHER, Apart, encoded, places
 from qa_extractive.model.span_reader import SpanReader
 
 

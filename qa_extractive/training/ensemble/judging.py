@@ -13,9 +13,9 @@ from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.decoding import RawPrediction, decode
 from qa_extractive.inference.windows import Windower
 from qa_extractive.metrics.text import best_exact_match, best_token_f1
+from qa_extractive.model.apart import TOGETHER, Apart
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.ensemble.encoded import encode
-from qa_extractive.training.ensemble.encoder import TOGETHER, Apart
 from qa_extractive.training.ensemble.loop import DeviceWindows, predict
 from qa_extractive.training.window_labels import label_windows
 from qa_extractive.types import VERDICT_CLASSES, VERDICTS, Example

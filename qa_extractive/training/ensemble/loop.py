@@ -11,17 +11,19 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from qa_extractive.model.apart import TOGETHER, Apart, places
 from qa_extractive.model.losses import (
     ABSENT,
     IGNORE,
     answerability_loss,
+    span_divergence,
     span_loss,
     verdict_loss,
     weighted_mean,
 )
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.ensemble.encoded import EncodedWindows
-from qa_extractive.training.ensemble.encoder import TOGETHER, Apart, forward, places
+from qa_extractive.training.ensemble.encoder import forward
 from qa_extractive.types import NO_VERDICT, VERDICT_CLASSES
 
 _SORTED_TOGETHER = 50
@@ -295,7 +297,10 @@ def _loss(
     )
     if target is None:
         return hard
-    soft = 0.5 * (_divergence(start, target["start"], mask) + _divergence(end, target["end"], mask)).mean()
+    soft = (
+        0.5
+        * (span_divergence(start, target["start"], mask) + span_divergence(end, target["end"], mask)).mean()
+    )
     soft = soft + config.answerability_weight * functional.binary_cross_entropy_with_logits(
         output["answerability_logit"].float(), target["answerable"]
     )
@@ -309,12 +314,6 @@ def _loss(
 def _even_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     log_probs = logits.float().masked_fill(~mask, ABSENT).log_softmax(-1)
     return -(log_probs * mask).sum(-1) / mask.sum(-1)
-
-
-def _divergence(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    log_q = logits.float().masked_fill(~mask, ABSENT).log_softmax(-1)
-    log_p = target.masked_fill(~mask, ABSENT)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
 @torch.no_grad()

@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 
 from qa_extractive.config import TrainConfig, WindowConfig
 from qa_extractive.inference.windows import Windower
+from qa_extractive.model.apart import Apart
 from qa_extractive.model.losses import ABSENT
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 from qa_extractive.training.ensemble.data import WINDOWS_FILE, judged_examples
 from qa_extractive.training.ensemble.encoded import EncodedWindows
-from qa_extractive.training.ensemble.encoder import Apart
 from qa_extractive.training.ensemble.judging import evaluate
 from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, Targets, predict, train
 from qa_extractive.training.ensemble.warm_up import warm_up

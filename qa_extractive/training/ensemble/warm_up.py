@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from qa_extractive.model.apart import TOGETHER, encoded, places
 from qa_extractive.model.span_reader import SpanReader
-from qa_extractive.training.ensemble.encoder import TOGETHER, encoded, places
 from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, batches, rate
 
 _MASK_TOKEN = 103  # [MASK] of BERT's uncased vocabulary
