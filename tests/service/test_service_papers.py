@@ -273,8 +273,11 @@ def test_a_file_over_its_time_ends_the_process_and_the_next_one_is_read(
 
 def test_a_killed_process_is_one_line_and_the_next_file_is_read(served: Any) -> None:
     upload(served, SLEEP, "sleep.txt")
-    for pid in descendants(os.getpid()):
+    killed = set(descendants(os.getpid()))
+    for pid in killed:
         os.kill(pid, 9)
+    while killed & set(descendants(os.getpid())):
+        time.sleep(0.01)
     assert len(upload(served, SLEEP, "sleep.txt").json()["papers"]) == 1
 
 
