@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.predictor import Predictor
 from qa_extractive.types import Answer, Question, Span
-
-LEAST_SHARE = 0.1
-"""The least probability of a sentence beside that of the best span. Chosen by hand; not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +16,7 @@ class Kept:
 
     Attributes:
         answer: The answer; its offsets count in the whole text.
-        sentences: Those that answer, in the order of the text; none if ``answer`` is abstained. A score is
-            the probability that the right span lies in the sentence, as far as it is among the candidates.
+        sentences: Those that ``Predictor.relevant_sentences`` keeps; none if ``answer`` is abstained.
     """
 
     answer: Answer
@@ -50,7 +45,7 @@ def keep_answering(
     """What of each text answers the question, in the order of the texts.
 
     Args:
-        predictor: Its ``top_k`` candidates tell the sentences.
+        predictor: It reads each text, and those that answer once more.
         question: What is asked of each text.
         texts: Each is read by itself.
         threshold: Abstain below this answerable probability, in [0, 1]; None for the predictor's own.
@@ -59,19 +54,21 @@ def keep_answering(
         DataError: The question is empty or too long.
         ModelError: ``threshold`` is out of its range.
     """
-    answers = predictor.answer_batch([Question(question, text) for text in texts], threshold=threshold)
-    return [
-        Kept(answer, answering_sentences(text, answer)) for text, answer in zip(texts, answers, strict=True)
-    ]
+    questions = [Question(question, text) for text in texts]
+    answers = predictor.answer_batch(questions, threshold=threshold)
+    answered = [i for i, answer in enumerate(answers) if not answer.abstained and answer.best is not None]
+    found = _sentences(predictor, [questions[i] for i in answered])
+    kept = dict(zip(answered, found, strict=True))
+    return [Kept(answer, tuple(kept.get(i, ()))) for i, answer in enumerate(answers)]
 
 
-def answering_sentences(text: str, answer: Answer) -> tuple[Span, ...]:
-    """The sentences that hold the best span, or ``LEAST_SHARE`` of the probability; see ``Kept``."""
-    if answer.abstained or answer.best is None:
-        return ()
-    kept = []
-    for sentence in split_sentences(text):
-        share = sum(span.score for span in answer.candidates if span.overlaps(sentence))
-        if share >= LEAST_SHARE or answer.best.overlaps(sentence):
-            kept.append(replace(sentence, score=min(1.0, share)))
-    return tuple(kept)
+def _sentences(predictor: Predictor, questions: Sequence[Question]) -> list[list[Span]]:
+    """The relevant sentences of each context, or the most relevant where none of them is likely."""
+    found = predictor.relevant_sentences_batch(questions)
+    empty = [i for i, each in enumerate(found) if not each]
+    likeliest = predictor.relevant_sentences_batch(
+        [questions[i] for i in empty], threshold=0.0, max_sentences=1
+    )
+    for i, each in zip(empty, likeliest, strict=True):
+        found[i] = each
+    return found

@@ -232,7 +232,9 @@ def load_base(base: str, config: TrainConfig, *, allow_pickle: bool = False) -> 
         model.add_pruning_heads(config.skim_layers)
         model.config.skim_weight = config.skim_weight
     own = model.config
-    model.read_apart(config.cached_layers or own.cached_layers, config.cached_grid or own.cached_grid)
+    n_layers, grid = config.cached_layers or own.cached_layers, config.cached_grid or own.cached_grid
+    for each in (*map(int, config.apart_shares), n_layers):
+        model.read_apart(each, grid)  # which checks it; the last one stays
     if config.precision == "bf16" and not torch.cuda.is_available():
         model.use_eager_attention()  # torch's fused attention gains nothing from bfloat16
     _set_dropout(model, config.dropout)

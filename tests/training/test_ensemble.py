@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 torch = pytest.importorskip("torch")
 
+from qa_extractive.cli import main  # noqa: E402
 from qa_extractive.config import TrainConfig, WindowConfig  # noqa: E402
 from qa_extractive.data.example_jsonl import examples_to_jsonl  # noqa: E402
 from qa_extractive.errors import DataError  # noqa: E402
@@ -258,11 +259,15 @@ def a_plan(base: Path) -> dict[str, Any]:
     }
 
 
+def a_recipe(plan: dict[str, Any]) -> dict[str, Any]:
+    return {"sources": [], "train": {}, "ensemble": plan}
+
+
 def test_a_plan_trains_its_members_and_the_best_mean_is_chosen(
     tiny_checkpoint: Path, labelled: list[LabelledWindow], tmp_path: Path
 ) -> None:
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({"ensemble": a_plan(tiny_checkpoint)}))
+    recipe.write_text(json.dumps(a_recipe(a_plan(tiny_checkpoint))))
     folder, work = tmp_path / "out/data", tmp_path / "out/members"
     for each in (folder, work):
         each.mkdir(parents=True)
@@ -287,7 +292,7 @@ def test_a_plan_trains_its_members_and_the_best_mean_is_chosen(
 
 def test_a_member_that_fails_is_named(tiny_checkpoint: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({"ensemble": a_plan(tiny_checkpoint)}))
+    recipe.write_text(json.dumps(a_recipe(a_plan(tiny_checkpoint))))
     work = tmp_path / "out/members"
     work.mkdir(parents=True)
     with pytest.raises(DataError, match=r"member one failed, see .*one\.log: error: .*windows\.npz"):
@@ -302,6 +307,8 @@ def step_of(*members: dict[str, Any]) -> dict[str, Any]:
     ("change", "said"),
     [
         ({"candidates": [["none"]]}, "'none' is no member"),
+        ({"n_readings": 0}, "n_readings must be a positive whole number, got 0"),
+        ({"at_once": "all"}, "at_once must be a positive whole number, got 'all'"),
         (
             {"steps": [{"members": [{"name": "a", "config": {"seconds": 1}, "targets": ["b"]}]}]},
             "'b' is needed",
@@ -317,7 +324,29 @@ def test_a_plan_that_does_not_hold_together_is_refused(
     tiny_checkpoint: Path, tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({"ensemble": {**a_plan(tiny_checkpoint), **change}}))
+    recipe.write_text(json.dumps(a_recipe({**a_plan(tiny_checkpoint), **change})))
+    with pytest.raises(DataError, match=said):
+        Plan.load(recipe)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "does not exist: give a recipe"),
+        ("{bad", "is not a recipe"),
+        ("[1]", "is not a recipe"),
+        ('{"sources": [], "train": {}}', 'has no "ensemble": it is a recipe for train.py'),
+        ('{"sources": [], "train": {}, "ensemble": 3}', 'has no "ensemble"'),
+    ],
+)
+def test_a_file_that_is_no_plan_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, said: str
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    if text is not None:
+        recipe.write_text(text)
+    assert main(["ensemble", "--recipe", str(recipe), "--output", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {recipe}")
     with pytest.raises(DataError, match=said):
         Plan.load(recipe)
 

@@ -24,11 +24,15 @@ from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.data.loading import load_examples  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.inference.calibration import Calibration  # noqa: E402
-from qa_extractive.model.checkpoint import load_span_reader  # noqa: E402
+from qa_extractive.inference.windows import Windower  # noqa: E402
+from qa_extractive.model.checkpoint import load_span_reader, window_for  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training import trainer  # noqa: E402
 from qa_extractive.training.averaging import mean_weights  # noqa: E402
+from qa_extractive.training.batching import collate  # noqa: E402
 from qa_extractive.training.run import CALIBRATION_EXAMPLES_FILE, FRESH_EXAMPLES_FILE, load_base, train  # noqa: E402
+from qa_extractive.training.trainer import SpanTrainer  # noqa: E402
+from qa_extractive.training.window_labels import label_windows  # noqa: E402
 from qa_extractive.types import Example, Question, Span  # noqa: E402
 from tests.made_examples import made_examples  # noqa: E402
 
@@ -443,6 +447,71 @@ def test_pruning_heads_learn_from_papers_read_apart_in_every_second_step(
     shallow = dataclasses.replace(config, cached_layers=None, max_steps=2)
     train(examples, base=str(skim_plain_checkpoint), output=tmp_path / "shallow", config=shallow)
     assert seen == [False, False]
+
+
+def test_papers_are_read_apart_in_a_share_of_the_steps(
+    skim_plain_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a step also reads the whole, without labels, and learns to agree with it."""
+    seen: list[tuple[int, bool, bool]] = []
+    plain: Any = SpanReader.forward
+
+    def spy(self: SpanReader, *args: Any, apart: Any = None, **inputs: Any) -> Any:
+        if self.training:
+            seen.append((apart.n_layers if apart else 0, "answerable" in inputs, torch.is_grad_enabled()))
+        return plain(self, *args, apart=apart, **inputs)
+
+    monkeypatch.setattr(SpanReader, "forward", spy)
+    config = TrainConfig(
+        max_steps=12,
+        batch_size=4,
+        n_dev=0,
+        n_calibration=0,
+        cached_layers=2,
+        apart_shares={"1": 0.3, "2": 0.4},
+    )
+    examples = made_examples(0, 40)
+    train(examples, base=str(skim_plain_checkpoint), output=tmp_path / "first", config=config)
+    steps = [each for each in seen if each[1]]
+    assert len(steps) == 12
+    assert {n_layers for n_layers, _, _ in steps} == {0, 1, 2}
+    assert all(grad for _, _, grad in steps)
+    wholes = [each for each in seen if not each[1]]
+    assert len(wholes) == sum(n_layers > 0 for n_layers, _, _ in steps)
+    assert set(wholes) == {(0, False, False)}
+    first, seen[:] = list(seen), []
+    train(examples, base=str(skim_plain_checkpoint), output=tmp_path / "again", config=config)
+    assert seen == first, "the steps are drawn by the seed"
+
+
+def test_a_step_that_reads_papers_apart_learns_what_the_whole_says(
+    skim_plain_checkpoint: Path, tmp_path: Path
+) -> None:
+    config = TrainConfig(
+        max_steps=1, batch_size=8, n_dev=0, n_calibration=0, cached_layers=2, apart_shares={"2": 1.0}
+    )
+    model, tokenizer = load_base(str(skim_plain_checkpoint), config)
+    windower = Windower(tokenizer, window_for(model.encoder.config))
+    windows = label_windows(windower, made_examples(0, 8))
+    trainer = SpanTrainer(model, windows, tmp_path, config, windower=windower, dev=[])
+    batch = collate(windows)
+    with torch.no_grad():
+        labels = model(**batch, apart=model.apart).loss
+        loss = trainer.compute_loss(model, batch)
+        assert float(loss) > float(labels)
+        config.apart_shares.clear()
+        assert float(trainer.compute_loss(model, batch)) == float(model(**batch).loss)
+
+
+@pytest.mark.parametrize("shares", [{"two": 0.1}, {"0": 0.1}, {"1": -0.1}, {"1": 0.6, "2": 0.6}], ids=str)
+def test_shares_of_steps_that_are_none_are_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(DataError, match="apart_shares must"):
+        TrainConfig(apart_shares=shares)
+
+
+def test_papers_cannot_be_read_apart_in_more_layers_than_there_are(skim_plain_checkpoint: Path) -> None:
+    with pytest.raises(ModelError, match="must lie between 1 and 3, got 4"):
+        load_base(str(skim_plain_checkpoint), TrainConfig(apart_shares={"4": 0.5}))
 
 
 def test_a_recipe_may_end_with_skim_heads_on_its_model(

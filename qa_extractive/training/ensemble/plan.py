@@ -20,6 +20,7 @@ from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.ensemble.data import held_out, judged_examples
 from qa_extractive.training.ensemble.judging import Figures, evaluate
 from qa_extractive.training.ensemble.members import Member, starting_model
+from qa_extractive.training.recipe import Recipe
 from qa_extractive.training.run import load_tokenizer, save_model
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Plan:
             path: The recipe.
             base: What members start from that name no base of their own.
         """
+        Recipe.load(path)  # which says what is wrong with a file that is none
         values = json.loads(path.read_text(encoding="utf-8")).get("ensemble")
         if not isinstance(values, dict):
             raise DataError(f'{path} has no "ensemble": it is a recipe for train.py')
@@ -70,6 +72,11 @@ class Plan:
 
     def check(self, path: Path) -> None:
         """Raise DataError where a member needs one that does not come before it, or two share a name."""
+        for name in ("n_readings", "at_once"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise DataError(
+                    f"{path}: {name} must be a positive whole number, got {getattr(self, name)!r}"
+                )
         known: set[str] = set()
         for step in self.steps:
             needed = {name for member in step for name in (*member.mean_of, *member.targets)}
