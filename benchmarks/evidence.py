@@ -1,6 +1,6 @@
 """What more questions to the same papers cost in ``qa-extractive table``: run it on a quiet machine.
 
-    python benchmarks/evidence.py [--papers 1000] [--questions 5] [--repeats 3]
+    python benchmarks/evidence.py [--papers 1000] [--questions 5] [--repeats 3] [--output F]
 
 The papers are the abstracts of ``data/inference_data.csv``, again and again, each with a line of its own so
 that no two are the same text. Every repeat makes the table with one question and with all, in turns, in
@@ -34,6 +34,16 @@ QUESTIONS = (
     "How was the main outcome measured?",
     "What was the effect on the main outcome?",
     "Were the groups assigned at random?",
+    "Who took part?",
+    "How old were the people who took part?",
+    "What was compared with what?",
+    "What dose was given?",
+    "How often was the treatment given?",
+    "When was the study done?",
+    "Did anybody leave the study early?",
+    "Was the effect on the main outcome significant?",
+    "Does the treatment do harm?",
+    "What do the authors recommend?",
 )
 
 
@@ -45,6 +55,7 @@ def main() -> None:
     parser.add_argument("--papers", type=int, default=1000)
     parser.add_argument("--questions", type=int, default=5, choices=range(2, len(QUESTIONS) + 1))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", type=Path, help="write the object there as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         papers = Path(folder, "papers.jsonl")
@@ -60,7 +71,10 @@ def main() -> None:
         "seconds": {f"{n} questions": [round(s, 1) for s in own] for n, own in seconds.items()},
         "ratio": round(many / one, 2),
     }
-    print(json.dumps(found, indent=1))
+    text = json.dumps(found, indent=1)
+    print(text)
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
 
 
 def _papers(n: int) -> list[str]:

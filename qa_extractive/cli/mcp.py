@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.model_options import add_model_arguments
+from qa_extractive.cli.model_options import add_limits, add_model_arguments
 from qa_extractive.cli.terminal import note
 from qa_extractive.service.settings import DEFAULTS
 
@@ -46,10 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", help="tools may write tables into DIR (none)")
     add_model_arguments(parser)
     limits = parser.add_argument_group("limits")
-    for name, kind, about in _LIMITS:
-        default = getattr(DEFAULTS, name)
-        option = "--" + name.replace("_", "-")
-        limits.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:,g})")
+    add_limits(limits, _LIMITS, DEFAULTS)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from qa_extractive.settings import EFFORTS, FULL, KEPT_MB, NATIVE, PRODUCTS
 
@@ -29,6 +31,18 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     add_precision(group)
     group.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     return group
+
+
+def add_limits(
+    group: argparse._ActionsContainer,
+    limits: Iterable[tuple[str, Callable[[str], Any], str]],
+    defaults: object,
+) -> None:
+    """Add an option for each limit of a service: its name, its type and what it means; defaults by name."""
+    for name, kind, about in limits:
+        default = getattr(defaults, name)
+        option = "--" + name.replace("_", "-")
+        group.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:,g})")
 
 
 def add_precision(group: argparse._ActionsContainer) -> None:

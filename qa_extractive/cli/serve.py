@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from qa_extractive.cli.model_options import add_model_arguments
+from qa_extractive.cli.model_options import add_limits, add_model_arguments
 from qa_extractive.errors import DataError
 from qa_extractive.service.settings import DEFAULTS, ServiceSettings
 
@@ -26,10 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-texts", action="store_true", help="write questions and answers to the log")
     add_model_arguments(parser)
     limits = parser.add_argument_group("limits", f"The API key, if any, is read from ${API_KEY_VARIABLE}.")
-    for name, kind, about in _LIMITS:
-        default = getattr(DEFAULTS, name)
-        option = "--" + name.replace("_", "-")
-        limits.add_argument(option, type=kind, default=default, metavar="N", help=f"{about} ({default:,g})")
+    add_limits(limits, _LIMITS, DEFAULTS)
 
 
 _LIMITS = (
