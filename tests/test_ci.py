@@ -27,6 +27,14 @@ def setup() -> configparser.ConfigParser:
     return read
 
 
+def test_the_citation_names_the_newest_release(setup: configparser.ConfigParser) -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == setup["metadata"]["version"]
+    assert citation["license"] == setup["metadata"]["license_expression"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{citation['version']}] - {citation['date-released']}\n" in changelog
+
+
 def test_every_place_names_the_same_pythons(setup: configparser.ConfigParser) -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
     pythons = jobs["check"]["strategy"]["matrix"]["python-version"]

@@ -20,7 +20,7 @@ PAGES = [
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _DECIMAL = re.compile(r"\d+\.\d+")
-MAX_WORDS = 16_000
+MAX_WORDS = 16_800
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The example notebook: it was executed, it can be executed, and its commands are those of the project."""
+"""The example notebooks: they can be executed, and their commands and links are those of the project."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "examples" / "from_csv_to_service.ipynb"
+SHORT = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))  # kept without outputs
 
 
 def code_cells(path: Path = NOTEBOOK) -> list[Any]:
@@ -67,12 +68,46 @@ def test_its_commands_are_understood() -> None:
         parser.parse_args(given)
 
 
-def test_what_it_links_to_is_there() -> None:
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+@pytest.mark.parametrize("path", [NOTEBOOK, *SHORT], ids=lambda path: path.stem)
+def test_what_it_links_to_is_there(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
     links = re.findall(r"\]\(([^)]+)\)", "\n".join(c.source for c in cells if c.cell_type == "markdown"))
     assert links
-    assert all((NOTEBOOK.parent / link).is_file() for link in links)
-    assert "examples/from_csv_to_service.ipynb" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all((path.parent / link.partition("#")[0]).is_file() for link in links)
+    assert f"]({path.relative_to(ROOT).as_posix()})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def execute(path: Path) -> None:
+    """Run a notebook where it lies, with the package of this tree; its outputs are written into it."""
+    for_python = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-c", "from nbclient.cli import main; main()", "--inplace", path.name],
+        cwd=path.parent,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(for_python)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
+def test_a_short_one_can_be_executed(path: Path, tmp_path: Path) -> None:
+    for module in ("ipykernel", "nbclient", "pandas", "pypdfium2", "reportlab"):
+        pytest.importorskip(module)
+    assert not any(cell.outputs or cell.execution_count for cell in code_cells(path)), "strip its outputs"
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    copy = tmp_path / path.relative_to(ROOT)
+    execute(copy)
+    cells = code_cells(copy)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not re.search(r"Traceback|Warning", printed(cells))
+    assert not any(output.get("name") == "stderr" for cell in cells for output in cell.outputs)
+    expected = {
+        "first_answers": ("3.3 mmHg", "not_reported", "max_risk=0.2: threshold"),
+        "evidence_table": ("12 papers", "184"),
+    }
+    for text in expected[path.stem]:
+        assert text in printed(cells)
 
 
 @pytest.mark.slow
@@ -85,15 +120,7 @@ def test_it_can_be_executed(tmp_path: Path) -> None:
     for name in ("examples", "data"):
         shutil.copytree(ROOT / name, tmp_path / name)
     path = tmp_path / "examples" / NOTEBOOK.name
-    for_python = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", "from nbclient.cli import main; main()", "--inplace", path.name],
-        cwd=path.parent,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(for_python)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    execute(path)
     cells = code_cells(path)
     check(cells)
     assert [cell.execution_count for cell in cells] == [cell.execution_count for cell in code_cells()]
