@@ -225,6 +225,35 @@ class Predictor:
         asked = chosen._checked(questions)
         return chosen._answers(asked, chosen._read(asked))
 
+    def answer_paper(
+        self,
+        questions: Sequence[str],
+        context: str,
+        title: str | None = None,
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> list[Answer]:
+        """The answers to several questions about one text, in their order.
+
+        Each is the one that ``answer`` gives. At the effort "cached" the text is read once for all of them.
+
+        Args:
+            questions: What is asked.
+            context: The text that may hold the answers.
+            title: Of the paper.
+            threshold: For this call; None for the predictor's own. The same goes for ``top_k``.
+            top_k: Candidates of each answer.
+
+        Raises:
+            DataError: As of ``answer_batch``; or ``questions`` is one string.
+            ModelError: As of ``answer_batch``.
+        """
+        if isinstance(questions, str):
+            raise DataError("questions must be a list of strings, not one string: use answer for one")
+        asked = [{"question": question, "context": context, "title": title} for question in questions]
+        return self.answer_batch(asked, threshold=threshold, top_k=top_k)
+
     def answer_papers(
         self,
         question: str,

@@ -144,6 +144,20 @@ def test_answers_do_not_depend_on_their_batch(
         check(answer, question.context, predictor.threshold)
 
 
+def test_questions_about_one_paper_are_answered_as_each_by_itself(predictor: Predictor) -> None:
+    asked = questions()[0]
+    texts = [asked.question, "What fell?", asked.question]
+    found = predictor.answer_paper(texts, asked.context, asked.title, threshold=0.0, top_k=2)
+    assert found == [
+        predictor.answer(text, asked.context, asked.title, threshold=0.0, top_k=2) for text in texts
+    ]
+    assert predictor.answer_paper([], asked.context) == []
+    with pytest.raises(DataError, match="not one string"):
+        predictor.answer_paper("What fell?", asked.context)
+    with pytest.raises(DataError, match="question 1"):
+        predictor.answer_paper(["What fell?", " "], asked.context)
+
+
 def test_chunks_change_nothing(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = predictor.answer_batch(questions())
     monkeypatch.setattr(reading, "CHUNK_QUESTIONS", 3)

@@ -16,7 +16,7 @@ from qa_extractive.papers.types import COLUMNS, LATER_COLUMNS, Paper, Passage
 from qa_extractive.types import VOTES, Answer, VoteProbs
 
 _TEXTS = ("text", "context", "abstract")
-_KNOWN = frozenset((*_TEXTS, "title", "id", "pages", "passages", *COLUMNS, *LATER_COLUMNS))
+_KNOWN = frozenset((*_TEXTS, "title", "id", "pages", "passages", "file", "record", *COLUMNS, *LATER_COLUMNS))
 _MAX_PLACE = 1 << 53
 
 

@@ -47,7 +47,7 @@ def test_what_is_a_paper() -> None:
     made = PaperText.of(BODY)
     assert (made.text, made.title, made.id, made.pages) == (BODY.text, "Salt", "10.1/x", (0, 30))
     assert PaperText.of(made) is made
-    row = PaperText.of(BODY.to_row())
+    row = PaperText.of(BODY.to_row() | {"file": "papers.nbib", "record": 3})  # as ``prepare`` writes it
     assert (row.text, row.id, row.pages) == (BODY.text, "10.1/x", (0, 30))
     values = {
         "context": SALT,
