@@ -12,6 +12,8 @@ Every message is one line that says what is wrong, where, and what to do.
 from __future__ import annotations
 
 _LONGEST_REASON = 400
+_LONGEST_VALUE = 40
+_CUT = "..."
 
 
 class QAError(Exception):
@@ -43,6 +45,14 @@ def reason_of(error: BaseException) -> str:
 def shortened(value: object) -> str:
     """A value from a file as a message shows it: of one line and at most 40 characters."""
     try:
-        return f"{value!a:.40}"
+        shown = ascii(value[:_LONGEST_VALUE] if isinstance(value, str | bytes) else value)
     except (ValueError, RecursionError):  # a number of more digits, or deeper lists, than Python prints
         return f"a {type(value).__name__} without end"
+    if len(shown) <= _LONGEST_VALUE:
+        return shown
+    if not isinstance(value, str | bytes):
+        return shown[: _LONGEST_VALUE - len(_CUT)] + _CUT
+    # By characters, not to cut an escape; the last one closes the quotation.
+    starts = (ascii(value[:n]) for n in range(_LONGEST_VALUE, -1, -1))
+    start = next(each for each in starts if len(each) <= _LONGEST_VALUE - len(_CUT))
+    return start[:-1] + _CUT + start[-1]
