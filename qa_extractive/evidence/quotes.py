@@ -26,7 +26,7 @@ _CLUSTER = re.compile(
     r"(?P<space>\s+)|(?P<hidden>[\u00ad\u200b-\u200d\u2060\ufeff]+)|(?P<char>[\s\S][\u0300-\u036f]*)"
 )
 _HIDDEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
-_AROUND = 8  # characters looked at on each side of a quote
+_AROUND = 24  # characters looked at on each side of a quote's ends
 _DASHES = "-‐‑‒–—―−﹣－"
 _LOOK_ALIKES = str.maketrans(
     {
@@ -42,6 +42,28 @@ _LOOK_ALIKES = str.maketrans(
         **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True)),
     }
 )
+# A number with all that belongs to it, in a folded text. "2019 300" is two, and so is "10 / 12".
+_NUMBER = re.compile(
+    r"""
+    (?: (?<![\w%°‰)\]}]) -+ (?=[.·]?\d)       # a sign, not the dash of a range
+      | (?: (?<=[=<>≤≥≈~(\[{]) | (?<=[=<>≤≥≈~(\[{]\ )
+          | (?<=\b(?:by|is|of|to)\ ) | (?<=\bwas\ ) | (?<=\b(?:from|than|were)\ )
+        ) -\ (?=[.·]?\d)                       # a sign set apart; elsewhere that may be a list's dash
+    )?
+    (?: (?<![\d.,·'/]) (?<!\d\ ) [1-9]\d{0,2} (?:\ \d{3})+ (?!\d)   # 10 000
+      | (?<![\w.)\]}%"']) [.·]\d+             # .05
+      | \d+
+    )
+    (?: [.,·'/_]\d+ )*                        # 1.5; 1,000; 5'000; 1/2
+    (?: [eE][-+]?\d+ )?
+    (?: \ ?[¼-¾⅐-⅞] )?
+    (?: \ ?[x*·]\ ?10(?=[\^⁺⁻⁰¹²³⁴-⁹]) )?     # 3 × 10⁶
+    (?: \^[({]?[-+]?\d+ | [⁺⁻]?[⁰¹²³⁴-⁹]+ )?
+  | (?: [^\W\d_] | \) ) (?: \^[({]?[-+]?\d+ | [⁺⁻][⁰¹²³⁴-⁹]+ )   # m^2; min⁻¹
+    """,
+    re.VERBOSE,
+)
+_RANGE = re.compile(r"[\w%°‰)\]}]-[.·]?\d")
 _OTHER_MEANING = ("<super>", "<sub>", "<fraction>", "<circle>")  # cm² is not cm2, 10² not 102
 _TIGHT = frozenset("%‰°=<>≤≥≈~±/()[]{}\"'")  # white space beside these says nothing
 _MAX_DIFFERENCES = 20
@@ -55,7 +77,7 @@ class QuotePlace:
         start: Index of its first character in the text.
         end: Index after its last one.
         match: What had to be taken for equal; ``LOOK_ALIKES`` if both were.
-        is_whole: Whether no word and no number is cut at either end: "5 mg" is not whole in "1.5 mg".
+        is_whole: Whether no word and no number is cut: "5 mg" is not whole in "1.5 mg", nor "10" in "10 000".
         differences: Characters that look alike, each of the quote with that of the text; without repeats, at
             most 20.
     """
@@ -152,23 +174,33 @@ def _tolerant(needle: _Folded, within: _Folded, at: int) -> QuotePlace:
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether a part of a text cuts no word and no number."""
-    before = _HIDDEN.sub("", text[max(0, start - _AROUND) : start])
-    after = _HIDDEN.sub("", text[end : end + _AROUND])
-    first, last = text[start], text[end - 1]
-    if (first.isalnum() and before[-1:].isalnum()) or (last.isalnum() and after[:1].isalnum()):
+    """Whether a part of a text cuts no word and no number, nor makes one negative: "-5" of "10-5"."""
+    if _cuts(text, start) or _cuts(text, end):
         return False
-    if unicodedata.combining(after[:1] or " "):
-        return False
-    if (first.isdigit() and _joins(before[::-1])) or (last.isdigit() and _joins(after)):
-        return False
-    is_signed = before[-1:] in tuple(_DASHES) and not before[-2:-1].isalnum()
-    return not (first.isdigit() and is_signed)
+    before, after = _sides(text, start)
+    return not _RANGE.match(_folded(before[-1:] + after))
 
 
-def _joins(following: str) -> bool:
-    """Whether a number goes on: a point or a comma, and a digit after it."""
-    return following[:1] in tuple(".,·") and following[1:2].isdigit()
+def _cuts(text: str, at: int) -> bool:
+    """Whether a word or a number goes on across a place in a text."""
+    before, after = _sides(text, at)
+    if (before[-1:].isalnum() and after[:1].isalnum()) or (after and unicodedata.combining(after[0])):
+        return True
+    left = _folded(before)
+    return any(found.start() < len(left) < found.end() for found in _NUMBER.finditer(left + _folded(after)))
+
+
+def _sides(text: str, at: int) -> tuple[str, str]:
+    sides = text[max(0, at - _AROUND) : at], text[at : at + _AROUND]
+    return _HIDDEN.sub("", sides[0]), _HIDDEN.sub("", sides[1])
+
+
+def _folded(side: str) -> str:
+    """Look-alikes folded; every space that is no line's end or tab is a plain one."""
+    return "".join(
+        _fold(char) if not char.isspace() else " " if unicodedata.category(char) == "Zs" else char
+        for char in side
+    )
 
 
 def _parts(pieces: list[tuple[str, int, int]], at: int) -> bool:
