@@ -64,8 +64,9 @@ class Folders:
         return list(found)
 
     def name_of(self, file: Path) -> str:
-        """What a file is called below the folder of papers."""
-        return file.relative_to(self.papers).as_posix() if self.papers is not None else file.name
+        """What a file is called below the folder of papers, as text: bytes that are none become U+FFFD."""
+        name = file.relative_to(self.papers).as_posix() if self.papers is not None else file.name
+        return os.fsencode(name).decode("utf-8", "replace")
 
     def target(self, name: str) -> Path:
         """Where a new table is written.
@@ -91,14 +92,20 @@ class Folders:
         named = _resolved(root / given, where)
         if not _is_below(named, root):
             raise DataError(f"{where}: {shortened(given)} is outside the folder that this server may read")
-        if not named.exists():
-            raise DataError(f"{where}: {shortened(given)} is not there")
+        try:
+            mode = named.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise DataError(f"{where}: {shortened(given)} is not there") from None
+        except OSError as error:  # a name that is too long, a folder that is closed
+            raise DataError(f"{where}: {shortened(given)} cannot be read: {error.strerror}") from None
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DataError(f"{where}: {shortened(given)} is neither a regular file nor a folder")
         from qa_extractive.papers.prepare import files_below  # what reads papers is not needed at the start
 
         for file in files_below(named):
             with suppress(DataError):  # a loop of links among them
                 real = _resolved(file, where)
-                if _is_below(real, root) and real.is_file():
+                if _is_below(real, root) and _may_be_read(real):
                     yield real
 
 
@@ -129,6 +136,16 @@ def _resolved(path: Path, where: str) -> Path:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):  # a null character, a loop of links
         raise DataError(f"{where}: {shortened(path.name)} is no path") from None
+
+
+def _may_be_read(file: Path) -> bool:
+    """Whether it is a regular file; also where that cannot be told, and ``read_file`` will say why."""
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _is_below(path: Path, root: Path) -> bool:

@@ -28,7 +28,12 @@ _NOTES: Final[dict[Match | Literal["not_found"], str]] = {
     "look_alikes": "the quote stands in the text but for characters that look alike, see differences",
     "not_found": "the quote does not stand in the text",
 }
-_CUT = "; it is cut out of a longer word or number there, so it is not verbatim"
+_CUT = "the quote stands in the text only as part of a longer word or number, so it is not verbatim"
+_CUT_NOTES: Final[dict[Match, str]] = {
+    "exact": _CUT,
+    "white_space": f"but for white space, {_CUT}",
+    "look_alikes": f"but for characters that look alike, see differences, {_CUT}",
+}
 _SAYS = {ANSWERED: 2, UNSURE: 1}
 _ANSWERS: Final[Sequence[Says]] = ("no", "unsure", "yes")
 
@@ -48,11 +53,12 @@ async def verify(asker: Asker, arguments: QuoteArguments) -> QuoteResult:
     places = [each for each in found if each.is_whole] or found
     is_verbatim = bool(places) and places[0].is_whole
     match: Match | Literal["not_found"] = places[0].match if places else "not_found"
+    note = _CUT_NOTES[places[0].match] if places and not is_verbatim else _NOTES[match]
     different = dict.fromkeys(pair for place in places for pair in place.differences)
     return QuoteResult(
         verbatim=is_verbatim,
         match=match,
-        note=_NOTES[match] + ("" if is_verbatim or not places else _CUT),
+        note=note,
         places=[_place(arguments.text, each) for each in places],
         differences=[Difference(quote=quote, text=text) for quote, text in different],
         question=await _question(asker, arguments, places if is_verbatim else []),

@@ -22,6 +22,7 @@ from qa_extractive.mcp_server.folders import read_file
 from qa_extractive.mcp_server.results import told
 from qa_extractive.mcp_server.schemas import TableArguments, TableResult
 from qa_extractive.papers.types import Paper, Passage
+from qa_extractive.tables.surrogates import replace_surrogates
 from qa_extractive.types import NOT_REPORTED
 
 _MOST_SKIPPED = 1000
@@ -91,8 +92,8 @@ async def _papers(asker: Asker, arguments: TableArguments) -> _Papers:
         await _read(asker, file, papers)
         asker.check_table(arguments.questions, papers.texts)
     if not papers.read:
-        first = papers.skipped[0] if papers.skipped else {"file": "the folder", "reason": "it is empty"}
-        raise DataError(f"paths: no paper could be read: {first['file']}: {first['reason']}")
+        why = [f"{each['file']}: {each['reason']}" for each in papers.skipped[:1]]
+        raise DataError(f"paths: no paper could be read: {''.join(why) or 'the folders hold no file'}")
     return papers
 
 
@@ -103,7 +104,7 @@ async def _read(asker: Asker, file: Path, papers: _Papers) -> None:
     except DataError as error:
         papers.skipped.append({"file": name, "record": None, "kind": "unreadable", "reason": str(error)})
         return
-    found = await asker.uploads.read(content, file.name)
+    found = replace_surrogates(await asker.uploads.read(content, file.name))  # JSON has none
     papers.skipped += ({"file": name, **each} for each in found["skipped"])
     papers.read += (_of_file(each, name) for each in found["papers"])
 

@@ -127,9 +127,9 @@ async def called(asker: Asker, name: str, arguments: Mapping[str, Any]) -> types
         return _failed(f"there is no tool {shortened(name)}: use one of {', '.join(_TOOLS)}")
     try:
         result = await tool.run(asker, tool.takes.model_validate(arguments))
+        content = types.TextContent(type="text", text=result.model_dump_json())
     except Exception as error:
         return _failed(_told(error))
-    content = types.TextContent(type="text", text=result.model_dump_json())
     return types.CallToolResult(content=[content], structured_content=result.model_dump(mode="json"))
 
 

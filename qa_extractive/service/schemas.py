@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -38,6 +39,13 @@ _ASKED = "By how much did systolic pressure fall?"
 def _whole(value: Any) -> Any:
     """5.0 is an integer in JSON."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _finite(value: Any) -> Any:
+    """Of NaN pydantic would say that it is above 1."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("finite_share", "must be a number in [0, 1]")
+    return value
 
 
 def _until_enough_errors(items: Any, check: Callable[[Any], Any]) -> Any:
@@ -77,6 +85,7 @@ TopK = Annotated[Whole | None, Field(ge=1, le=MAX_TOP_K, description="Candidates
 Threshold = Annotated[
     float | None,
     Field(ge=0.0, le=1.0, description="Abstain below this `answerable`; the default is the model's own."),
+    BeforeValidator(_finite),
 ]
 Prob = Annotated[float, Field(ge=0.0, le=1.0)]
 

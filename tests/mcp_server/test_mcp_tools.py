@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import json
+import os
 import re
 import signal
 import subprocess
@@ -187,6 +189,66 @@ def test_a_link_that_is_put_in_place_of_a_file_is_not_followed(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (
+            "n" * 3000 + ".pdf",
+            "paths[0]: 'nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...' cannot be read: File name too l",
+        ),
+        (
+            "deep/" * 3000,
+            "paths[0]: 'deep/deep/deep/deep/deep/deep/deep/...' cannot be read: File name too long",
+        ),
+        ("none.pdf", "paths[0]: 'none.pdf' is not there"),
+        ("a.txt/b", "paths[0]: 'a.txt/b' is not there"),
+        ("pipe", "paths[0]: 'pipe' is neither a regular file nor a folder"),
+        ("folder", "paths: no paper could be read: the folders hold no file"),
+        ("large.txt", "paths: no paper could be read: large.txt: larger than"),
+    ],
+)
+def test_a_path_that_is_no_paper_is_told(predictor: Predictor, tmp_path: Path, path: str, line: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.txt").write_text(SALT, encoding="utf-8")
+    (tmp_path / "large.txt").write_bytes(b"a" * 2_000_000)
+    for pipe in ("pipe", "folder/pipe"):
+        os.mkfifo(tmp_path / pipe)
+    arguments = {"questions": [HOW_MUCH], "paths": [path]}
+    assert refused(predictor, "evidence_table", arguments, papers=tmp_path, max_upload_mb=1).startswith(line)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_path_that_may_not_be_looked_at_is_told(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_named: bool
+) -> None:
+    (tmp_path / "a.txt").write_text(SALT, encoding="utf-8")
+    stat, opened = Path.stat, os.open
+
+    def closed(path: Any, *given: Any, **named: Any) -> Any:
+        if str(path).endswith("a.txt"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return (opened if given else stat)(path, *given, **named)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    monkeypatch.setattr(os, "open", closed)
+    arguments = {"questions": [HOW_MUCH], "paths": ["a.txt" if is_named else "."]}
+    line = refused(predictor, "evidence_table", arguments, papers=tmp_path)
+    where = "paths[0]: 'a.txt' cannot be read" if is_named else "paths: no paper could be read: a.txt"
+    assert line == f"{where}: Permission denied"
+
+
+def test_what_no_json_can_hold_is_replaced(predictor: Predictor, tmp_path: Path) -> None:
+    papers = [{"title": "Salt \udfff", "abstract": f"A half \ud83e of a pair. {SALT}"}]
+    (tmp_path / "salt.json").write_text(json.dumps(papers), encoding="ascii")
+    (tmp_path / os.fsdecode(b"sleep\xff.txt")).write_text(SLEEP, encoding="utf-8")
+    found = call(predictor, "evidence_table", {"questions": [HOW_MUCH], "paths": ["."]}, papers=tmp_path)
+    assert [(row["title"], row["file"]) for row in found["rows"]] == [
+        ("Salt \ufffd", "salt.json"),
+        (None, "sleep\ufffd.txt"),
+    ]
+    assert found["rows"][0]["cells"][0]["quote"] == "3.3 mmHg"
+
+
+@pytest.mark.parametrize(
     "name", ["../t.csv", "a/t.csv", "/t.csv", ".t.csv", "t.html", "t", "", "t.csv\n", "C:t.csv"]
 )
 def test_no_file_outside_is_written(predictor: Predictor, tmp_path: Path, name: str) -> None:
@@ -225,6 +287,29 @@ def test_a_quote_is_verified(
         assert question["in_quote"] == question["text_answer"]["score"]
 
 
+@pytest.mark.parametrize(
+    ("quote", "note"),
+    [
+        (
+            "12 adults",
+            "the quote stands in the text only as part of a longer word or number, so it is not verbatim",
+        ),
+        (
+            "2adults",
+            "but for white space, the quote stands in the text only as part of a longer word or number",
+        ),
+        (
+            "5 µ",
+            "but for characters that look alike, see differences, the quote stands in the text only as part",
+        ),
+        ("212 adults", "the quote stands in the text word for word"),
+    ],
+)
+def test_the_note_does_not_contradict_itself(predictor: Predictor, quote: str, note: str) -> None:
+    found = call(predictor, "verify_quote", {"quote": quote, "text": f"{SALT} They had 5 μg/L."})
+    assert found["note"].startswith(note)
+
+
 def test_a_quote_that_does_not_answer_is_told_from_one_that_does(predictor: Predictor) -> None:
     arguments = {"quote": "We gave 212 adults", "text": SALT, "question": HOW_MUCH}
     assert call(predictor, "verify_quote", arguments)["question"]["answers"] == "no"
@@ -240,6 +325,7 @@ def test_a_quote_that_does_not_answer_is_told_from_one_that_does(predictor: Pred
         ("answer", {"question": " ", "context": "c"}, "question: must not be blank"),
         ("answer", {"question": "q?", "context": 3}, "context: must be text"),
         ("answer", {"question": "q?", "context": "c", "top_k": 21}, "top_k: must be at most 20"),
+        ("answer", {"question": "q?", "context": "c", "threshold": 1.5}, "threshold: must be at most 1"),
         ("answer", {"question": "what " * 300, "context": "c"}, "question: "),
         ("answer", {"question": "q?", "context": "c" * 2001}, "context: context of 2,001 characters exceeds"),
         ("answer_papers", {"question": "q?", "papers": []}, "papers: must hold at least 1"),
@@ -257,6 +343,11 @@ def test_a_quote_that_does_not_answer_is_told_from_one_that_does(predictor: Pred
         ("verify_quote", {"quote": " ", "text": "c"}, "quote is empty"),
         ("verify_quote", {"quote": "q", "text": "c" * 2001}, "text: 2,001 characters exceed 2,000"),
         ("nothing", {}, "there is no tool 'nothing': use one of answer, "),
+        (
+            "summarise" * 9,
+            {},
+            "there is no tool 'summarisesummarisesummarisesummaris...': use one of answer, ",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(
@@ -264,6 +355,14 @@ def test_bad_input_is_one_clear_line(
 ) -> None:
     limits = {"max_context_characters": 2000, "max_questions": 3, "max_body_mb": 0.005}
     assert refused(predictor, tool, arguments, **limits).startswith(line)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1e999"])
+def test_a_threshold_that_is_no_finite_number_is_told(predictor: Predictor, value: str) -> None:
+    arguments = {"question": "q?", "context": "c", "threshold": float(value)}
+    result = asyncio.run(tools.called(Asker(predictor, DEFAULTS, Folders()), "answer", arguments))
+    assert result.is_error
+    assert "threshold: must be a number in [0, 1]" in str(result.content)
 
 
 def test_a_bug_says_nothing_of_the_inside(
