@@ -14,6 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from qa_extractive import __version__
 from qa_extractive.mcp_server.asking import Asker
+from qa_extractive.mcp_server.bad_lines import answering_bad_lines
 from qa_extractive.mcp_server.tools import called, listed
 
 PATH = "/mcp"
@@ -46,8 +47,12 @@ def make_server(asker: Asker) -> Server[dict[str, Any]]:
 async def serve_stdio(asker: Asker) -> None:
     """Serve until stdin ends. Meanwhile nothing else reaches stdout."""
     server = make_server(asker)
-    async with asker.running(), stdio_server() as (received, sent):
-        await server.run(received, sent, server.create_initialization_options())
+    async with (
+        asker.running(),
+        stdio_server() as (received, sent),
+        answering_bad_lines(received, sent) as messages,
+    ):
+        await server.run(messages, sent, server.create_initialization_options())
 
 
 async def serve_http(

@@ -389,6 +389,41 @@ def test_over_stdio() -> None:
     assert (wrong.is_error, wrong.content[0].text) == (True, "context: is missing")
 
 
+def test_a_line_that_is_no_message_is_answered_over_stdio() -> None:
+    def line(request_id: str, quote: str) -> str:
+        called = f'{{"name": "verify_quote", "arguments": {{"quote": "{quote}", "text": "salt"}}}}'
+        return f'{{"jsonrpc": "2.0", "id": {request_id}, "method": "tools/call", "params": {called}}}'
+
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}}
+    begin = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello})
+    sent: list[tuple[str, int | str | None, int | None]] = [
+        ("no JSON", None, -32700),
+        (begin, 0, None),
+        (line("1", r"sal\ud83et"), 1, -32700),
+        (line('"two"', "sal\tt"), "two", -32700),
+        (line(r'"\udfff"', "salt"), None, -32700),
+        (line("3", "salt")[:-1], None, -32700),
+        ("[" * 5000, None, -32700),
+        ("[]", None, -32600),
+        ('{"salt": 4}', None, -32600),
+        ('{"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": "salt"}', 4, -32600),
+        ('{"jsonrpc": "2.0", "id": 5, "result": null}', None, -32600),
+        ("\n" + line("6", "salt"), 6, None),
+    ]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(COMMAND, cwd=ROOT, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text, request_id, code in sent:
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            reply = json.loads(process.stdout.readline())
+            assert (reply["id"], reply.get("error", {}).get("code")) == (request_id, code)
+        assert reply["result"]["structuredContent"]["verbatim"] is True
+        rest, _ = process.communicate(timeout=60)
+    assert (rest, process.returncode) == ("", 0)
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[str]:
     """The address of a server over HTTP."""
