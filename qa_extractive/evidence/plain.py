@@ -40,7 +40,7 @@ _FLAWS = tuple(
         (
             "a bound",
             rf"{_ABOUT}|&#?\w+;|\b(?:{_BOUND})(?:\s{_LIMIT_OF})?",
-            rf"(?:[^\W\d_]+,?\s){{0,3}}?[,(]?\s?(?:or|and)\s(?:{_MORE})\b(?!\s+(?:(?:than|an?|the)\b|[\d<>]))|"
+            rf"(?:[^\W\d_]+,?\s){{0,3}}?[,(]?\s?(?:or|and)\s(?:even\s|much\s)?(?:{_MORE})\b(?!\s+(?:(?:than|an?|the)\b|[\d<>]))|"
             rf"\+|[(,]?\s?(?:at\s(?:(?:the\s)?(?:least|most)|(?:a\s)?(?:min|max)imum)|max(?:imum)?|minimum)\b|"
             rf"-?(?:plus|odd|ish|upwards?|onwards?)\b|(?:or\s)?(?:{_ABOUT})",
         ),

@@ -90,7 +90,7 @@ def plain_quantity(quote: str, before: str, after: str, what: str) -> Quantity:
     the_only([each.text for each in found], what)
     (one,) = found
     if one.value is None:
-        why = "a range, or with a bound, a currency, a power, or a comma or blank of two meanings"
+        why = "a range, or with a bound, a currency, a power, or a separator of two meanings"
         raise NoValueError(f"{quoted(one.text)} is no plain number: {why}")
     before = _signed(before)
     text = before + quote + _signed(after)
@@ -118,9 +118,9 @@ def _quantities_in(quote: str) -> list[Quantity]:
     found: list[Quantity] = []
     for each in main_quantities(quote):
         last = found[-1] if found else None
-        is_spread = _SPREAD.fullmatch(each.text.strip()) and last and last.unit in (None, each.unit)
+        is_spread = last and _SPREAD.fullmatch(each.text.strip()) and len({last.unit, each.unit, None}) < 3
         if last and is_spread and quote[last.end : each.start].strip() in ("", "("):
-            found[-1] = replace(last, unit=each.unit, end=each.end)
+            found[-1] = replace(last, unit=last.unit or each.unit, end=each.end)
         else:
             found.append(each)
     return found

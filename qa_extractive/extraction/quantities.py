@@ -25,7 +25,7 @@ _KNOWN = re.compile(
     rf"{PLAIN_UNIT}|[pf](?:g|mol|L|M)|beats?|lbs?|oz|ounces?|decades?"
 )  # pint knows more, and takes "cats" and "units" for units with a prefix
 # To pint a point is a typographer's; U is of insulin or of enzymes, M molar or million.
-_UNSURE = re.compile("(?:percentage)?point|[nµμmk]?U|M")
+_UNSURE = re.compile("(?:percentage)?point|[nµμumkMG]?U|M")
 _RAISED = re.compile(r"(?<=[^\W\d_])\^?([23])(?!\w)")
 
 

@@ -101,7 +101,7 @@ _PER_WORD = re.compile(
 _MINUS_ONE = re.compile(r"[·⋅∙ ]?([^\W\d_]+)(?:⁻¹|\^?\(?[-−–]1\)?)")
 _UNIT_WORD = re.compile(r"[^\W\d_]+")
 _PLAIN_VALUE = re.compile(
-    r"(?![0\s])\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:[.·]\d+)?|\d+(?:[.·]\d+)?|[.·]\d+"
+    r"(?![0\s])\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:[.·]\d+)?|(?![1-9]\d{0,2}\.000$)\d+(?:[.·]\d+)?|[.·]\d+"
     # A blank may also part two numbers, but none begins with 0, and three in a row would be odd.
     r"|[1-9]\d{0,2}(?=(?:\s\d{3})*\s0|(?:\s\d{3}){2})(?:\s\d{3})+(?:[.·]\d+)?"
 )

@@ -23,6 +23,7 @@ from qa_extractive.types import Span
         ("54.3 ± 12.1 years", 54.3),
         ("120 (60%)", 120),
         ("45%", 45),
+        ("45% ± 5", 45),
         ("0.87 (95% CI 0.80 to 0.95; p < 0.001)", 0.87),
     ],
 )
@@ -69,6 +70,7 @@ NOT_PLAIN = {
         "0,250 mg",
         "0,004",
         "7,5 mg",
+        "20.000 mg",
     ],
     "several": [
         *(
@@ -130,6 +132,7 @@ NOT_PLAIN = {
             "exceeding 70 mg",
             "seven mg or more",
             "70-odd",
+            "70 mg or even more",
         ),
         *("up to seven mg", "at most 70 mg", "70 mg at most", "maximum 70 mg", "70 mg max", "nearly 70 mg"),
         *("about 70 mg", "~70 mg", "&lt; 70 mg", "within 70 days", "not 70 mg", "under the age of 70 years"),
