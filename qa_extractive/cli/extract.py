@@ -11,7 +11,7 @@ from typing import Any
 from qa_extractive.cli.infer import file_text, predictor_of, standard_input
 from qa_extractive.cli.model_options import add_model_arguments
 from qa_extractive.cli.terminal import ignore_broken_pipe
-from qa_extractive.errors import DataError
+from qa_extractive.errors import DataError, shortened
 
 _MAX_CHARACTERS = 1_000_000
 
@@ -50,8 +50,20 @@ def _fields(path: Path) -> Any:
     if len(text) > _MAX_CHARACTERS:
         raise DataError(f"{path} holds more than {_MAX_CHARACTERS:,} characters: give a file of fields")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_without_twins)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     except RecursionError:
         raise DataError(f"{path} is nested too deep: give names and questions") from None
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {str(error)[:200]}") from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of JSON; DataError where it has a name twice, of which ``json`` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise DataError(f"the name {shortened(name)} stands twice: rename or remove one")
+        found[name] = value
+    return found

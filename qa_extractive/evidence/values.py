@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from qa_extractive.data.question_forms import question_type
+from qa_extractive.evidence.plain import flaw_of, unit_goes_on
 from qa_extractive.metrics.numbers import Quantity, quantities_of
 from qa_extractive.types import Answer
 
@@ -25,7 +26,7 @@ _INTERVAL = re.compile(
     rf"[\s:,=]{{0,3}}[(\[]?\s?(?P<ends>{_END}(?:\s?[-−–—,;]\s?|\s?to\s?){_END})"
 )
 _P_VALUE = re.compile(r"(?<!\w)[pP]\s?(?:[<>=≤≥]|&[lg]t;)\s?[\d.]+")
-_RANGE = re.compile(r"\s?[-−–—]\s?|\s?to\s?")
+_RANGE = re.compile(r"\s?[-‐‑‒–—―−﹘﹣－]\s?|\s?(?:to|through|thru)\s?")
 _LONGEST_INTERVAL = 80  # characters, with what stands before its ends
 
 
@@ -40,8 +41,8 @@ class Value:
         end: Index after its last character.
         number: As it stands, with its bound, sign, currency and power, or both ends of a range; None where
             the question asks for no number, or the quote has none.
-        value: The number, where it is a plain one.
-        unit: As it stands; None where none is recognized.
+        value: The number, where it is a plain one, also by what stands beside it in the text.
+        unit: As it stands; None where none is recognized as a whole.
         interval: The ends of its confidence interval as they stand: "2.1 to 4.5"; None where none follows it.
     """
 
@@ -86,7 +87,7 @@ def values_of(question: str, texts: Sequence[str], answers: Sequence[Answer]) ->
 def _numbers(quote: Value, text: str) -> list[Value]:
     """The numbers of a quote, each with the interval that follows it right away."""
     seen = text[quote.start : quote.end + _LONGEST_INTERVAL]
-    return [_value(quote, each, seen) for each in main_quantities(quote.quote)]
+    return [_value(quote, each, seen, text) for each in main_quantities(quote.quote)]
 
 
 def main_quantities(quote: str) -> list[Quantity]:
@@ -94,15 +95,28 @@ def main_quantities(quote: str) -> list[Quantity]:
 
     Both ends of a range are one that has no ``value``.
     """
-    beside = [each.span() for each in (*_INTERVAL.finditer(quote), *_P_VALUE.finditer(quote))]
+    beside = spans_beside(quote)
     found = [each for each in quantities_of(quote) if not any(a <= each.start < b for a, b in beside)]
     return _with_ranges(found, quote)
 
 
-def _value(quote: Value, quantity: Quantity, seen: str) -> Value:
+def spans_beside(quote: str) -> list[tuple[int, int]]:
+    """Where the p values and confidence intervals of a quote stand."""
+    return [each.span() for each in (*_INTERVAL.finditer(quote), *_P_VALUE.finditer(quote))]
+
+
+def _value(quote: Value, quantity: Quantity, seen: str, text: str) -> Value:
     interval = _INTERVAL.match(seen, quantity.end)
     ends = interval["ends"].strip() if interval else None
-    return replace(quote, number=quantity.text, value=quantity.value, unit=quantity.unit, interval=ends)
+    is_cut = unit_goes_on(text, quantity, quote.start)
+    is_plain = not is_cut and flaw_of(text, quantity, quote.start) is None
+    return replace(
+        quote,
+        number=quantity.text,
+        value=quantity.value if is_plain else None,
+        unit=None if is_cut else quantity.unit,
+        interval=ends,
+    )
 
 
 def _with_ranges(quantities: Sequence[Quantity], quote: str) -> list[Quantity]:

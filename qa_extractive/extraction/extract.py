@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from qa_extractive.errors import DataError, shortened
 from qa_extractive.extraction.dates import date_in
@@ -11,17 +12,17 @@ from qa_extractive.extraction.numbers import integer_in, number_in, percentage_i
 from qa_extractive.extraction.quantities import quantity_in
 from qa_extractive.extraction.types import Extracted, Field
 from qa_extractive.extraction.values import NoValueError, items_in
-from qa_extractive.types import VERDICTS, Answer, Question
+from qa_extractive.types import VERDICTS, Answer, Question, Span
 
 YES, _, MIXED = VERDICTS
-_PARSERS: dict[str, Callable[[str], object]] = {
-    "text": str,
+_PARSERS: dict[str, Callable[[str, str, str], object]] = {
     "number": number_in,
     "integer": integer_in,
     "quantity": quantity_in,
     "percentage": percentage_in,
     "date": date_in,
 }
+_BESIDE = 100  # characters on either side of a quote that may change its value
 
 
 def questions_of(
@@ -58,10 +59,23 @@ def _extracted(field: Field, context: str, answer: Answer) -> Extracted:
         return replace(found, value=[each.text for each in items], items=items)
     if field.type in ("yes_no", "boolean"):
         return _with_verdict(found, answer)
+    if field.type == "text":
+        return replace(found, value=answer.text)
+    return _with_value(field, found, answer.best, context)
+
+
+def _with_value(field: Field, found: Extracted, quote: Span, context: str) -> Extracted:
+    before = context[max(quote.start - _BESIDE, 0) : quote.start]
+    after = context[quote.end : quote.end + _BESIDE]
     try:
-        return replace(found, value=_PARSERS[field.type](answer.text))
+        value: Any = _PARSERS[field.type](quote.text, before, after)
     except NoValueError as error:
         return replace(found, reason=str(error))
+    if field.minimum is not None and value < field.minimum:
+        return replace(found, reason=f"{value} is less than the minimum {field.minimum}")
+    if field.maximum is not None and value > field.maximum:
+        return replace(found, reason=f"{value} is more than the maximum {field.maximum}")
+    return replace(found, value=value)
 
 
 def _with_verdict(found: Extracted, answer: Answer) -> Extracted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,7 +16,24 @@ MAX_FIELDS = 1000
 _MAX_NAME = 200
 _NEEDS = {"quantity": "pint", "date": "dateparser"}
 _OF_SCHEMA = {"string": "text", "array": "list", **{name: name for name in TYPES}}
-_NO_QUOTE = ("$ref", "enum", "const", "oneOf", "allOf", "not", "properties")
+_NO_QUOTE = (
+    *(
+        "$ref",
+        "enum",
+        "const",
+        "oneOf",
+        "allOf",
+        "not",
+        "if",
+        "properties",
+        "contains",
+        "prefixItems",
+        "pattern",
+    ),
+    *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "multipleOf"),
+    *("exclusiveMinimum", "exclusiveMaximum"),
+)
+_NUMBERS = ("number", "integer", "percentage")
 
 
 def fields_of(given: Mapping[str, Any]) -> tuple[Field, ...]:
@@ -23,14 +41,14 @@ def fields_of(given: Mapping[str, Any]) -> tuple[Field, ...]:
 
     Args:
         given: Of each field its name, and a question or a dict with ``question`` and perhaps ``type``; or a
-            JSON Schema (``"type": "object"``) each of whose properties has its question as ``description``.
+            JSON Schema of an object, each of whose properties has its question as ``description``.
 
     Raises:
         DataError: It is of neither form, or a library that a type needs is not installed.
     """
     if not isinstance(given, Mapping):
         raise DataError(f"fields must be a dict of names and questions, not {type(given).__name__}")
-    is_schema = given.get("type") == "object"
+    is_schema = _is_schema(given)
     named = given.get("properties") if is_schema else given
     if not isinstance(named, Mapping) or not named:
         raise DataError(
@@ -47,6 +65,15 @@ def fields_of(given: Mapping[str, Any]) -> tuple[Field, ...]:
                 f"a field of type {field.type!r} needs {library}: pip install 'qa-extractive[extract]'"
             )
     return fields
+
+
+def _is_schema(given: Mapping[str, Any]) -> bool:
+    """Whether it is the schema of an object, and no field has the name "type" or "properties"."""
+    if given.get("type") in ("object", ["object"]):
+        return True
+    properties = given.get("properties")
+    is_field = not isinstance(properties, Mapping) or isinstance(properties.get("question"), str)
+    return not is_field and "type" not in given
 
 
 def _name(name: object) -> str:
@@ -76,19 +103,48 @@ def _of_question(name: str, value: object) -> Field:
 def _of_property(name: str, value: object) -> Field:
     if not isinstance(value, Mapping):
         raise DataError(f"{_said(name)} must be a JSON Schema with a type and a description")
-    return _field(name, value.get("description"), _schema_type(name, value))
+    schema = _of_one_type(name, value)
+    _check_held_to(name, schema)
+    kind = _schema_type(name, schema)
+    limits = {key: schema[key] for key in ("minimum", "maximum") if schema.get(key) is not None}
+    for key, limit in limits.items():
+        if kind not in _NUMBERS or isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise DataError(f"{_said(name)} has {key!r}: only a number is held to it, and it must be one")
+    return replace(_field(name, schema.get("description"), kind), **limits)
+
+
+def _of_one_type(name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A property that may also be null, by ``["number", "null"]`` or ``anyOf``, with its one type alone."""
+    if "anyOf" in schema and "type" in schema:
+        raise DataError(f"{_said(name)} has both 'type' and 'anyOf': leave one out")
+    kind = schema.get("type")
+    choices = schema.get("anyOf", kind if isinstance(kind, list) else None)
+    if choices is None:
+        return schema
+    listed = choices if isinstance(choices, list) else []
+    plain = [each if isinstance(each, Mapping) else {"type": each} for each in listed]
+    own = [each for each in plain if each.get("type") != "null"]
+    if len(own) != 1 or "anyOf" in own[0] or isinstance(own[0].get("type"), list):
+        raise DataError(f"{_said(name)} must have one type, perhaps beside null: choose one")
+    return {**own[0], **{key: value for key, value in schema.items() if key not in ("anyOf", "type")}}
+
+
+def _check_held_to(name: str, schema: Mapping[str, Any]) -> None:
+    """DataError where it asks for what no quote can be held to."""
+    items = schema.get("items")
+    stated = [
+        key for part in (schema, items) if isinstance(part, Mapping) for key in _NO_QUOTE if key in part
+    ]
+    if stated:
+        raise DataError(f"{_said(name)} has {stated[0]!r}, which no quote can be held to: leave it out")
+    if schema.get("type", "string") == "string" and schema.get("format", "date") != "date":
+        told = shortened(schema["format"])
+        raise DataError(f"{_said(name)} has the format {told}: use 'date' or leave it out")
 
 
 def _schema_type(name: str, schema: Mapping[str, Any]) -> str:
-    """The type of a property that may also be null."""
-    stated = [key for key in _NO_QUOTE if key in schema]
-    if stated:
-        raise DataError(f"{_said(name)} has {stated[0]!r}, which no quote can be held to: leave it out")
     kind = schema.get("type", "string")
-    choices = schema.get("anyOf", kind if isinstance(kind, list) else None)
-    if choices is not None:
-        return _one_of(name, choices)
-    if kind == "string" and schema.get("format") == "date":
+    if kind == "string" and "format" in schema:
         return "date"
     if not isinstance(kind, str) or kind not in _OF_SCHEMA:
         known = ", ".join(_OF_SCHEMA)
@@ -97,16 +153,6 @@ def _schema_type(name: str, schema: Mapping[str, Any]) -> str:
     if kind == "array" and (not isinstance(items, Mapping) or items.get("type", "string") != "string"):
         raise DataError(f"{_said(name)} must have items of the type string: a list has quotes as they stand")
     return _OF_SCHEMA[kind]
-
-
-def _one_of(name: str, choices: object) -> str:
-    """The one type beside null, of ``["number", "null"]`` or of what stands under ``anyOf``."""
-    listed = choices if isinstance(choices, list) else []
-    plain = [each if isinstance(each, Mapping) else {"type": each} for each in listed]
-    own = [each for each in plain if each.get("type") != "null"]
-    if len(own) != 1 or "anyOf" in own[0] or isinstance(own[0].get("type"), list):
-        raise DataError(f"{_said(name)} must have one type, perhaps beside null: choose one")
-    return _schema_type(name, own[0])
 
 
 def _field(name: str, question: object, kind: str = "text") -> Field:

@@ -16,11 +16,15 @@ class Field:
         name: As given.
         question: What is asked of the text.
         type: One of ``extraction.fields.TYPES``.
+        minimum: The least value of a number; None for any.
+        maximum: The greatest.
     """
 
     name: str
     question: str
     type: str = "text"
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

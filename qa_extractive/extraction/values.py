@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from qa_extractive.metrics.numbers import PLAIN_UNIT
 from qa_extractive.types import Span
 
+NAME = re.compile(
+    r"(?<!\w)(?:(?=[^\W_]*[A-Z])(?!X\d)[^\W\d_]+\d[^\W_]*"  # HbA1c, B12
+    rf"|(?!(?i:{PLAIN_UNIT})[-‐‑–])[A-Z]{{2,}}[^\W\d_]*(?:[-‐‑–][^\W\d_]+)?[-‐‑–]\d+)(?!\w)"  # IL-6
+)
+"""What has digits and is no number."""
 _CLOSER_OF = {"(": ")", "[": "]"}
 _SEMICOLON = re.compile(r"\s*;\s*(?:(?:and|or)\s+)?")
 _COMMA = re.compile(r"\s*,\s+(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+")

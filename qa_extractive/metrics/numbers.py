@@ -66,7 +66,7 @@ _SAME_UNITS = {
     for name in (unit, *names.split())
 }
 _NAMED_UNITS = "|".join(sorted(map(re.escape, _SAME_UNITS), key=len, reverse=True))
-_PLAIN_UNIT = (
+PLAIN_UNIT = (
     rf"(?:mm{_SPACE}?Hg|cm{_SPACE}?H2O|[nµμukmcdMG]?(?:mol|g|L|l|m|M|s|J|Hz|W|V|Pa|IU|U|cal|[eE]q|[oO]sm|Gy|Sv|Bq|eV|T)|[kMGT]B|[nµμm]A|"
     rf"k?Da|kat|bpm|rpm|ppm|ppb|dB|ha|°{_SPACE}?[CF]?|{_NAMED_UNITS}|"
     rf"(?:person|patient)[- ]years?|percentage points?|pounds?|miles?|feet|inch(?:es)?|"
@@ -76,11 +76,11 @@ _RAISED = r"(?:[²³]|\^?[23](?!\d))"
 _TO_MINUS = r"(?:⁻[¹²³]|\^?\(?[-−–][123]\)?(?!\d))"
 _WORD_END = r"(?![^\W_])"
 _PER = (
-    rf"(?:(?:{_SPACE}?/{_SPACE}?|{_SPACE}(?:per|an?|each|every){_SPACE}){_PLAIN_UNIT}{_RAISED}?{_WORD_END}|"
-    rf"/[^\W\d_]{{1,20}}|{_SPACE}(?:hourly|daily|weekly|monthly)\b|[·⋅∙ ]{_PLAIN_UNIT}{_TO_MINUS})"
+    rf"(?:(?:{_SPACE}?/{_SPACE}?|{_SPACE}(?:per|an?|each|every){_SPACE}){PLAIN_UNIT}{_RAISED}?{_WORD_END}|"
+    rf"/[^\W\d_]{{1,20}}|{_SPACE}(?:hourly|daily|weekly|monthly)\b|[·⋅∙ ]{PLAIN_UNIT}{_TO_MINUS})"
 )
 _UNIT = (
-    rf"(?:{_SPACE}|-)?(?:{_PLAIN_UNIT}(?:{_TO_MINUS}|{_RAISED})?{_WORD_END}{_PER}{{0,3}}|[^\W\d_]{{2,20}}{_PER}{{1,3}})|"
+    rf"(?:{_SPACE}|-)?(?:{PLAIN_UNIT}(?:{_TO_MINUS}|{_RAISED})?{_WORD_END}{_PER}{{0,3}}|[^\W\d_]{{2,20}}{_PER}{{1,3}})|"
     rf"{_PER}{{1,3}}"
 )
 # What follows a letter belongs to a name: "HbA1c", "IL-6".
@@ -100,8 +100,14 @@ _PER_WORD = re.compile(
 )
 _MINUS_ONE = re.compile(r"[·⋅∙ ]?([^\W\d_]+)(?:⁻¹|\^?\(?[-−–]1\)?)")
 _UNIT_WORD = re.compile(r"[^\W\d_]+")
-_PLAIN_VALUE = re.compile(r"\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:[.·]\d+)?|\d+(?:[.·]\d+)?|[.·]\d+")
+_PLAIN_VALUE = re.compile(
+    r"(?![0\s])\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:[.·]\d+)?|(?![1-9]\d{0,2}\.000$)\d+(?:[.·]\d+)?|[.·]\d+"
+    # A blank may also part two numbers, but none begins with 0, and three in a row would be odd.
+    r"|[1-9]\d{0,2}(?=(?:\s\d{3})*\s0|(?:\s\d{3}){2})(?:\s\d{3})+(?:[.·]\d+)?"
+)
 _SAME_VALUE = str.maketrans("−–·", "--.", ",\u2009\u202f\u00a0")
+_GROUPS = re.compile(r"(?<![\w.,·])[1-9]\d{0,2}(?:\s\d{3})+(?![\d,·])")
+_UNIT_DASH = re.compile(rf"(?<=\d)({_SPACE}?{PLAIN_UNIT}(?:/[^\W\d_]+)*)[-‐‑–](?={_SPACE}?\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +132,20 @@ class Quantity:
 
 
 def quantities_of(text: str) -> list[Quantity]:
-    """The numbers of a text in order, as they stand; what follows a letter ("IL-6") is none."""
-    return [_quantity(match) for match in _NUMBER.finditer(text)]
+    """The numbers of a text in order, as they stand; what follows a letter ("IL-6") is none.
+
+    Groups of three digits that a blank parts are one number, and "mg-50" after a digit is no name.
+    """
+    joined = _GROUPS.sub(lambda groups: re.sub(r"\s", "\u00a0", groups[0]), text)
+    return [_quantity(match, text) for match in _NUMBER.finditer(_UNIT_DASH.sub(r"\1—", joined))]
 
 
-def _quantity(match: re.Match[str]) -> Quantity:
+def _quantity(match: re.Match[str], text: str) -> Quantity:
     unit = (match["unit"] or "").lstrip(f"{_NO_SPACE}-") or None
     end = match.end() if unit else match.end("value")
     return Quantity(
-        match[0][: match.end("value") - match.start()],
-        _plain_value(match["sign"], match["value"]),
+        text[match.start() : match.end("value")],
+        _plain_value(match["sign"], text[match.start("value") : match.end("value")]),
         unit,
         match.start(),
         match.end("value"),
@@ -146,8 +156,13 @@ def _quantity(match: re.Match[str]) -> Quantity:
 def _plain_value(sign: str, value: str) -> float | None:
     if sign.strip() not in ("", "-", "−", "–", "+") or not _PLAIN_VALUE.fullmatch(value):
         return None
-    number = float(sign.strip().translate(_SAME_VALUE) + value.translate(_SAME_VALUE))
+    number = float(plain_digits(sign + value))
     return number if math.isfinite(number) else None
+
+
+def plain_digits(number: str) -> str:
+    """A plain number as Python reads it: "-1234.5" for "−1,234·5"."""
+    return "".join(number.translate(_SAME_VALUE).split())
 
 
 def numbers_of(text: str) -> tuple[str, ...]:

@@ -47,6 +47,22 @@ def found(quote: str, before: str = "It fell by ", after: str = ".") -> list[tup
         ("3.2 × 10^7 cells", [("3.2 × 10^7", None, "cells", None)]),
         ("2 million", [("2 million", None, None, None)]),
         ("1,5 mg", [("1,5", None, "mg", None)]),
+        ("0,250 mg", [("0,250", None, "mg", None)]),
+        ("20 000 IU", [("20 000", 20000.0, "IU", None)]),
+        ("1 250 mg", [("1 250", None, "mg", None)]),
+        ("30 mg-60 mg", [("30 mg-60", None, "mg", None)]),
+        ("30‑60%", [("30‑60", None, "%", None)]),
+        ("118/76 mmHg", [("118", None, None, None), ("76", None, "mmHg", None)]),
+        ("8 or 9 mg", [("8", None, None, None), ("9", None, "mg", None)]),
+        ("between 8 and 9 mg", [("8", None, None, None), ("9", None, "mg", None)]),
+        ("over 8 mg", [("8", None, "mg", None)]),
+        ("8 mg or more", [("8", None, "mg", None)]),
+        ("minus 8 mg", [("8", None, "mg", None)]),
+        ("4½ weeks", [("4", None, None, None)]),
+        ("15k", [("15", None, None, None)]),
+        ("8 mol%", [("8", None, None, None)]),
+        ("8 g twice daily", [("8", None, None, None)]),
+        ("54.3 ± 12.1 years", [("54.3", 54.3, None, None), ("± 12.1", None, "years", None)]),
         ("about a third", [(None, None, None, None)]),
         ("IL-6 and HbA1c", [(None, None, None, None)]),
         ("9" * 400, [("9" * 400, None, None, None)]),
@@ -55,6 +71,12 @@ def found(quote: str, before: str = "It fell by ", after: str = ".") -> list[tup
 )  # fmt: skip
 def test_numbers_of_a_quote(quote: str, expected: list[tuple[object, ...]]) -> None:
     assert found(quote) == expected
+
+
+def test_what_touches_the_quote_makes_it_no_plain_value() -> None:
+    assert found("8 mg", before="It fell by at least ") == [("8", None, "mg", None)]
+    assert found("8", after=" or more.") == [("8", None, None, None)]
+    assert found("8 mg", after="/kg.") == [("8", None, None, None)]
 
 
 def test_the_interval_may_follow_the_quote_and_belongs_to_its_last_number() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from qa_extractive.extraction import fields as fields_module
 from qa_extractive.extraction.extract import extracted
 from qa_extractive.extraction.fields import MAX_FIELDS, TYPES, fields_of
 from qa_extractive.extraction.types import Field
+from qa_extractive.types import Span
 
 pytest.importorskip("pint")
 pytest.importorskip("dateparser")
@@ -132,7 +134,7 @@ def test_a_json_schema_is_the_same_as_names_and_questions() -> None:
         },
     }
     assert fields_of(schema) == (
-        Field("n", "How many?", "integer"),
+        Field("n", "How many?", "integer", minimum=0),
         Field("m", "How much?", "number"),
         Field("when", "When?", "date"),
         Field("harms", "Which?", "list"),
@@ -141,6 +143,48 @@ def test_a_json_schema_is_the_same_as_names_and_questions() -> None:
         Field("where", "Where?", "text"),
     )
     assert fields_of({"type": "What type of trial is it?"}) == (Field("type", "What type of trial is it?"),)
+
+
+def test_forms_of_a_schema_that_mean_the_same() -> None:
+    wanted = (Field("n", "How many?", "integer"), Field("when", "When?", "date"))
+    properties = {
+        "n": {"anyOf": [{"type": "integer", "description": "How many?"}, {"type": "null"}]},
+        "when": {"type": ["string", "null"], "format": "date", "description": "When?"},
+    }
+    for head in ({"type": "object"}, {"type": ["object"]}, {"required": ["n"]}):
+        assert fields_of({**head, "properties": properties}) == wanted
+    named = {"properties": {"question": "Which properties?"}}
+    assert fields_of(named) == (Field("properties", "Which properties?"),)
+
+
+def test_numbers_are_held_to_a_minimum_and_a_maximum(predictor: Predictor) -> None:
+    limits = {"low": {"maximum": 211}, "high": {"minimum": 213}, "fits": {"minimum": 212, "maximum": 212}}
+    asked = {name: {"type": "integer", "description": "How many adults took part?"} for name in limits}
+    found = predictor.extract(TEXT, _schema(**{name: {**asked[name], **limits[name]} for name in limits}))
+    assert [found[name].value for name in limits] == [None, None, 212]
+    assert found["low"].reason == "212 is more than the maximum 211"
+    assert found["high"].reason == "212 is less than the minimum 213"
+    assert found["high"].quote == found["fits"].quote
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("We enrolled at least 212 adults.", "a bound"),
+        ("We enrolled 212 or more adults.", "a bound"),
+        ("We enrolled 212½ adults.", "touches|more of the number"),
+    ],
+)
+def test_the_text_around_the_quote_is_seen(predictor: Predictor, text: str, reason: str) -> None:
+    answer = predictor.answer("How many adults?", text)
+    start = text.index("212")
+    quote = Span.cut(text, start, start + 3, 0.9)
+    object.__setattr__(answer, "text", "212")
+    object.__setattr__(answer, "candidates", (quote,))
+    object.__setattr__(answer, "abstained", False)
+    found = extracted([Field("n", "How many adults?", "integer")], text, [answer])["n"]
+    assert (found.value, found.quote) == (None, quote)
+    assert re.search(reason, found.reason or "")
 
 
 def _schema(**properties: Any) -> dict[str, Any]:
@@ -184,6 +228,20 @@ def _nested() -> dict[str, Any]:
         (_schema(n={"anyOf": "number", "description": "Why?"}), "must have one type"),
         (_schema(n={"type": "array", "items": {"type": "number"}, "description": "Why?"}), "must have items"),
         (_nested(), "must have one type"),
+        (
+            _schema(n={"type": "integer", "anyOf": [{"type": "string"}], "description": "Why?"}),
+            "has both 'type' and 'anyOf'",
+        ),
+        ({"properties": {"n": {"type": "number"}}}, "field 'n' has no question"),
+        (_schema(n={"type": "string", "pattern": "a+", "description": "Why?"}), "has 'pattern'"),
+        (_schema(n={"type": "string", "maxLength": 5, "description": "Why?"}), "has 'maxLength'"),
+        (_schema(n={"type": "array", "maxItems": 5, "description": "Why?"}), "has 'maxItems'"),
+        (_schema(n={"type": "array", "items": {"enum": ["a"]}, "description": "Why?"}), "has 'enum'"),
+        (_schema(n={"anyOf": [{"pattern": "a+"}, {"type": "null"}], "description": "Why?"}), "has 'pattern'"),
+        (_schema(n={"type": "string", "format": "date-time", "description": "Why?"}), "format 'date-time'"),
+        (_schema(n={"type": "string", "minimum": 5, "description": "Why?"}), "has 'minimum'"),
+        (_schema(n={"type": "number", "maximum": "5", "description": "Why?"}), "has 'maximum'"),
+        (_schema(n={"type": "number", "exclusiveMinimum": 5, "description": "Why?"}), "'exclusiveMinimum'"),
     ],
 )
 def test_schemas_that_are_refused_get_one_line(predictor: Predictor, given: Any, told: str) -> None:
@@ -234,13 +292,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], predict
     assert main([*arguments, "--threads", "1"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said == {name: each.to_dict() for name, each in predictor.extract(TEXT, FIELDS).items()}
-    for wrong in ("{", "[1]", "[" * 100_000):
+    for wrong in ("{", "[1]", "[" * 100_000, '{"n": "How many?", "n": "How few?"}'):
         (tmp_path / "fields.json").write_text(wrong, encoding="utf-8")
         assert main(arguments) == 2
         out, err = capsys.readouterr()
         assert not out
         assert err.startswith("error: ")
         assert err.count("\n") == 1
+    assert err.endswith("fields.json: the name 'n' stands twice: rename or remove one\n")
     (tmp_path / "fields.json").unlink()
     assert main(arguments) == 2
     assert "fields.json" in capsys.readouterr().err
