@@ -25,7 +25,7 @@ CONTEXT = (
     "Systolic pressure 🫀 fell by 3.3 mmHg (95% CI 2.1 to 4.5). Potassium 𝒳 did not change."
 )
 SILENT = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
-UNSURE = "Heart rate fell by 6 beats a minute. Systolic pressure fell less than expected."
+UNSURE = "Systolic pressure fell markedly."
 NASTY = (
     "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     "&lt;b&gt;${1+1}</textarea></main><svg onload=\"document.title='owned'\">"
@@ -107,6 +107,11 @@ def test_the_first_view_is_an_answered_example(browser: Any, served: Any) -> Non
     visit.context.close()
 
 
+def shown(prob: float) -> str:
+    """A probability between 0.01 and 1 as the page shows it."""
+    return "over 99 %" if prob > 0.99 else f"{prob:.0%}".replace("%", " %")
+
+
 def test_the_highlight_is_exactly_the_span_in_its_sentence(visit: Visit, served: Any) -> None:
     visit.ask(ASKED, CONTEXT)
     answer = served.predictor.answer(ASKED, CONTEXT)
@@ -122,8 +127,7 @@ def test_the_highlight_is_exactly_the_span_in_its_sentence(visit: Visit, served:
     assert visit.texts(".verdict") == [answer.text]
     numbers = visit.texts(".probs dd:not(.bar)")
     threshold = served.predictor.threshold
-    assert numbers == [f"{answer.answerable:.0%}, needs {threshold:.0%}".replace("%", " %"),
-                       f"{answer.score:.0%}".replace("%", " %")]  # fmt: skip
+    assert numbers == [f"{shown(answer.answerable)}, needs {shown(threshold)}", shown(answer.score)]
     assert re.search(r"Answered in [\d.]+ m?s\.", visit.page.inner_text("#summary"))
     assert visit.complaints == []
 
