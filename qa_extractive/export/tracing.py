@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.deberta import modeling_deberta
 
 from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT
 from qa_extractive.model.checkpoint import Checkpoint
@@ -124,7 +125,9 @@ def trace_by_torch(checkpoint: Checkpoint, path: Path, opset: int) -> None:
     outputs = {"start_logits": _TOKENS, "end_logits": _TOKENS, **_heads(checkpoint)}
     given = tuple(torch.ones(_TRACED_SHAPE, dtype=torch.long) for _ in names)
     by_shape = _replaced(ALL_ATTENTION_FUNCTIONS, ("sdpa",), _scaled_by_shape)
-    with torch.no_grad(), _giving(model, names, tuple(outputs)), by_shape:
+    # Since 5.24 the length of the traced windows would be that of all.
+    by_length = _replaced(vars(modeling_deberta), ("compute_attention_span",), torch.jit.script)
+    with torch.no_grad(), _giving(model, names, tuple(outputs)), by_shape, by_length:
         torch.onnx.export(
             model,
             given,
@@ -204,8 +207,19 @@ def _additive(padding: torch.Tensor) -> Callable[[Any], Any]:
 
 
 def _scaled_by_shape(attend: Callable[..., Any]) -> Callable[..., Any]:
-    def attention(module: Any, query: torch.Tensor, *args: Any, scaling: Any = None, **settings: Any) -> Any:
-        usual = isinstance(scaling, float) and math.isclose(scaling, int(query.shape[-1]) ** -0.5)
-        return attend(module, query, *args, scaling=None if usual else scaling, **settings)
+    def attention(
+        module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any, **settings: Any
+    ) -> Any:
+        scaling, dropout = settings.pop("scaling", None), settings.pop("dropout", 0.0)
+        if scaling is None or math.isclose(scaling, int(query.shape[-1]) ** -0.5):
+            scaling = None
+        is_plain = mask is not None and settings.get("position_bias") is None
+        if not is_plain or getattr(module, "num_key_value_groups", 1) > 1:
+            return attend(module, query, key, value, mask, scaling=scaling, dropout=dropout, **settings)
+        # The same without what transformers 5.24 does to the shape afterwards, which hinders the fusion.
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
+        )
+        return mixed.transpose(1, 2).contiguous(), None
 
     return attention
