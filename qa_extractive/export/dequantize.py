@@ -31,6 +31,7 @@ from qa_extractive.inference.calibration import CALIBRATION_FILE
 from qa_extractive.inference.onnx_backend import MODEL_FILE
 from qa_extractive.inference.onnx_checks import check_graph
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
+from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
@@ -118,7 +119,8 @@ def rebuild(onnx_folder: str | Path, output_folder: str | Path) -> Path:
     source, output = Path(onnx_folder), Path(output_folder)
     model = load_rebuilt(source)
     with atomic_folder(output) as folder:
-        model.save_pretrained(folder)
+        with without_progress_bars():
+            model.save_pretrained(folder)
         for name in (TOKENIZER_FILE, READER_FILE, CALIBRATION_FILE):
             shutil.copyfile(source / name, folder / name)
     return output

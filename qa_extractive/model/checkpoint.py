@@ -20,6 +20,7 @@ from qa_extractive.config import ReaderConfig, WindowConfig, read_json
 from qa_extractive.errors import ModelError, reason_of, shortened
 from qa_extractive.inference.calibration import CALIBRATION_FILE, Calibration, uncalibrated
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
+from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.model.safe_loading import loading_reason, safe_loading
 from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
@@ -102,7 +103,8 @@ def load_span_reader(folder: Path, **settings: Any) -> SpanReader:
     if len(layers) > encoder.get("num_hidden_layers", 0):
         raise ModelError(f"{folder} is not a checkpoint of train.py: more skim_layers than layers")
     try:
-        model: SpanReader = SpanReader.from_pretrained(folder, use_safetensors=True, **settings)
+        with without_progress_bars():
+            model: SpanReader = SpanReader.from_pretrained(folder, use_safetensors=True, **settings)
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from None
     except Exception as error:  # neither transformers' nor safetensors' errors share a base class
@@ -144,9 +146,10 @@ def _load_question_answering(name: str, folder: Path | None, allow_pickle: bool)
 def _question_answering_model(name: str, allow_pickle: bool) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        model, report = AutoModelForQuestionAnswering.from_pretrained(
-            name, config=config, output_loading_info=True, **safe_loading(allow_pickle)
-        )
+        with without_progress_bars():
+            model, report = AutoModelForQuestionAnswering.from_pretrained(
+                name, config=config, output_loading_info=True, **safe_loading(allow_pickle)
+            )
     except Exception as error:  # neither transformers' nor safetensors' errors share a base class
         reason = loading_reason(error, allow_pickle)
         raise ModelError(f"{name} cannot be loaded as a question-answering model: {reason}") from None

@@ -24,6 +24,7 @@ from qa_extractive.model.losses import (
     verdict_loss,
     weighted_mean,
 )
+from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.model.safe_loading import loading_reason, safe_loading
 from qa_extractive.model.torch_backend import TorchBackend as TorchBackend  # where it was documented first
 from qa_extractive.model.torch_backend import pad_windows as pad_windows
@@ -152,9 +153,10 @@ class SpanReader(PreTrainedModel):
             ModelError: The encoder cannot be had, or is of a type that is not supported.
         """
         try:
-            encoder = AutoModel.from_pretrained(
-                str(base), attn_implementation="eager", **safe_loading(allow_pickle)
-            )
+            with without_progress_bars():
+                encoder = AutoModel.from_pretrained(
+                    str(base), attn_implementation="eager", **safe_loading(allow_pickle)
+                )
         except Exception as error:  # neither transformers' nor safetensors' errors share a base class
             raise ModelError(f"base {base}: {loading_reason(error, allow_pickle)}") from None
         model = cls(SpanReaderConfig(encoder=encoder.config.to_dict(), **config))

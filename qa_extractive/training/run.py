@@ -23,6 +23,7 @@ from qa_extractive.inference.calibration_fit import fit
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
 from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import fast_tokenizer, load_span_reader, window_for
+from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.model.size_checks import check_sizes
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 from qa_extractive.predictor import DEFAULT_MODEL
@@ -319,7 +320,8 @@ def save_model(
 ) -> None:
     """Write a checkpoint with its calibration and the examples held out for it, if any, and for nothing."""
     output.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(output)
+    with without_progress_bars():
+        model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
     calibrate_torch(model, windower, splits.calibration, fallback).save(output)

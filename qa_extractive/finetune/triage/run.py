@@ -32,6 +32,7 @@ from qa_extractive.inference.calibration_fit import fit_yes_no
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import window_for
+from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.binary_head import encode, fine_tune, fit_head, row_logits
 from qa_extractive.training.progress import Watch
@@ -203,7 +204,8 @@ def _train(
             fitted.logits[seen], labels[seen], f"{int(seen.sum())} rows in {len(folds)} folds"
         )
         trained = Trained(fitted.n_steps, len(examples), int(seen.sum()), time.monotonic() - began)
-    model.save_pretrained(output)
+    with without_progress_bars():
+        model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER_FILE))
     reader.save(output)
     calibration.save(output)
