@@ -9,14 +9,13 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.deberta import modeling_deberta
 
 from qa_extractive.export.passes.sentence_pruning import SKIM_OUTPUT
 from qa_extractive.model.checkpoint import Checkpoint
@@ -125,9 +124,7 @@ def trace_by_torch(checkpoint: Checkpoint, path: Path, opset: int) -> None:
     outputs = {"start_logits": _TOKENS, "end_logits": _TOKENS, **_heads(checkpoint)}
     given = tuple(torch.ones(_TRACED_SHAPE, dtype=torch.long) for _ in names)
     by_shape = _replaced(ALL_ATTENTION_FUNCTIONS, ("sdpa",), _scaled_by_shape)
-    # Since 5.24 the length of the traced windows would be that of all.
-    by_length = _replaced(vars(modeling_deberta), ("compute_attention_span",), torch.jit.script)
-    with torch.no_grad(), _giving(model, names, tuple(outputs)), by_shape, by_length:
+    with torch.no_grad(), _giving(model, names, tuple(outputs)), by_shape, _by_length(checkpoint):
         torch.onnx.export(
             model,
             given,
@@ -139,6 +136,15 @@ def trace_by_torch(checkpoint: Checkpoint, path: Path, opset: int) -> None:
             opset_version=opset,
             dynamo=False,
         )
+
+
+def _by_length(checkpoint: Checkpoint) -> AbstractContextManager[None]:
+    """DeBERTa's span of attention follows the length; since 5.24 that of the traced windows would be all's."""
+    if checkpoint.encoder_type != "deberta":
+        return nullcontext()
+    from transformers.models.deberta import modeling_deberta
+
+    return _replaced(vars(modeling_deberta), ("compute_attention_span",), torch.jit.script)
 
 
 def _inputs(checkpoint: Checkpoint) -> list[str]:
