@@ -139,7 +139,7 @@ def trace_by_torch(checkpoint: Checkpoint, path: Path, opset: int) -> None:
 
 
 def _by_length(checkpoint: Checkpoint) -> AbstractContextManager[None]:
-    """DeBERTa's span of attention follows the length; since 5.24 that of the traced windows would be all's."""
+    """DeBERTa's span of attention follows the length; from 5.24 it would be that of the traced windows."""
     if checkpoint.encoder_type != "deberta":
         return nullcontext()
     from transformers.models.deberta import modeling_deberta
