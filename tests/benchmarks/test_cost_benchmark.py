@@ -17,14 +17,14 @@ def test_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = []
-    for n, seconds in ((5, [18.0, 20.0, 99.0]), (20, [40.0])):
+    for n, one, seconds in ((5, 10.0, [18.0, 20.0, 99.0]), (20, 11.0, [40.0])):
         path = tmp_path / f"{n}.json"
         path.write_text(
             json.dumps(
                 {
                     "circumstances": {"cpu": "Some CPU", "n_cpus": 2},
                     "papers": 1000,
-                    "seconds": {"1 questions": [10.0], f"{n} questions": seconds},
+                    "seconds": {"1 questions": [one], f"{n} questions": seconds},
                 }
             )
         )
