@@ -14,7 +14,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig,
 from transformers.utils import ModelOutput
 
 from qa_extractive.errors import ModelError, shortened
-from qa_extractive.model.apart import Apart, encoded
+from qa_extractive.model.apart import TOGETHER, Apart, encoded, is_narrow_on_cpu
 from qa_extractive.model.heads import PruningHead, VerdictHead
 from qa_extractive.model.losses import (
     answerability_loss,
@@ -116,6 +116,7 @@ class SpanReader(PreTrainedModel):
     def __init__(self, config: SpanReaderConfig):
         """Build with random weights; use ``from_pretrained`` or ``from_encoder`` for trained ones."""
         super().__init__(config)
+        self._recomputes = False
         encoder_config = config.encoder_config
         _check_apart(config, encoder_config)
         encoder_config._attn_implementation = _attention(encoder_config, config)
@@ -234,6 +235,7 @@ class SpanReader(PreTrainedModel):
 
     def recompute_layers(self) -> None:
         """While training, keep nothing that the encoder's layers compute: the way back does it again."""
+        self._recomputes = True
         renamed = getattr(self, "activation_checkpointing_enable", None)  # so called in transformers 5
         (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
 
@@ -312,13 +314,28 @@ class SpanReader(PreTrainedModel):
         apart: Apart | None,
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
         """The last states, and those that pruning heads read."""
-        if apart:
-            return self._encoded_apart(input_ids, attention_mask, token_type_ids, apart)
+        if apart or self._is_quicker_written_out(input_ids, attention_mask, token_type_ids):
+            return self._encoded_apart(input_ids, attention_mask, token_type_ids, apart or TOGETHER)
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None and uses_type_ids(self.encoder.config):
             inputs["token_type_ids"] = token_type_ids
         with self._attended() as attended:
             return self.encoder(**inputs).last_hidden_state, attended
+
+    def _is_quicker_written_out(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        token_type_ids: torch.Tensor | None,
+    ) -> bool:
+        """Whether ``encoded`` can stand for the encoder, and takes less time: in training on a CPU."""
+        return (
+            self.encoder.config.model_type == "bert"
+            and None not in (attention_mask, token_type_ids)
+            and torch.is_grad_enabled()
+            and is_narrow_on_cpu(input_ids)
+            and not self._recomputes
+        )
 
     def _encoded_apart(
         self,

@@ -127,3 +127,33 @@ def test_what_a_model_cannot_do_is_refused(model: SpanReader) -> None:
             SpanReader(SpanReaderConfig(**{**config, name: value}))
     with pytest.raises(ValueError, match="BERT's encoder, with attention_mask"):
         model(torch.zeros((1, 4), dtype=torch.long), apart=model.apart)
+
+
+def test_in_training_on_a_cpu_the_written_out_encoder_learns_the_same(model: SpanReader) -> None:
+    """In bfloat16 it stands for the encoder: gradients agree with those in float32 as closely as its own."""
+    ids = torch.randint(0, 50, (4, 20), generator=torch.Generator().manual_seed(5))
+    mask = (torch.arange(20) < torch.tensor([20, 20, 16, 18])[:, None]).long()
+    types = (torch.arange(20) >= 6).long() * mask
+    labels = {
+        "context_mask": types.bool() | (torch.arange(20) == 0),
+        "start_positions": torch.full((4, 1), 8),
+        "end_positions": torch.full((4, 1), 10),
+        "span_weight": torch.ones(4),
+        "answerable": torch.ones(4),
+    }
+
+    def gradients(narrow: bool) -> tuple[Any, bool]:
+        model.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+            is_written_out = model._is_quicker_written_out(ids, mask, types)
+            model(ids, mask, types, **labels).loss.backward()
+        own = [p.grad.flatten() for p in model.encoder.parameters() if p.grad is not None]
+        return torch.cat(own), is_written_out
+
+    expected, is_written_out = gradients(narrow=False)
+    assert not is_written_out
+    found, is_written_out = gradients(narrow=True)
+    assert is_written_out
+    assert (found - expected).norm() < 0.05 * expected.norm()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not model._is_quicker_written_out(ids, mask, types)
