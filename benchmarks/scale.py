@@ -1,9 +1,10 @@
-"""Memory and throughput of ``infer.py --batch``; run each on an otherwise quiet machine.
+"""Memory and throughput of large tables; run what tells times on an otherwise quiet machine.
 
 The figures go to benchmarks/results/NOTES-scale.md.
 
     python benchmarks/scale.py tiny --output runs/tiny              a tiny random model (needs [train])
     python benchmarks/scale.py memory --model runs/tiny             peak memory at 10,000 and 1,000,000 rows
+    python benchmarks/scale.py papers --model runs/tiny             20 questions to each of 100,000 papers
     python benchmarks/scale.py overlap --data TABLE [--rows 5000]   infer.py against the bare predictor
     python benchmarks/scale.py ray --data T.parquet --actors 1 2    rows/s by the number of actors
     python benchmarks/scale.py cost --rows-per-core-s R             36 million abstracts on n cores
@@ -19,10 +20,13 @@ import itertools
 import json
 import os
 import platform
+import shutil
 import string
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from qa_extractive.data.columns import ColumnNames, question_from_row, resolve_columns
@@ -46,6 +50,10 @@ def main() -> None:
     memory.add_argument("--model", default="default")
     memory.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
     memory.add_argument("--suffix", default="csv")
+    papers = commands.add_parser("papers")
+    papers.add_argument("--model", default="default")
+    papers.add_argument("--papers", type=int, nargs="+", default=[10_000, 100_000])
+    papers.add_argument("--kept-mb", type=int, default=100)
     overlap = commands.add_parser("overlap")
     overlap.add_argument("--data", type=Path, required=True)
     overlap.add_argument("--rows", type=int, default=5000)
@@ -58,7 +66,13 @@ def main() -> None:
     cost.add_argument("--cores", type=int, nargs="+", default=[2, 16, 64, 256, 1024])
     options = parser.parse_args()
     machine = f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}"
-    result = {"memory": measure_memory, "overlap": measure_overlap, "ray": measure_ray, "cost": cost_table}
+    result = {
+        "memory": measure_memory,
+        "papers": measure_papers,
+        "overlap": measure_overlap,
+        "ray": measure_ray,
+        "cost": cost_table,
+    }
     if options.command == "tiny":
         make_tiny(options.output)
     else:
@@ -67,7 +81,15 @@ def main() -> None:
 
 def run_infer(*arguments: object) -> dict[str, float]:
     """Run ``infer.py``: rows/s as it says itself, seconds and peak memory of the process."""
-    command = [sys.executable, str(ROOT / "infer.py"), *map(str, arguments), "--log-json", "--overwrite"]
+    command = [str(ROOT / "infer.py"), *map(str, arguments), "--log-json", "--overwrite"]
+    log, figures = _run(command)
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return {"rows_per_s": events[-1]["rows_per_s"], **figures}
+
+
+def _run(arguments: Sequence[str]) -> tuple[str, dict[str, float]]:
+    """What a command of ours says on stderr, and its seconds and peak memory."""
+    command = [sys.executable, *arguments]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as log:
         process = os.posix_spawn(
@@ -75,11 +97,28 @@ def run_infer(*arguments: object) -> dict[str, float]:
         )
         _, status, usage = os.wait4(process, 0)
         log.seek(0)
-        events = [json.loads(line) for line in log if line.startswith(b"{")]
+        said = log.read().decode()
     if os.waitstatus_to_exitcode(status) not in (0, 1):
-        raise SystemExit(f"infer.py failed: {events[-1:]}")
-    seconds = time.perf_counter() - started
-    return {"rows_per_s": events[-1]["rows_per_s"], "seconds": seconds, "peak_mb": usage.ru_maxrss / 1024}
+        raise SystemExit(f"{arguments[0]} failed: {said[-500:]}")
+    return said, {"seconds": time.perf_counter() - started, "peak_mb": usage.ru_maxrss / 1024}
+
+
+def measure_papers(options: argparse.Namespace) -> dict[str, object]:
+    """Peak memory of ``qa-extractive table`` with 20 questions, by the number of distinct short papers."""
+    questions = [f"What was the effect {each}?" for each in string.ascii_lowercase[:20]]
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        papers, table = Path(folder, "papers.jsonl"), Path(folder, "table.csv")
+        for n_papers in options.papers:
+            with papers.open("w") as file:
+                for i in range(n_papers):
+                    text = f"The drug reduced the risk of {i} patients."
+                    file.write(json.dumps({"title": f"Paper {i}", "abstract": text}) + "\n")
+            asked = ["--questions", *questions, "--output", str(table), "--overwrite", "--quiet"]
+            model = ["--model", options.model, "--effort", "cached", "--kept-mb", str(options.kept_mb)]
+            _, figures = _run(["-m", "qa_extractive", "table", str(papers), *asked, *model])
+            found.append({"papers": n_papers, "questions": len(questions), **figures})
+    return {"model": options.model, "kept_mb": options.kept_mb, "runs": found}
 
 
 def measure_memory(options: argparse.Namespace) -> dict[str, object]:
@@ -159,7 +198,7 @@ def make_tiny(output: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig
 
-    from qa_extractive.config import DecodeConfig, ReaderConfig, WindowConfig
+    from qa_extractive.config import DecodeConfig, PruningConfig, ReaderConfig, WindowConfig
     from qa_extractive.export.exporter import export
     from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 
@@ -178,11 +217,17 @@ def make_tiny(output: Path) -> None:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     config = BertConfig(vocab_size=len(pieces), max_position_embeddings=128, pad_token_id=0, **sizes)
     with tempfile.TemporaryDirectory() as folder:
-        SpanReader(SpanReaderConfig(encoder=config.to_dict())).eval().save_pretrained(folder)
+        reader = SpanReader(SpanReaderConfig(encoder=config.to_dict(), skim_layers=[2]))
+        reader.eval().save_pretrained(folder)
         tokenizer.save(str(Path(folder, "tokenizer.json")))
         window = WindowConfig(max_tokens=128, stride_tokens=32, max_question_tokens=64, max_title_tokens=16)
-        ReaderConfig(window, DecodeConfig(max_answer_tokens=12)).save(Path(folder))
+        reader_config = ReaderConfig(window, DecodeConfig(max_answer_tokens=12))
+        reader_config.save(Path(folder))
         export(Path(folder), output, quantize="int8", n_threads=1)
+    # Without examples to fit them on there are no limit and no calibrations yet.
+    replace(reader_config, skim=PruningConfig(0.0, papers_apart=True)).save(output)
+    for effort in ("fast", "cached"):
+        shutil.copyfile(output / "calibration.json", output / f"calibration_{effort}.json")
 
 
 if __name__ == "__main__":
