@@ -68,8 +68,8 @@ class Predictor:
                 or "cached": that, and the lower layers read a paper apart from its question, so that what
                 they make of the paper can be kept for other questions to it. Each has a calibration of its
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
-            kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 0.9 for an
-                abstract of 200 words where one layer reads papers apart, 5 where four do. The papers not
+            kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 3 for an
+                abstract of 200 words where one layer reads papers apart. The papers not
                 asked about for longest make room.
             precision: "native": integer products where the file is int8, whose sums are exact on every CPU
                 while roundings between them differ from one kind of CPU to another; or "exact": float

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="with .txt, .json, .jsonl, .xml (JATS, PubMed, EndNote), .nbib, .ris, .enw, .ciw, .bib, .csv or "
-        ".tsv; also .gz, .zst; and .xlsx",
+        help="with .txt, .json, .jsonl, .xml (JATS, PubMed, EndNote), .nbib, .ris, .enw, .ciw, .bib, .csv, "
+        ".tsv or .pdf; also .gz, .zst; and .xlsx",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="F", help="CSV, TSV, JSONL or Parquet file to write"
