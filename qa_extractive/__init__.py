@@ -6,6 +6,11 @@ answer = Predictor().answer(question, abstract)
 
 from __future__ import annotations
 
+import os
+
+# From 1.29 on onnxruntime reports processes and models to Microsoft unless this is set before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
     from typing import Any

@@ -48,6 +48,9 @@ INT8_VARIABLE = "QA_EXTRACTIVE_INT8"
 """Environment variable that says which int8 weights are multiplied: "signed", as stored; "unsigned", the same
 sums, exact on every CPU. Without it, those that are exact and fast on this one."""
 
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+"""onnxruntime's own: "1" unless it was set to something else before this package was imported."""
+
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
 
 
@@ -297,6 +300,8 @@ def open_session(path: Path, n_threads: int, precision: str = NATIVE) -> ort.Inf
         ModelError: It is missing, broken, or cannot be run with this precision.
     """
     check_graph(path)
+    if os.environ.get(TELEMETRY_VARIABLE) == "1":
+        ort.disable_telemetry_events()  # for where onnxruntime was imported before this package
     content = path.read_bytes()
     formed = _formed(path, content, precision)
     return _session(path, path if formed is content else formed, n_threads)
