@@ -69,8 +69,8 @@ class Predictor:
                 they make of the paper can be kept for other questions to it. Each has a calibration of its
                 own, and a model trained with ``skim_layers``. An answer does not depend on what is kept.
             kept_mb: Megabytes of memory for what is kept at the effort "cached", at least 1; some 3 for an
-                abstract of 200 words where one layer reads papers apart. The papers not
-                asked about for longest make room.
+                abstract of 200 words where one layer reads papers apart. The papers not asked about for
+                longest make room.
             precision: "native": integer products where the file is int8, whose sums are exact on every CPU
                 while roundings between them differ from one kind of CPU to another; or "exact": float
                 products of the same stored weights, whose best spans are the same on every CPU, for about

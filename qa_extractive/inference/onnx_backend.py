@@ -49,7 +49,7 @@ INT8_VARIABLE = "QA_EXTRACTIVE_INT8"
 sums, exact on every CPU. Without it, those that are exact and fast on this one."""
 
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
-"""onnxruntime's own: "1" unless it was set to something else before this package was imported."""
+"""onnxruntime's own, which this package sets to "1" where it is not set; "0" and "false" leave it on."""
 
 _NOT_FUSED = ("SkipLayerNormFusion",)  # that node takes seven times as long as what it is fused from
 
@@ -300,7 +300,7 @@ def open_session(path: Path, n_threads: int, precision: str = NATIVE) -> ort.Inf
         ModelError: It is missing, broken, or cannot be run with this precision.
     """
     check_graph(path)
-    if os.environ.get(TELEMETRY_VARIABLE) == "1":
+    if os.environ.get(TELEMETRY_VARIABLE) not in ("0", "false"):
         ort.disable_telemetry_events()  # for where onnxruntime was imported before this package
     content = path.read_bytes()
     formed = _formed(path, content, precision)

@@ -52,7 +52,7 @@ def test_an_onnxruntime_that_was_there_before_is_told(monkeypatch: pytest.Monkey
 
     told: list[None] = []
     monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: told.append(None))
-    for value, n in (("0", 0), ("1", 1)):
+    for value, n in (("0", 0), ("false", 0), ("1", 1), ("true", 2)):
         monkeypatch.setenv(VARIABLE, value)
         open_session(DEFAULT_MODEL / "model.onnx", 1)
         assert len(told) == n
