@@ -7,67 +7,118 @@ import re
 from qa_extractive.metrics.numbers import PLAIN_UNIT, Quantity
 
 _SEEN = 80  # characters on either side
-_SCALES = "hundred|thousand|million|billion|trillion|dozen|lakh|crore"
-_WORDS = (
-    "zero|nil|nought|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
-    "(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|"
-    f"(?:{_SCALES})s?"
-)
-_PARTS = "third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth"
-_FRACTIONS = rf"half|halves|quarters?|(?:{_PARTS})s|(?:an?|one)[\s-](?:{_PARTS})"
-NUMBER_WORD = re.compile(rf"\b(?:{_WORDS})\b", re.IGNORECASE)
-FRACTION = re.compile(rf"[¼-¾⅐-⅟]|\b(?:{_FRACTIONS})\b", re.IGNORECASE)
 
+
+def _any_of(*alternatives: str) -> str:
+    return f"(?:{'|'.join(alternatives)})"
+
+
+# Numbers in words
+_SCALE = _any_of(*"hundred thousand million billion trillion dozen lakh crore".split())
+_DIGIT = _any_of(*"one two three four five six seven eight nine".split())
+_WORD = _any_of(
+    *("zero", "nil", "nought", _DIGIT, "ten", "eleven", "twelve"),
+    "(?:thir|four|fif|six|seven|eigh|nine)teen",
+    "(?:twen|thir|for|fif|six|seven|eigh|nine)ty",
+    f"{_SCALE}s?",
+)
+_PART = _any_of(*"third fourth fifth sixth seventh eighth ninth tenth hundredth thousandth".split())
+_FRACTION = _any_of("half", "halves", "quarters?", f"{_PART}s", rf"(?:an?|one)[\s-]{_PART}")
+_FRACTION_SIGN = "[¼-¾⅐-⅟]"
+NUMBER_WORD = re.compile(rf"\b{_WORD}\b", re.IGNORECASE)
+FRACTION = re.compile(rf"{_FRACTION_SIGN}|\b{_FRACTION}\b", re.IGNORECASE)
+
+# Signs
 _DASH = "[-‐‑‒–—―−⁻﹘﹣－]"
-_ABOUT = "[<>≤≥⩽⩾≈≃≅~∼～±＜＞]|\\+/[-−–]"
-_NUMBER = rf"(?:[-−–+]?\.?\d|(?:{_WORDS})\b)"
+_ABOUT = _any_of("[<>≤≥⩽⩾≈≃≅~∼～±＜＞]", r"\+/[-−–]")
+_NUMBER = _any_of(r"[-−–+]?\.?\d", rf"{_WORD}\b")
+_LETTERS = r"[^\W\d_]+"
 _TO = "(?:to|or|through|thru|and/or)"
-_MORE = (
-    "more|less|fewer|over|under|above|below|beyond|higher|lower|greater|larger|smaller|longer|shorter|older|"
-    "younger|later|earlier|upwards?|up|so|better|worse|thereabouts"
+
+# Words that make a bound of a number
+_MORE = _any_of(
+    *"more less fewer over under above below beyond higher lower greater larger smaller".split(),
+    *"longer shorter older younger later earlier upwards? up so better worse thereabouts".split(),
 )
-_BOUND = (
-    r"over|under|above|below|beyond|exceed(?:s|ed|ing)?|than|at\s(?:the\s)?(?:least|most)|up\sto|"
-    r"or\sequal\sto|as\s\w+\sas|within|(?:max|min)(?:imum|imal(?:ly)?)?\.?(?:\sof)?|upwards\sof|"
-    r"capped\sat|limited\sto|about|around|approx\.?|approximate(?:ly)?|roughly|circa|ca\.?|nearly|almost|near|"
-    r"close\sto|some|not|no\.?|nor|non"
+_BOUND = _any_of(
+    *("over", "under", "above", "below", "beyond", "exceed(?:s|ed|ing)?", "than", "within"),
+    *(r"at\s(?:the\s)?(?:least|most)", r"up\sto", r"or\sequal\sto", r"as\s\w+\sas"),
+    r"(?:max|min)(?:imum|imal(?:ly)?)?\.?(?:\sof)?",
+    *(r"upwards\sof", r"capped\sat", r"limited\sto"),
+    *("about", "around", r"approx\.?", "approximate(?:ly)?", "roughly", "circa", r"ca\.?"),
+    *("nearly", "almost", "near", r"close\sto", "some", "not", r"no\.?", "nor", "non"),
 )
-_LIMIT_OF = r"(?:(?:an?|the)\s)?(?:ages?|total|threshold|cut-?off|value|limit|level|score|dose)\sof"
-# What it is -> how what stands before the number ends, and how what follows the number begins.
+_LIMIT_OF = (  # "over the age of 18"
+    r"(?:(?:an?|the)\s)?(?:ages?|total|threshold|cut-?off|value|limit|level|score|dose)\sof"
+)
+
+# What it is, how what stands before the number ends, and how what follows the number begins.
+_KINDS = (
+    (
+        "a bound",
+        _any_of(_ABOUT, r"&#?\w+;", rf"\b{_BOUND}(?:\s{_LIMIT_OF})?"),
+        _any_of(
+            # "18 years or more", but not "18 or more than", where another number follows
+            rf"(?:{_LETTERS},?\s){{0,3}}?[,(]?\s?(?:or|and)\s(?:even\s|much\s)?{_MORE}\b"
+            r"(?!\s+(?:(?:than|an?|the)\b|[\d<>]))",
+            r"\+",
+            r"[(,]?\s?(?:at\s(?:(?:the\s)?(?:least|most)|(?:a\s)?(?:min|max)imum)|max(?:imum)?|minimum)\b",
+            r"-?(?:plus|odd|ish|upwards?|onwards?)\b",
+            rf"(?:or\s)?{_ABOUT}",
+        ),
+    ),
+    ("a dash or a sign in words", _any_of(r"\b(?:minus|negative|plus)", _DASH), r"minus\b"),
+    (
+        "another number beside it",
+        _any_of(
+            r"\b(?:between|either|rang(?:e[ds]?|ing)(?:\s(?:of|from))?)",
+            *(r"\d\s:", "[/×✕*÷^…&+]", r"\.\.", r"\d", r"\d\sby", r"\bper"),
+            rf"\b{_WORD}(?:\sand)?",
+            rf"\bbetween\s{_NUMBER}[^;]{{0,30}}?\sand",
+            rf"(?<!\w){_NUMBER}\S*(?:\s{_LETTERS})?\s{_TO}",
+        ),
+        _any_of(
+            rf"{_DASH}\s*{_NUMBER}",
+            *("[/×✕*÷^…&=]", r"\.\.", r":\s?\d", r"x\s?\d"),
+            r"(?!\d\d(?:\.\d)?\s?%[\s-]?C)\d",  # "20 95 %CI" is no number of two parts
+            rf"(?:and\s)?{_WORD}\b",
+            rf"(?:{_LETTERS}\s)?{_TO}\s*{_NUMBER}",
+            rf"per\s+{_NUMBER}",
+            r"by\s[\d.]+\s?[cmk]?m\b",
+        ),
+    ),
+    (
+        "more of the number",
+        r"\b"
+        + _any_of(
+            *("point", "decimal", "few", "several", "many", r"couple(?:\sof)?"),
+            r"(?:ten|dozen|hundred|thousand|million)s?\sof",
+            *("twice", "double", "triple", r"half(?:\sof)?", r"quarter(?:\sof)?"),
+        ),
+        _any_of(
+            rf"-?{_SCALE}s?\b",
+            r"(?:k|m|mn|mio|bn|b)\b",
+            *(_FRACTION_SIGN, "[％﹪‰]"),
+            rf"(?:and\s)?(?:(?:an?|one)[\s-])?{_FRACTION}\b",
+        ),
+    ),
+)
 _FLAWS = tuple(
-    (kind, re.compile(rf"(?:{before})\s*$", re.IGNORECASE), re.compile(rf"\s*(?:{after})", re.IGNORECASE))
-    for kind, before, after in (
-        (
-            "a bound",
-            rf"{_ABOUT}|&#?\w+;|\b(?:{_BOUND})(?:\s{_LIMIT_OF})?",
-            rf"(?:[^\W\d_]+,?\s){{0,3}}?[,(]?\s?(?:or|and)\s(?:even\s|much\s)?(?:{_MORE})\b(?!\s+(?:(?:than|an?|the)\b|[\d<>]))|"
-            rf"\+|[(,]?\s?(?:at\s(?:(?:the\s)?(?:least|most)|(?:a\s)?(?:min|max)imum)|max(?:imum)?|minimum)\b|"
-            rf"-?(?:plus|odd|ish|upwards?|onwards?)\b|(?:or\s)?(?:{_ABOUT})",
-        ),
-        ("a dash or a sign in words", rf"\b(?:minus|negative|plus)|{_DASH}", "minus\\b"),
-        (
-            "another number beside it",
-            rf"\b(?:between|either|rang(?:e[ds]?|ing)(?:\s(?:of|from))?)|\d\s:|[/×✕*÷^…&+]|\.\.|\d|\d\sby|\bper|"
-            rf"\b(?:{_WORDS})(?:\sand)?|"
-            rf"\bbetween\s{_NUMBER}[^;]{{0,30}}?\sand|(?<!\w){_NUMBER}\S*(?:\s[^\W\d_]+)?\s{_TO}",
-            rf"{_DASH}\s*{_NUMBER}|[/×✕*÷^…&=]|\.\.|:\s?\d|x\s?\d|(?!\d\d(?:\.\d)?\s?%[\s-]?C)\d|(?:and\s)?(?:{_WORDS})\b|"
-            rf"(?:[^\W\d_]+\s)?{_TO}\s*{_NUMBER}|per\s+{_NUMBER}|by\s[\d.]+\s?[cmk]?m\b",
-        ),
-        (
-            "more of the number",
-            r"\b(?:point|decimal|few|several|many|couple(?:\sof)?|(?:ten|dozen|hundred|thousand|million)s?\sof|"
-            r"twice|double|triple|half(?:\sof)?|quarter(?:\sof)?)",
-            rf"-?(?:{_SCALES})s?\b|(?:k|m|mn|mio|bn|b)\b|[¼-¾⅐-⅟％﹪‰]|"
-            rf"(?:and\s)?(?:(?:an?|one)[\s-])?(?:{_FRACTIONS})\b",
-        ),
-    )
+    (kind, re.compile(rf"{before}\s*$", re.IGNORECASE), re.compile(rf"\s*(?:{after})", re.IGNORECASE))
+    for kind, before, after in _KINDS
 )
-_SPREAD = re.compile(rf"\s?\(?(?:±|\+/[-−–])\s?\d+(?:\.\d+)?(?:\s?{PLAIN_UNIT}(?:/[^\W\d_]+)*(?![^\W_]))?\)?")
+_SPREAD = re.compile(
+    rf"\s?\(?(?:±|\+/[-−–])\s?\d+(?:\.\d+)?(?:\s?{PLAIN_UNIT}(?:/{_LETTERS})*(?![^\W_]))?\)?"
+)
 _TOUCHES_BEFORE = re.compile(r"[^\s(\[{“‘«=;]$")
 _TOUCHES_AFTER = re.compile(r"[^\s.,;:!?)\]}(\[”»‐‑‒–—―-]|[.,;:]+\d")
 _UNIT_GOES_ON = re.compile(
-    r"(?!['’]\s)[^\s.,;:!?)\]}(\[”»–—]|[.–—]\w|\s(?:[·⋅∙*^/]|(?:once|twice|thrice|per|each|every|an?|celsius|centigrade|"
-    r"fahrenheit|pts|pp|(?:hour|dai|night|week|month|year)ly)(?!\w)|[^\W\d_]+\s?/\s?[^\W\d_])",
+    _any_of(
+        r"(?!['’]\s)[^\s.,;:!?)\]}(\[”»–—]",
+        r"[.–—]\w",
+        r"\s(?:[·⋅∙*^/]|(?:once|twice|thrice|per|each|every|an?|celsius|centigrade|fahrenheit|pts|pp|"
+        rf"(?:hour|dai|night|week|month|year)ly)(?!\w)|{_LETTERS}\s?/\s?[^\W\d_])",
+    ),
     re.IGNORECASE,
 )
 _NEXT_UNIT = re.compile(rf"\s(?:{PLAIN_UNIT}|[CF])(?![^\W_])")
