@@ -23,6 +23,12 @@ INSTRUCTION_SETS = {
 }
 """What decides how int8 products are summed and how fast they are: as Linux names it, and its usual name."""
 
+_KIND_FIELDS = (
+    *("vendor_id", "cpu family", "model", "flags"),
+    *("cpu implementer", "cpu architecture", "cpu variant", "cpu part", "features"),
+)
+"""Of x86, and of ARM."""
+
 _MACOS_SETS = {
     "hw.optional.avx2_0": "avx2",
     "hw.optional.arm.AdvSIMD": "asimd",
@@ -41,15 +47,32 @@ def cpu_and_instructions(root: Path = Path("/")) -> tuple[str, tuple[str, ...]]:
     return _linux_cpu(root) if (root / "proc/cpuinfo").is_file() else _other_cpu()
 
 
+def cpu_kind(root: Path = Path("/")) -> tuple[str, ...]:
+    """All that tells kinds of CPU apart, also where ``INSTRUCTION_SETS`` does not name it.
+
+    Args:
+        root: As of ``cpu_and_instructions``.
+    """
+    values = _first_cpu(root)
+    name, instructions = cpu_and_instructions(root)
+    return (name, *instructions, *(values.get(field, "") for field in _KIND_FIELDS))
+
+
 def _linux_cpu(root: Path) -> tuple[str, tuple[str, ...]]:
     """Name and instruction sets of the first CPU of ``/proc/cpuinfo``."""
+    values = _first_cpu(root)
+    known = f"{values.get('flags', '')} {values.get('features', '')}".split()
+    return values.get("model name", "") or platform.processor(), _named(known)
+
+
+def _first_cpu(root: Path) -> dict[str, str]:
+    """The fields of the first CPU of ``/proc/cpuinfo``, by their names in lower case; none elsewhere."""
     values: dict[str, str] = {}
     with suppress(OSError):
         for line in (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")
             values.setdefault(name.strip().lower(), value.strip())
-    known = f"{values.get('flags', '')} {values.get('features', '')}".split()
-    return values.get("model name", "") or platform.processor(), _named(known)
+    return values
 
 
 def _other_cpu() -> tuple[str, tuple[str, ...]]:
