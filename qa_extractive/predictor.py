@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa_extractive._utils.bounded_folder import BoundedFolder
 from qa_extractive._utils.cpus import available_cpus
 from qa_extractive._utils.digests import folder_digest
 from qa_extractive.archive.cache import FolderState, cache_folder
@@ -25,7 +26,7 @@ from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
 from qa_extractive.inference.pipeline import Prepared, prepare, read, read_as, read_prepared
 from qa_extractive.inference.relevance import RELEVANT_FROM, KeepRule, scored_sentences
 from qa_extractive.inference.windows import Window, Windower
-from qa_extractive.settings import KEPT_MB, NATIVE, AnswerSettings, checked_number
+from qa_extractive.settings import KEPT_FOLDER_MB, KEPT_MB, NATIVE, AnswerSettings, checked_number
 from qa_extractive.types import Answer, Question, Span
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Predictor:
         kept_mb: int = KEPT_MB,
         precision: str = NATIVE,
         max_context_characters: int | None = None,
+        kept_folder: str | Path | None = None,
+        kept_folder_mb: int = KEPT_FOLDER_MB,
         n_threads: int | None = None,
     ) -> None:
         """Load a model.
@@ -77,6 +80,13 @@ class Predictor:
                 twice the time.
             max_context_characters: A longer context is a DataError, or the error of its row, instead of
                 minutes of work; None for no limit.
+            kept_folder: Folder where it is kept on disk too, for other processes and later ones; None for
+                none. Only at the effort "cached". To load a paper takes a sixth of the time that the lower
+                layers take for it (a ninth with four such layers), and more from a slow disk. Processes of
+                one user may share it; each kind of CPU, version and model has files of its own. One that is
+                broken is replaced; a folder that cannot be written costs a warning. Since texts can be
+                guessed from the files, only this user may read them.
+            kept_folder_mb: Megabytes that these files may have, at least 1; those used longest ago make room.
             n_threads: Windows run at once; None for the CPUs this process may use. More than 16 and more than
                 four for each CPU are taken as that many, with a warning.
 
@@ -91,9 +101,19 @@ class Predictor:
         keep_above = self.config.keep_above(effort)
         self.calibration = Calibration.load(self.folder, CALIBRATION_FILES[effort])
         least = _threshold(self.calibration, threshold, max_risk)
-        self.settings = AnswerSettings(least, top_k, effort, kept_mb, precision, max_context_characters)
+        self.settings = AnswerSettings(
+            least,
+            top_k,
+            effort,
+            kept_mb,
+            precision,
+            max_context_characters,
+            _absolute(kept_folder, "kept_folder"),
+            kept_folder_mb,
+        )
         n_kept = self.settings.kept_bytes
-        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision)
+        on_disk = _paper_folder(self.settings)
+        backend = OnnxBackend(self.folder, n_threads, keep_above, n_kept or None, precision, on_disk)
         self._windower = Windower.load(
             self.folder,
             self.config.window,
@@ -503,6 +523,21 @@ def _threshold(calibration: Calibration, threshold: float | None, max_risk: floa
         return calibration.threshold_for_risk(checked_number(max_risk, "max_risk"))
     # A number of numpy must not reach a fingerprint, which is written as JSON.
     return calibration.threshold if threshold is None else checked_number(threshold, "threshold")
+
+
+def _absolute(folder: str | Path | None, name: str) -> str | None:
+    """The path, for processes that work elsewhere; ModelError, with the argument's name, if it is none."""
+    if folder is None:
+        return None
+    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
+        raise ModelError(f"{name} must be a folder or None, got {folder!r:.80}")
+    return str(Path(folder).absolute())
+
+
+def _paper_folder(settings: AnswerSettings) -> BoundedFolder | None:
+    if settings.kept_folder is None:
+        return None
+    return BoundedFolder(Path(settings.kept_folder), settings.kept_folder_mb * 1_000_000)
 
 
 def _opened(model: str | Path | None) -> OpenedModel:

@@ -11,6 +11,7 @@ from qa_extractive.errors import ModelError
 FULL, FAST, CACHED = EFFORTS = ("full", "fast", "cached")
 NATIVE, EXACT = PRODUCTS = ("native", "exact")
 KEPT_MB = 500  # size of the context cache by default
+KEPT_FOLDER_MB = 5_000  # the same on disk: some 1,500 abstracts where one layer reads them apart
 N_DECODED = 20
 """Candidates decoded of each question at least, so that scores of the first do not depend on ``top_k``."""
 
@@ -35,6 +36,9 @@ class AnswerSettings:
         kept_mb: Megabytes of memory for the context cache, at least 1; no answer depends on it.
         precision: "native", the products that the file was made for; or "exact", float products.
         max_context_characters: A longer context is an error and not read, at least 1; None for no limit.
+        kept_folder: Absolute path of the folder of the context cache on disk, None for none; only at the
+            effort "cached", and no answer depends on it.
+        kept_folder_mb: Megabytes that it may have, at least 1.
     """
 
     threshold: float
@@ -43,6 +47,8 @@ class AnswerSettings:
     kept_mb: int = field(default=KEPT_MB, metadata=_ANSWER_NEUTRAL)
     precision: str = NATIVE
     max_context_characters: int | None = None
+    kept_folder: str | None = field(default=None, metadata=_ANSWER_NEUTRAL)
+    kept_folder_mb: int = field(default=KEPT_FOLDER_MB, metadata=_ANSWER_NEUTRAL)
 
     def __post_init__(self) -> None:
         """Raise ModelError for a value outside its range."""
@@ -50,9 +56,12 @@ class AnswerSettings:
             raise ModelError(f"threshold must lie in [0, 1], got {self.threshold}")
         checked_count(self.top_k, "top_k")
         checked_count(self.kept_mb, "kept_mb")
+        checked_count(self.kept_folder_mb, "kept_folder_mb")
         if self.max_context_characters is not None:
             checked_count(self.max_context_characters, "max_context_characters")
         check_effort(self.effort)
+        if self.kept_folder is not None and self.effort != CACHED:
+            raise ModelError(f"kept_folder goes with the effort {CACHED!r}, not {self.effort!r}")
         if self.precision not in PRODUCTS:
             raise ModelError(
                 f"there is no precision {self.precision!r:.40}: use {' or '.join(map(repr, PRODUCTS))}"

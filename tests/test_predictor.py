@@ -379,6 +379,8 @@ def test_one_model_serves_calls_of_different_thresholds_at_once(predictor: Predi
         ({"effort": "low"}, "no effort 'low': use 'full', 'fast', 'cached'"),
         ({"kept_mb": 0}, "kept_mb"),
         ({"kept_mb": 1.5}, "kept_mb"),
+        ({"kept_folder_mb": 0}, "kept_folder_mb"),
+        ({"kept_folder": "papers"}, "kept_folder goes with the effort 'cached'"),
         ({"n_threads": 0}, "n_threads"),
         ({"max_context_characters": 0}, "max_context_characters"),
         ({"max_context_characters": 5.5}, "max_context_characters"),

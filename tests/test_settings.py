@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -30,17 +31,24 @@ OTHER: dict[str, Any] = {
     "kept_mb": 7,
     "precision": "exact",
     "max_context_characters": 5000,
+    "kept_folder": str(Path(os.devnull, "papers")),  # nothing is written
+    "kept_folder_mb": 7,
 }
-NEUTRAL = {"kept_mb"}  # no answer depends on it, so a run may go on with another
+NEUTRAL = {"kept_mb", "kept_folder", "kept_folder_mb"}  # no answer depends on them
+WITH: dict[str, Any] = {"kept_folder": {"effort": "cached"}}  # what a setting goes with
 QUESTIONS = [Question("What was the effect?", "The drug reduced mortality. The risk was not increased.")]
 
 each_setting = pytest.mark.parametrize("name", [each.name for each in fields(AnswerSettings)])
 
 
 def with_other(folder: Path, name: str) -> Predictor:
-    predictor = Predictor(folder, **{name: OTHER[name]}, n_threads=1)
-    assert getattr(predictor.settings, name) == OTHER[name] != getattr(Predictor(folder).settings, name)
+    predictor = Predictor(folder, **{name: OTHER[name]}, **WITH.get(name, {}), n_threads=1)
+    assert getattr(predictor.settings, name) == OTHER[name] != getattr(without(folder, name).settings, name)
     return predictor
+
+
+def without(folder: Path, name: str) -> Predictor:
+    return Predictor(folder, **WITH.get(name, {}))
 
 
 def test_each_setting_has_another_value_here() -> None:
@@ -92,7 +100,7 @@ def test_the_workers_of_a_cluster_get_it(
 @each_setting
 def test_the_fingerprint_tells_it(skim_export: Path, name: str) -> None:
     identity = with_other(skim_export, name).identity()
-    assert (identity != Predictor(skim_export).identity()) == (name not in NEUTRAL)
+    assert (identity != without(skim_export, name).identity()) == (name not in NEUTRAL)
     assert identity.get(name) == (None if name in NEUTRAL else OTHER[name])
 
 
@@ -146,7 +154,8 @@ def test_the_footprint_is_measured_with_it(
 def test_infer_has_an_option_for_it(skim_export: Path, name: str) -> None:
     parser = argparse.ArgumentParser()
     infer.add_arguments(parser)
-    option = ["--" + name.replace("_", "-"), str(OTHER[name])]
+    chosen = {name: OTHER[name]} | WITH.get(name, {})
+    option = [text for key, value in chosen.items() for text in ("--" + key.replace("_", "-"), str(value))]
     predictor = infer.predictor_of(
         parser.parse_args(["--question", "q", "--model", str(skim_export), *option])
     )

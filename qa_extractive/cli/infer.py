@@ -136,6 +136,8 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
         "max_risk": options.max_risk,
         "effort": options.effort,
         "kept_mb": options.kept_mb,
+        "kept_folder": options.kept_folder,
+        "kept_folder_mb": options.kept_folder_mb,
         "precision": options.precision,
         "max_context_characters": options.max_context_characters,
         "n_threads": options.threads,

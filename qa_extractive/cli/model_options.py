@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qa_extractive.settings import EFFORTS, FULL, KEPT_MB, NATIVE, PRODUCTS
+from qa_extractive.settings import EFFORTS, FULL, KEPT_FOLDER_MB, KEPT_MB, NATIVE, PRODUCTS
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -27,6 +27,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
         default=KEPT_MB,
         metavar="N",
         help=f"size of the context cache, with cached ({KEPT_MB})",
+    )
+    group.add_argument("--kept-folder", metavar="D", help="keep it here too, for other runs, with cached")
+    group.add_argument(
+        "--kept-folder-mb",
+        type=int,
+        default=KEPT_FOLDER_MB,
+        metavar="N",
+        help=f"size of that folder ({KEPT_FOLDER_MB})",
     )
     add_precision(group)
     group.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")

@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
             max_risk=options.max_risk,
             effort=options.effort,
             kept_mb=options.kept_mb,
+            kept_folder=options.kept_folder,
+            kept_folder_mb=options.kept_folder_mb,
             precision=options.precision,
             n_threads=options.threads,
         )

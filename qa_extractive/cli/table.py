@@ -164,10 +164,14 @@ def _predictor(options: argparse.Namespace, n_questions: int) -> Predictor:
         "threshold": options.threshold,
         "max_risk": options.max_risk,
         "kept_mb": options.kept_mb,
+        "kept_folder": options.kept_folder,
+        "kept_folder_mb": options.kept_folder_mb,
         "precision": options.precision,
         "max_context_characters": options.max_context_characters,
         "n_threads": options.threads,
     }
+    if options.effort is None and options.kept_folder is not None:
+        return named_predictor(options.model, effort=CACHED, **settings)
     if options.effort is None and n_questions > 1:
         with suppress(ModelError):  # it was trained without pruning heads; or what is wrong shows below
             return named_predictor(options.model, effort=CACHED, **settings)

@@ -5,6 +5,7 @@ Serving code: numpy and onnxruntime, no torch.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from qa_extractive._utils.bounded_folder import BoundedFolder
 from qa_extractive._utils.cpus import available_cpus, bounded_threads
 from qa_extractive._utils.lru import LruCache
 from qa_extractive.errors import ModelError, reason_of
@@ -32,6 +34,7 @@ from qa_extractive.inference.onnx_forms import (
     unsigned_weights,
 )
 from qa_extractive.inference.onnx_inputs import GraphInputs, PaperStates
+from qa_extractive.inference.paper_files import PaperFiles, run_identity
 from qa_extractive.inference.scheduler import Plan, longest_first, plan_runs, run_in_threads
 from qa_extractive.inference.windows import Window
 from qa_extractive.settings import EXACT, NATIVE, checked_count
@@ -72,6 +75,7 @@ class OnnxBackend:
         keep_above: float | None = None,
         kept_papers: int | None = None,
         precision: str = NATIVE,
+        paper_folder: BoundedFolder | None = None,
     ) -> None:
         """Load the model.
 
@@ -84,6 +88,7 @@ class OnnxBackend:
                 from their questions, with other logits: the same for a paper that was kept and one that was
                 not. None where it reads windows whole.
             precision: "native" or "exact", as of ``Predictor``.
+            paper_folder: Where papers read apart are kept on disk too; None for nowhere.
 
         Raises:
             ModelError: The file is missing, broken or no reader, or cannot leave sentences out or read papers
@@ -94,13 +99,16 @@ class OnnxBackend:
         self.n_threads = bounded_threads(asked)
         self._sessions = _Sessions(self.folder / MODEL_FILE, self.n_threads, precision)
         session = self._sessions.get(self.n_threads)
-        self._settings = (keep_above, kept_papers, precision)
+        self._settings = (keep_above, kept_papers, precision, paper_folder)
         self._inputs = GraphInputs(session, self.folder / MODEL_FILE, keep_above)
         self._papers: LruCache[bytes, PaperStates] | None = None
         if kept_papers is not None:
             if not self._inputs.can_read_apart:
                 raise ModelError(f"{self.folder / MODEL_FILE} has no context cache: export the model again")
             self._papers = LruCache(kept_papers, lambda paper: paper.n_bytes)
+        self._files: PaperFiles | None = None
+        if paper_folder is not None:
+            self._files = PaperFiles(paper_folder, self._sessions.identity(), self._inputs)
         self._outputs = _output_names(session, self.folder)
         self._vocab_size = _vocab_size(session)
         self._lock = threading.Lock()
@@ -189,7 +197,7 @@ class OnnxBackend:
             feed = self._inputs.of_window(window)
         else:
             key = self._inputs.key_of_paper(window)
-            paper = self._papers.get(key, lambda: self._read_paper(session, window))
+            paper = self._papers.get(key, lambda: self._paper(session, window, key))
             feed = self._inputs.of_question(window, paper)
         return dict(zip(self._outputs, session.run(self._outputs, feed), strict=True))
 
@@ -207,7 +215,18 @@ class OnnxBackend:
             return
         for key, window in new.items():
             if self._inputs.bytes_a_token * (window.n_tokens - window.first) <= self._papers.max_size:
-                self._papers.keep(key, self._read_paper(self._sessions.get(self.n_threads), window))
+                self._papers.keep(key, self._paper(self._sessions.get(self.n_threads), window, key))
+
+    def _paper(self, session: ort.InferenceSession, window: Window, key: bytes) -> PaperStates:
+        """What is made of a paper: from disk, or read, and then kept there."""
+        if self._files is None:
+            return self._read_paper(session, window)
+        n_tokens = window.n_tokens - window.first
+        paper = self._files.find(key, n_tokens)
+        if paper is None:
+            paper = self._read_paper(session, window)
+            self._files.keep(key, n_tokens, paper)
+        return paper
 
     def _read_paper(self, session: ort.InferenceSession, window: Window) -> PaperStates:
         return self._inputs.kept(session.run(self._inputs.kept_outputs, self._inputs.of_paper(window)))
@@ -259,6 +278,11 @@ class _Sessions:
             if n_threads not in self._opened:
                 self._opened[n_threads] = self._open_again(n_threads)
             return self._opened[n_threads]
+
+    def identity(self) -> bytes:
+        """What tells this graph, as it is run here, from others; as of ``run_identity``."""
+        digest = hashlib.sha256(_content(self._file)).hexdigest()
+        return run_identity(digest, self._precision, unsigned=_wants_unsigned())
 
     def _open_again(self, n_threads: int) -> ort.InferenceSession:
         return _session(self._path, _formed(self._path, _content(self._file), self._precision), n_threads)

@@ -132,6 +132,11 @@ class GraphInputs:
         """What ``kept_outputs`` gave of a paper."""
         return PaperStates(dict(zip(self._nothing, values, strict=True)))
 
+    def blank_paper(self, n_tokens: int) -> PaperStates:
+        """Room for what is kept of a paper of so many tokens; what it holds is not to be used."""
+        sizes = {name: (*each.shape[:-2], n_tokens, each.shape[-1]) for name, each in self._nothing.items()}
+        return PaperStates({name: np.empty(size, dtype=np.float32) for name, size in sizes.items()})
+
     def of_question(self, window: Window, paper: PaperStates) -> Feed:
         """The question, the paper having been read."""
         return {

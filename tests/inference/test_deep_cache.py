@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from qa_extractive._utils.bounded_folder import BoundedFolder  # noqa: E402
 from qa_extractive.config import ReaderConfig  # noqa: E402
 from qa_extractive.errors import ModelError  # noqa: E402
 from qa_extractive.export.dequantize import load_rebuilt  # noqa: E402
@@ -125,6 +126,20 @@ def test_the_graph_computes_what_torch_does(exported: Exported, n_layers: int, g
         np.testing.assert_allclose(other.start, together.start_logits[0], atol=MOST_OFF)
         to_whole.append(np.abs(logits.start - other.start).max())
     assert np.mean(to_whole) > 50 * MOST_OFF, "it is another function than that of whole windows"
+
+
+@pytest.mark.parametrize(("n_layers", "grid"), [(2, 4), (4, 64)])
+def test_what_is_on_disk_gives_the_same_bits(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_layers: int, grid: int
+) -> None:
+    folder = exported(n_layers, grid)
+    windows = _windows(folder, grid)
+    expected = OnnxBackend(folder, 1, kept_papers=ROOM).run(windows)
+    on_disk = BoundedFolder(tmp_path, ROOM)
+    assert _same(OnnxBackend(folder, 2, kept_papers=ROOM, paper_folder=on_disk).run(windows), expected)
+    monkeypatch.setattr(OnnxBackend, "_read_paper", None)
+    later = OnnxBackend(folder, 1, kept_papers=ROOM, paper_folder=on_disk)
+    assert _same(later.run(windows[::-1]), expected[::-1])
 
 
 @pytest.mark.parametrize(("n_layers", "grid"), [(1, 64), (4, 4), (4, 64)])
