@@ -22,6 +22,7 @@ MAX_JSON_BYTES = 1 << 20  # of a file of settings; the largest of an exported mo
 _MOST_TOKENS = 16_384
 _MOST_READINGS = 100  # of a token, in as many windows
 _MOST_KEEP_ABOVE = 1_000_000
+_WEIGHTS = ("mismatch_share", "removal_share", "swap_share", "verdict_weight", "distillation_weight")
 _COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
 
 
@@ -201,6 +202,9 @@ class TrainConfig:
             own reading of paper and question together is then learned from beside the labels.
         cached_grid: Papers read so begin at positions that are multiples of this; None for the base's, 4 at
             first.
+        distillation_weight: Weight of the loss against a teacher's logits beside that of the labels, for a
+            run with ``--teacher``; 0 for none.
+        distillation_sources: Sources of the examples that the teacher teaches; empty for all.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
@@ -208,6 +212,9 @@ class TrainConfig:
         swap_share: Questions with one number, name or group exchanged for one that the context lacks, per
             answerable example.
         swap_shares: ``swap_share`` by the example's source, where it differs.
+        crop_share: Share of the training examples whose context is cut to a few sentences around the answer;
+            see ``training.crops``.
+        crop_shares: ``crop_share`` by the example's source, where it differs.
         balanced_sources: Sources of whose answerable questions more are asked of other contexts the more a
             model that reads nothing but the question takes them for answerable, instead of a fixed share.
         train_window_tokens: ``max_tokens`` of the windows while training.
@@ -249,12 +256,16 @@ class TrainConfig:
     cached_layers: int | None = None
     cached_grid: int | None = None
     apart_shares: dict[str, float] = field(default_factory=dict)
+    distillation_weight: float = 0.0
+    distillation_sources: list[str] = field(default_factory=list)
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
     removal_shares: dict[str, float] = field(default_factory=dict)
     swap_share: float = 0.0
     swap_shares: dict[str, float] = field(default_factory=dict)
+    crop_share: float = 0.0
+    crop_shares: dict[str, float] = field(default_factory=dict)
     balanced_sources: list[str] = field(default_factory=list)
     train_window_tokens: int = 384
     n_dev: int = 500
@@ -285,7 +296,7 @@ class TrainConfig:
         for name, value in positive.items():
             if not value > 0:
                 raise DataError(f"{name} must be positive, got {value}")
-        for name in ("mismatch_share", "removal_share", "swap_share", "verdict_weight", *_COUNTS):
+        for name in (*_WEIGHTS, *_COUNTS):
             if not getattr(self, name) >= 0:
                 raise DataError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("mismatch_shares", "removal_shares", "swap_shares"):
@@ -299,6 +310,8 @@ class TrainConfig:
         self._check_shares()
 
     def _check_shares(self) -> None:
+        if not all(0 <= share <= 1 for share in (self.crop_share, *self.crop_shares.values())):
+            raise DataError("crop_share and crop_shares must lie in [0, 1]")
         for name in ("warmup_share", "dropout", "held_out_share", "base_weight"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")

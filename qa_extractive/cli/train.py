@@ -20,6 +20,7 @@ from qa_extractive.training.report import REPORT_FILE, TrainReport
 
 if TYPE_CHECKING:
     from qa_extractive.alignment.types import AlignmentReport
+    from qa_extractive.training.distillation import Distillation
     from qa_extractive.training.recipe import Recipe
     from qa_extractive.types import Example
 
@@ -53,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="begin a recipe at stage N, with the model of the stage before as --base",
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="D",
+        help="a folder of train.py: a larger model that the stages with a distillation_weight learn from",
     )
     parser.add_argument(
         "--allow-pickle",
@@ -154,7 +161,18 @@ def _train(
     from qa_extractive.training.run import train
 
     how = {"resume": options.resume, "allow_pickle": options.allow_pickle, "watch": TrainingLine()}
-    _say_report(output, train(examples, base=base, output=output, config=config, **how))
+    taught = _taught(config, base, output, options)
+    _say_report(output, train(examples, base=base, output=output, config=config, distillation=taught, **how))
+
+
+def _taught(config: TrainConfig, base: str, output: Path, options: argparse.Namespace) -> Distillation | None:
+    if not config.distillation_weight:
+        return None
+    if options.teacher is None:
+        raise DataError("the run learns from a teacher (distillation_weight): give --teacher D")
+    from qa_extractive.training.teacher import distillation_from
+
+    return distillation_from(options.teacher, base=base, output=output, config=config)
 
 
 def _say_report(output: Path, report: TrainReport) -> None:

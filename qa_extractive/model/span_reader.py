@@ -30,7 +30,7 @@ from qa_extractive.model.torch_backend import TorchBackend as TorchBackend  # wh
 from qa_extractive.model.torch_backend import pad_windows as pad_windows
 from qa_extractive.types import VERDICT_CLASSES
 
-ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert")
+ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert", "mpnet")
 
 _MOST_GRID = 512
 _VERDICT_POOLS = 2  # at first like the span head: one looks where answers start, one where they end
@@ -234,10 +234,20 @@ class SpanReader(PreTrainedModel):
         self.encoder = encoder
 
     def recompute_layers(self) -> None:
-        """While training, keep nothing that the encoder's layers compute: the way back does it again."""
-        self._recomputes = True
+        """While training, keep nothing that the encoder's layers compute: the way back does it again.
+
+        Raises:
+            ModelError: transformers cannot do so with this kind of encoder.
+        """
         renamed = getattr(self, "activation_checkpointing_enable", None)  # so called in transformers 5
-        (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
+        try:
+            (renamed or self.gradient_checkpointing_enable)({"use_reentrant": False})
+        except ValueError:
+            kind = self.encoder.config.model_type
+            raise ModelError(
+                f"encoder {kind!r} cannot train with gradient_checkpointing: leave it out"
+            ) from None
+        self._recomputes = True
 
     def forward(
         self,
@@ -426,7 +436,7 @@ def _attention(encoder_config: PretrainedConfig, config: SpanReaderConfig) -> st
 
 
 def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
-    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "mpnet") else {}
 
 
 def uses_type_ids(config: PretrainedConfig) -> bool:

@@ -18,9 +18,9 @@ from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.batching import WindowDataset, collate
 from qa_extractive.training.trainer import SpanTrainer
 from qa_extractive.training.window_labels import LabelledWindow
-from qa_extractive.types import Example
+from qa_extractive.types import NO_VERDICT, VERDICT_CLASSES, Example
 
-_TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "has_teacher")
+_TARGETS = ("teacher_start", "teacher_end", "teacher_answerability", "teacher_verdict", "has_teacher")
 
 DistillationWindow = tuple[LabelledWindow, WindowLogits | None]
 
@@ -85,13 +85,14 @@ class DistillationDataset(WindowDataset):
 def collate_with_targets(windows: Sequence[DistillationWindow]) -> dict[str, torch.Tensor]:
     """``collate`` of the windows and the teacher's logits, padded alike.
 
-    ``has_teacher`` is 1 where there are any, shape (n_windows,); ``teacher_answerability`` is NaN where the
-    teacher has no such head.
+    ``has_teacher`` is 1 where there are any, shape (n_windows,); ``teacher_answerability`` and
+    ``teacher_verdict``, shape (n_windows, n_verdicts), are NaN where the teacher has no such head.
     """
     batch = collate([labelled for labelled, _ in windows])
     shape = batch["input_ids"].shape
     start, end = torch.zeros(shape), torch.zeros(shape)
     answerability, has_teacher = torch.full(shape[:1], float("nan")), torch.zeros(shape[:1])
+    verdict = torch.full((shape[0], len(VERDICT_CLASSES)), float("nan"))
     for i, (_, target) in enumerate(windows):
         if target is None:
             continue
@@ -100,7 +101,9 @@ def collate_with_targets(windows: Sequence[DistillationWindow]) -> dict[str, tor
         has_teacher[i] = 1.0
         if target.answerability is not None:
             answerability[i] = target.answerability
-    values = (start, end, answerability, has_teacher)
+        if target.verdict is not None:
+            verdict[i] = torch.from_numpy(target.verdict.copy())
+    values = (start, end, answerability, verdict, has_teacher)
     return batch | dict(zip(_TARGETS, values, strict=True))
 
 
@@ -136,6 +139,7 @@ class DistillationTrainer(SpanTrainer):
             inputs["context_mask"],
             temperature=self.distillation.temperature,
             answerability_weight=self.config.answerability_weight,
+            verdict_weight=self.config.verdict_weight,
         )
         return loss + self.distillation.weight * soft
 
@@ -147,20 +151,23 @@ def distillation_loss(
     *,
     temperature: float,
     answerability_weight: float,
+    verdict_weight: float = 0.0,
 ) -> torch.Tensor:
     """How far a student is from its teacher: 0 where both say the same; a scalar.
 
     The squared temperature times the mean, over starts and ends, of the Kullback-Leibler divergence of the
     student's distribution over the positions of the mask from the teacher's (Hinton et al. 2015, arXiv
-    1503.02531); plus that of the answerability, at temperature 1. Averaged over the windows with a teacher.
+    1503.02531); plus those of the answerability and of the verdict, at temperature 1. Averaged over the
+    windows with a teacher; the verdict over those that the teacher takes for answerable yes/no questions.
 
     Args:
         output: ``start_logits`` and ``end_logits``, shape (n_windows, n_tokens), and
-            ``answerability_logit``, (n_windows,), of the student.
+            ``answerability_logit``, (n_windows,), of the student; ``verdict_logits`` if there is that head.
         target: What ``collate_with_targets`` adds.
         context_mask: True where a span may lie and at position 0, shape (n_windows, n_tokens).
         temperature: Divides the span logits of both.
         answerability_weight: Weight of the answerability beside the spans.
+        verdict_weight: Weight of the verdict beside the spans.
     """
     has_teacher = target["has_teacher"]
     spans = sum(
@@ -171,4 +178,18 @@ def distillation_loss(
     known = has_teacher * torch.isfinite(teacher)
     answerability = bernoulli_divergence(logit, torch.nan_to_num(teacher))
     span_loss = (spans / 2 * has_teacher).sum() / has_teacher.sum().clamp(min=1.0)
-    return span_loss + answerability_weight * (answerability * known).sum() / known.sum().clamp(min=1.0)
+    loss = span_loss + answerability_weight * (answerability * known).sum() / known.sum().clamp(min=1.0)
+    verdicts = output.get("verdict_logits")
+    if verdict_weight and verdicts is not None and "teacher_verdict" in target:
+        loss = loss + verdict_weight * _verdict_divergence(verdicts, target)
+    return loss
+
+
+def _verdict_divergence(logits: torch.Tensor, target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    teacher = target["teacher_verdict"]
+    known = target["has_teacher"] * torch.isfinite(teacher).all(-1)
+    log_p = torch.nan_to_num(teacher).log_softmax(-1)
+    weights = known * (1 - log_p[:, VERDICT_CLASSES.index(NO_VERDICT)].exp())
+    weights = weights * torch.nan_to_num(target["teacher_answerability"]).sigmoid()
+    divergence = (log_p.exp() * (log_p - logits.float().log_softmax(-1))).sum(-1)
+    return (divergence * weights).sum() / weights.sum().clamp(min=1.0)

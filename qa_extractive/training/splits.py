@@ -15,6 +15,7 @@ import numpy as np
 from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import TrainConfig
 from qa_extractive.data.documents import document_of, place_of
+from qa_extractive.training.crops import with_crops
 from qa_extractive.training.question_only import answerable_probs
 from qa_extractive.training.swaps import names_of, swapped
 from qa_extractive.types import Example, Question
@@ -57,6 +58,7 @@ def build_splits(examples: Sequence[Example], config: TrainConfig) -> Splits:
         train, held_out = labelled, [[] for _ in held_out]
     rng = random.Random(config.seed)
     mixed = with_negatives(sorted(train, key=attrgetter("source")), config, rng)
+    mixed = with_crops(mixed, config, random.Random(f"crops:{config.seed}"))
     shares = (None, config.calibration_answerable_share, None)
     chosen = [
         tuple(_balanced(with_negatives(part, config, rng), n, rng, share))

@@ -53,6 +53,41 @@ def loss_of(student: list[float], teacher: list[float], **settings: Any) -> floa
     return float(distillation_loss(output, target, MASK, **{name: values[name] for name in names}))
 
 
+def test_verdicts_are_learned_where_the_teacher_sees_an_answerable_yes_no_question() -> None:
+    # Teacher: yes 1/2, no 1/2; the student says yes 1/4, no 1/4, mixed 1/4, none 1/4: KL = ln 2.
+    half = [0.0, 0.0, -99.0, -99.0]
+    no_question = [-99.0, -99.0, -99.0, 0.0]
+    nothing = [math.nan] * 4
+
+    def loss(verdicts: list[list[float]], answerability: list[float], weight: float = 1.0) -> float:
+        n = len(verdicts)
+        same = torch.zeros(n, 3)
+        output = {
+            "start_logits": same,
+            "end_logits": same,
+            "answerability_logit": torch.zeros(n),
+            "verdict_logits": torch.zeros(n, 4),
+        }
+        target = {
+            "teacher_start": same,
+            "teacher_end": same,
+            "teacher_answerability": torch.tensor(answerability),
+            "teacher_verdict": torch.tensor(verdicts),
+            "has_teacher": torch.ones(n),
+        }
+        mask = MASK.expand(n, 3)
+        weights = {"answerability_weight": 0.0, "verdict_weight": weight}
+        return float(distillation_loss(output, target, mask, temperature=1.0, **weights))
+
+    assert loss([half], [99.0]) == pytest.approx(LN2)
+    assert loss([half], [99.0], weight=0.0) == 0.0
+    assert loss([half, no_question, nothing], [99.0, 99.0, 99.0]) == pytest.approx(LN2), (
+        "the others do not count"
+    )
+    assert loss([half], [-99.0]) == pytest.approx(0.0), "no answer, no verdict"
+    assert loss([half], [math.nan]) == pytest.approx(LN2 / 2), "an unknown one counts half"
+
+
 def test_the_loss_is_the_divergence_worked_out_by_hand() -> None:
     # Teacher (3/4, 1/4) over the two open positions, student (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
     by_hand = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
