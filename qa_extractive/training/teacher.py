@@ -138,29 +138,29 @@ class KeptBackend:
 
 
 def _save(path: Path, logits: Sequence[WindowLogits]) -> None:
-    arrays = {
-        "start": np.concatenate([each.start for each in logits]).astype(np.float16),
-        "end": np.concatenate([each.end for each in logits]).astype(np.float16),
-        "answerability": np.array([np.nan if e.answerability is None else e.answerability for e in logits]),
-    }
-    if all(each.verdict is not None for each in logits):
-        arrays["verdict"] = np.stack([each.verdict for each in logits if each.verdict is not None])
+    verdicts = [each.verdict for each in logits if each.verdict is not None]
     part = path.with_suffix(".part.npz")
-    np.savez(part, **arrays)
+    np.savez(
+        part,
+        start=np.concatenate([each.start for each in logits]).astype(np.float16),
+        end=np.concatenate([each.end for each in logits]).astype(np.float16),
+        answerability=np.array([np.nan if e.answerability is None else e.answerability for e in logits]),
+        verdict=np.array(verdicts if len(verdicts) == len(logits) else ()),
+    )
     part.replace(path)
 
 
 def _load(path: Path, windows: Sequence[Window]) -> list[WindowLogits]:
     with np.load(path, allow_pickle=False) as kept:
-        starts, ends, heads = (kept[name].astype(np.float32) for name in ("start", "end", "answerability"))
-        verdicts = kept["verdict"].astype(np.float32) if "verdict" in kept else None
+        names = ("start", "end", "answerability", "verdict")
+        starts, ends, heads, verdicts = (kept[name].astype(np.float32) for name in names)
     ends_at = np.cumsum([window.n_tokens for window in windows])
     return [
         WindowLogits(
             starts[stop - window.n_tokens : stop],
             ends[stop - window.n_tokens : stop],
             None if np.isnan(heads[i]) else float(heads[i]),
-            None if verdicts is None else verdicts[i],
+            verdicts[i] if len(verdicts) else None,
         )
         for i, (window, stop) in enumerate(zip(windows, ends_at, strict=True))
     ]

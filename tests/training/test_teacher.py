@@ -18,8 +18,10 @@ from qa_extractive.errors import DataError, ModelError  # noqa: E402
 from qa_extractive.inference.backend import WindowLogits  # noqa: E402
 from qa_extractive.inference.windows import Window, Windower  # noqa: E402
 from qa_extractive.model.losses import ABSENT  # noqa: E402
+from qa_extractive.model.span_reader import SpanReader, TorchBackend  # noqa: E402
+from qa_extractive.training.run import load_tokenizer, train  # noqa: E402
 from qa_extractive.training.teacher import KeptBackend, TranslatedBackend, distillation_from  # noqa: E402
-from qa_extractive.types import Question  # noqa: E402
+from qa_extractive.types import Example, Question, Span  # noqa: E402
 
 WORDS = "what fell did it fall the risk by nine percent in both groups . ? | a b".split()
 
@@ -182,3 +184,57 @@ def test_a_checkpoint_teaches_through_its_folder(
     assert distillation.weight == 0.5
     assert distillation.sources == frozenset({"asked"})
     assert not (tmp_path / "out").exists(), "nothing is written before it is asked"
+
+
+def _examples(n: int) -> list[Example]:
+    made = []
+    for i in range(n):
+        context = f"We treated {20 + i} patients with the drug. The risk of mortality fell to {i} percent."
+        span = Span.cut(context, context.index("fell"), context.index("fell") + 4)
+        question = Question(f"How did the risk change in trial {i}?", context)
+        made.append(Example(str(i), question, ("fell",), (span,), True, f"d{i}", "asked"))
+    return made
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_student_comes_nearer_to_a_teacher_of_another_kind(
+    make_reader_checkpoint: Callable[..., Path],
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+) -> None:
+    teacher, base = make_reader_checkpoint("mpnet", max_position_embeddings=130), str(tiny_checkpoint)
+    config = TrainConfig(
+        max_steps=12, batch_size=4, learning_rate=3e-3, head_learning_rate=3e-3, mismatch_share=0,
+        removal_share=0, n_dev=0, n_calibration=0, save_minutes=60.0, precision=precision,
+        distillation_weight=20.0,
+    )  # fmt: skip
+    examples, distances = _examples(8), []
+    for name in ("free", "taught"):
+        output = tmp_path / name
+        taught = distillation_from(teacher, base=base, output=output, config=config)
+        train(
+            examples,
+            base=base,
+            output=output,
+            config=config,
+            distillation=taught if name == "taught" else None,
+        )
+        windows = Windower(load_tokenizer(base), WindowConfig()).windows([e.question for e in examples])
+        said = TorchBackend(SpanReader.from_pretrained(output)).run(windows)
+        wanted = taught.teacher.run(windows)
+        distances.append(np.mean([_apart(*each) for each in zip(said, wanted, windows, strict=True)]))
+    assert distances[1] < 0.7 * distances[0]
+
+    kept = sorted((tmp_path / "taught" / "teacher").iterdir())
+    assert kept
+    monkeypatch.setattr(TranslatedBackend, "run", None)  # all that it is asked again is kept
+    taught.teacher.run(windows)
+    assert sorted((tmp_path / "taught" / "teacher").iterdir()) == kept
+
+
+def _apart(one: WindowLogits, other: WindowLogits, window: Window) -> float:
+    places = [0, *range(window.first, window.first + window.n_context_tokens)]
+    first, second = (np.exp(each.start[places] - each.start[places].max()) for each in (one, other))
+    return float(np.abs(first / first.sum() - second / second.sum()).sum())
