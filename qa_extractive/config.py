@@ -205,6 +205,7 @@ class TrainConfig:
         distillation_weight: Weight of the loss against a teacher's logits beside that of the labels, for a
             run with ``--teacher``; 0 for none.
         distillation_sources: Sources of the examples that the teacher teaches; empty for all.
+        distillation_windows: Most windows that the teacher reads, the first of those; None for all.
         mismatch_share: Question-context pairs from different documents, per answerable example.
         removal_share: Contexts without their answering sentence, per answerable example.
         mismatch_shares: ``mismatch_share`` by the example's source, where it differs.
@@ -258,6 +259,7 @@ class TrainConfig:
     apart_shares: dict[str, float] = field(default_factory=dict)
     distillation_weight: float = 0.0
     distillation_sources: list[str] = field(default_factory=list)
+    distillation_windows: int | None = None
     mismatch_share: float = 0.1
     removal_share: float = 0.05
     mismatch_shares: dict[str, float] = field(default_factory=dict)
@@ -291,6 +293,7 @@ class TrainConfig:
             "train_window_tokens": self.train_window_tokens,
             "max_steps": 1 if self.max_steps is None else self.max_steps,
             "max_minutes": 1 if self.max_minutes is None else self.max_minutes,
+            "distillation_windows": 1 if self.distillation_windows is None else self.distillation_windows,
             "lora_alpha": 1 if self.lora_alpha is None else self.lora_alpha,
         }
         for name, value in positive.items():

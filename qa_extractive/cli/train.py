@@ -57,9 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--teacher",
-        type=Path,
-        metavar="D",
-        help="a folder of train.py: a larger model that the stages with a distillation_weight learn from",
+        nargs="+",
+        metavar="M",
+        help="models, as --base, whose mean the stages with a distillation_weight learn from",
     )
     parser.add_argument(
         "--allow-pickle",
@@ -169,7 +169,7 @@ def _taught(config: TrainConfig, base: str, output: Path, options: argparse.Name
     if not config.distillation_weight:
         return None
     if options.teacher is None:
-        raise DataError("the run learns from a teacher (distillation_weight): give --teacher D")
+        raise DataError("the run learns from a teacher (distillation_weight): give --teacher M")
     from qa_extractive.training.teacher import distillation_from
 
     return distillation_from(options.teacher, base=base, output=output, config=config)

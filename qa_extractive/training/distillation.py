@@ -34,6 +34,7 @@ class Distillation:
         weight: Of its loss beside that of the labels; positive.
         temperature: Divides both models' span logits; positive.
         sources: Sources of the examples that it teaches; None for all.
+        n_most: Windows that it teaches at most, the first ones; None for all.
         rehearsal: Questions that it alone teaches: whatever labels they have are not read.
     """
 
@@ -42,6 +43,7 @@ class Distillation:
     temperature: float = 1.0
     sources: frozenset[str] | None = None
     rehearsal: tuple[Example, ...] = ()
+    n_most: int | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError unless weight and temperature are positive."""
@@ -61,6 +63,7 @@ class Distillation:
             examples: What ``question_index`` of a window counts.
         """
         chosen = [i for i, each in enumerate(windows) if self._teaches(examples[each.window.question_index])]
+        chosen = chosen[: self.n_most]
         logits = self.teacher.run([windows[i].window for i in chosen])
         found = dict(zip(chosen, logits, strict=True))
         return [found.get(i) for i in range(len(windows))]

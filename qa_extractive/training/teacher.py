@@ -13,19 +13,17 @@ import torch
 from tokenizers import Tokenizer
 
 from qa_extractive._utils.digests import file_digest
-from qa_extractive.config import TrainConfig
+from qa_extractive.config import ReaderConfig, TrainConfig
 from qa_extractive.errors import DataError, ModelError
 from qa_extractive.inference.backend import Backend, FloatArray, WindowLogits
 from qa_extractive.inference.windows import Window
-from qa_extractive.model.checkpoint import load_checkpoint
 from qa_extractive.model.losses import ABSENT
-from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.distillation import Distillation
-from qa_extractive.training.run import load_tokenizer
+from qa_extractive.training.run import load_base, load_tokenizer
 
-_WEIGHTS = "model.safetensors"
+_WEIGHTS = ("model.safetensors", "model.onnx")
 _MOST_FOREIGN = 0.01  # of a student's words that the teacher may lack
 _KEPT_TOGETHER = 1024  # windows whose logits share a file
 
@@ -81,7 +79,7 @@ class TranslatedBackend:
         return replace(
             window,
             token_ids=ids,
-            type_ids=np.zeros_like(ids),
+            type_ids=np.array([0] * len(lead) + [1] * (len(ids) - len(lead)), dtype=np.int64),
             first=len(lead),
             offsets=window.offsets[: len(context)],
             sentences=None,
@@ -174,32 +172,82 @@ class _InBfloat16(TorchBackend):
             return super().run(windows)
 
 
-def distillation_from(folder: Path, *, base: str, output: Path, config: TrainConfig) -> Distillation:
-    """What a stage learns from a checkpoint of ``train.py``.
+class MixedBackend:
+    """Several models as one: the logarithm of the mean of their distributions over starts and ends.
+
+    Unlike ``finetune.teachers.AveragedBackend`` it looks at the places alone where a span may be, since
+    models differ in what they say of the others. Answerability and verdict are means of logits; None unless
+    all models have them.
+    """
+
+    def __init__(self, backends: Sequence[Backend]) -> None:
+        """Take models that read the same windows."""
+        self._backends = backends
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        """The mixed logits of each window, in order."""
+        by_model = [backend.run(windows) for backend in self._backends]
+        return [_mixed(own, window) for window, *own in zip(windows, *by_model, strict=True)]
+
+
+def _mixed(logits: Sequence[WindowLogits], window: Window) -> WindowLogits:
+    places = [0, *range(window.first, window.first + window.n_context_tokens)]
+    heads = [each.answerability for each in logits if each.answerability is not None]
+    verdicts = [each.verdict for each in logits if each.verdict is not None]
+    return WindowLogits(
+        _mean_at(places, [each.start for each in logits]),
+        _mean_at(places, [each.end for each in logits]),
+        float(np.mean(heads)) if len(heads) == len(logits) else None,
+        np.mean(verdicts, axis=0) if len(verdicts) == len(logits) else None,
+    )
+
+
+def _mean_at(places: Sequence[int], logits: Sequence[FloatArray]) -> FloatArray:
+    """The logarithm of the mean distribution over these places, ``ABSENT`` elsewhere."""
+    chosen = np.stack([each[places] for each in logits]).astype(np.float64)
+    log_probs = chosen - np.logaddexp.reduce(chosen, axis=1, keepdims=True)
+    mean = np.full(logits[0].shape, ABSENT, dtype=np.float32)
+    mean[places] = np.logaddexp.reduce(log_probs, axis=0) - np.log(len(logits))
+    return mean
+
+
+def distillation_from(
+    folders: Sequence[str], *, base: str, output: Path, config: TrainConfig
+) -> Distillation:
+    """What a stage learns from checkpoints of ``train.py`` or exported models.
 
     Args:
-        folder: The teacher's.
+        folders: The teachers', or "default" for the embedded model; of several the mean is learned from.
         base: What the stage starts from, whose tokenizer the student keeps.
-        output: The stage's folder; the teacher's logits are kept in its subfolder ``teacher``.
-        config: Weight, sources and precision.
+        output: The stage's folder; the teachers' logits are kept in its subfolder ``teacher``.
+        config: Weight, sources, number of windows and precision.
 
     Raises:
-        ModelError: The folder holds no such model, or its words are others.
+        ModelError: A folder holds no such model, or its words are others.
         DataError: The stage gives the teacher no weight.
     """
     if not config.distillation_weight:
         raise DataError("--teacher: no stage that is run has a distillation_weight")
-    checkpoint = load_checkpoint(str(folder))
-    if not isinstance(checkpoint.model, SpanReader):
-        raise ModelError(f"{folder} was not written by train.py: no teacher for a recipe")
-    students = load_tokenizer(DEFAULT_MODEL if base == "default" else base)
-    reads = _InBfloat16 if config.precision == "bf16" else TorchBackend
-    translated = TranslatedBackend(
-        reads(checkpoint.model),
-        checkpoint.tokenizer,
-        students,
-        max_tokens=checkpoint.reader.window.max_tokens,
+    students = load_tokenizer(_folder(base))
+    backends = [_kept_teacher(_folder(each), students, output / "teacher", config) for each in folders]
+    return Distillation(
+        MixedBackend(backends),
+        config.distillation_weight,
+        sources=frozenset(config.distillation_sources) or None,
+        n_most=config.distillation_windows,
     )
-    kept = KeptBackend(translated, output / "teacher", file_digest(folder / _WEIGHTS))
-    sources = frozenset(config.distillation_sources) or None
-    return Distillation(kept, config.distillation_weight, sources=sources)
+
+
+def _folder(name: str) -> Path:
+    return DEFAULT_MODEL if name == "default" else Path(name)
+
+
+def _kept_teacher(folder: Path, students: Tokenizer, kept: Path, config: TrainConfig) -> Backend:
+    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise ModelError(f"{folder} was not written by train.py or export_onnx.py: no teacher for a recipe")
+    model, own = load_base(str(folder), replace(config, apart_shares={}, skim_layers=[], verdict_weight=0.0))
+    max_tokens = ReaderConfig.load(folder).window.max_tokens
+    reads = _InBfloat16 if config.precision == "bf16" else TorchBackend
+    translated = TranslatedBackend(reads(model), own, students, max_tokens=max_tokens)
+    return KeptBackend(translated, kept, file_digest(weights))

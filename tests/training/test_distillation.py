@@ -174,6 +174,8 @@ def test_only_the_sources_named_are_taught(tiny_checkpoint: Path) -> None:
     ]
     targets = Distillation(model.backend, sources=frozenset("a")).targets(windows, examples)
     assert [target is not None for target in targets] == [True, False, True]
+    first = Distillation(model.backend, sources=frozenset("a"), n_most=1).targets(windows, examples)
+    assert [target is not None for target in first] == [True, False, False]
     with pytest.raises(DataError, match="positive"):
         Distillation(model.backend, temperature=0.0)
 

@@ -19,8 +19,14 @@ from qa_extractive.inference.backend import WindowLogits  # noqa: E402
 from qa_extractive.inference.windows import Window, Windower  # noqa: E402
 from qa_extractive.model.losses import ABSENT  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader, TorchBackend  # noqa: E402
+from qa_extractive.predictor import DEFAULT_MODEL, Predictor  # noqa: E402
 from qa_extractive.training.run import load_tokenizer, train  # noqa: E402
-from qa_extractive.training.teacher import KeptBackend, TranslatedBackend, distillation_from  # noqa: E402
+from qa_extractive.training.teacher import (  # noqa: E402
+    KeptBackend,
+    MixedBackend,
+    TranslatedBackend,
+    distillation_from,
+)
 from qa_extractive.types import Example, Question, Span  # noqa: E402
 
 WORDS = "what fell did it fall the risk by nine percent in both groups . ? | a b".split()
@@ -114,6 +120,34 @@ def test_another_vocabulary_is_refused() -> None:
         TranslatedBackend(Noting(), other, STUDENTS, max_tokens=64)
 
 
+class Saying:
+    """A backend that says the same of every window."""
+
+    def __init__(self, start: list[float], answerability: float | None, verdict: list[float] | None) -> None:
+        self.start, self.answerability, self.verdict = start, answerability, verdict
+
+    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
+        start = np.array(self.start, dtype=np.float32)
+        verdict = None if self.verdict is None else np.array(self.verdict, dtype=np.float32)
+        return [WindowLogits(start, start, self.answerability, verdict) for _ in windows]
+
+
+def test_several_teachers_are_the_mean_of_their_distributions_where_a_span_may_be() -> None:
+    # Places 0, 3 and 4 may be chosen; whatever is said of the question, at 1 and 2, does not count.
+    window = Window(0, np.arange(5), np.zeros(5, np.int64), 3, np.zeros((2, 2), dtype=np.int64))
+    one = Saying([0.0, 50.0, 50.0, np.log(3), -99.0], 1.0, [2.0, 0.0, 0.0, 0.0])
+    other = Saying([np.log(7), ABSENT, 9.0, -99.0, 0.0], 3.0, [0.0, 2.0, 0.0, 0.0])
+    (mixed,) = MixedBackend([one, other]).run([window])
+    assert np.exp(mixed.start[[0, 3, 4]]) == pytest.approx([(1 / 4 + 7 / 8) / 2, 3 / 8, 1 / 16], rel=1e-5)
+    assert (mixed.start[1:3] == ABSENT).all()
+    assert mixed.answerability == 2.0
+    assert mixed.verdict is not None
+    assert mixed.verdict.tolist() == [1.0, 1.0, 0.0, 0.0]
+    (mixed,) = MixedBackend([one, Saying([0.0] * 5, None, None)]).run([window])
+    assert mixed.answerability is None
+    assert mixed.verdict is None
+
+
 def test_what_was_said_is_not_computed_again(tmp_path: Path) -> None:
     windows = _windows(STUDENTS)
     first, second, other = Noting(), Noting(), Noting()
@@ -172,17 +206,32 @@ def test_a_teacher_that_no_stage_listens_to_is_refused(
 ) -> None:
     folder = make_reader_checkpoint("mpnet", max_position_embeddings=130)
     with pytest.raises(DataError, match="no stage that is run has a distillation_weight"):
-        distillation_from(folder, base=str(folder), output=tmp_path, config=TrainConfig())
+        distillation_from([str(folder)], base=str(folder), output=tmp_path, config=TrainConfig())
+
+
+def test_the_embedded_model_teaches_by_its_name_and_a_folder_without_weights_does_not(tmp_path: Path) -> None:
+    config = TrainConfig(distillation_weight=1.0)
+    distillation = distillation_from(["default"], base="default", output=tmp_path, config=config)
+    windows = Windower(load_tokenizer(DEFAULT_MODEL), WindowConfig()).windows(QUESTIONS[:1])
+    (said,), (expected,) = distillation.teacher.run(windows), Predictor().backend.run(windows)
+    places = [0, *range(windows[0].first, windows[0].first + windows[0].n_context_tokens)]
+    wanted = expected.start[places] - np.logaddexp.reduce(expected.start[places].astype(np.float64))
+    assert said.start[places] == pytest.approx(wanted, abs=1.0), "int8 roundings apart"
+    assert said.start[places].argmax() == wanted.argmax()
+    assert said.verdict is not None
+    with pytest.raises(ModelError, match="was not written by"):
+        distillation_from([str(tmp_path)], base="default", output=tmp_path, config=config)
 
 
 def test_a_checkpoint_teaches_through_its_folder(
     make_reader_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = make_reader_checkpoint("bert")
-    config = TrainConfig(distillation_weight=0.5, distillation_sources=["asked"])
-    distillation = distillation_from(folder, base=str(folder), output=tmp_path / "out", config=config)
+    config = TrainConfig(distillation_weight=0.5, distillation_sources=["asked"], distillation_windows=7)
+    distillation = distillation_from([str(folder)], base=str(folder), output=tmp_path / "out", config=config)
     assert distillation.weight == 0.5
     assert distillation.sources == frozenset({"asked"})
+    assert distillation.n_most == 7
     assert not (tmp_path / "out").exists(), "nothing is written before it is asked"
 
 
@@ -213,7 +262,7 @@ def test_a_student_comes_nearer_to_a_teacher_of_another_kind(
     examples, distances = _examples(8), []
     for name in ("free", "taught"):
         output = tmp_path / name
-        taught = distillation_from(teacher, base=base, output=output, config=config)
+        taught = distillation_from([str(teacher)], base=base, output=output, config=config)
         train(
             examples,
             base=base,
