@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from qa_extractive.config import DecodeConfig, read_json
@@ -22,15 +20,16 @@ from qa_extractive.evaluation.chat_endpoint import EndpointSettings
 from qa_extractive.evaluation.systems import DEFAULT
 from qa_extractive.evaluation.torch_system import TorchSystem
 from qa_extractive.finetune.made_questions import MadeQuestion
-from qa_extractive.inference.backend import Backend, FloatArray, WindowLogits
+from qa_extractive.inference.backend import Backend
 from qa_extractive.inference.calibration import Calibration
 from qa_extractive.inference.onnx_backend import MODEL_FILE
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
-from qa_extractive.inference.windows import Window, Windower
+from qa_extractive.inference.windows import Windower
 from qa_extractive.model.checkpoint import load_checkpoint
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.predictor import Predictor
+from qa_extractive.training.teacher import AveragedBackend
 from qa_extractive.types import Answer, Question
 
 _ENDPOINT = "openai:"
@@ -126,45 +125,6 @@ class SpanTeacher:
     def backend_for(self, tokenizer: Tokenizer) -> Backend | None:
         """Its backend, where the tokenizer is its own."""
         return self._backend if tokenizer_json(tokenizer) == self._tokenizer else None
-
-
-class AveragedBackend:
-    """Several models as one: the logarithm of the mean of their distributions over starts and ends.
-
-    The answerability is the mean of their logits; None unless all have one.
-    """
-
-    def __init__(self, backends: Sequence[Backend]) -> None:
-        """Take models with one tokenizer."""
-        self._backends = backends
-
-    def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
-        """The averaged logits of each window, in order."""
-        by_model = [backend.run(windows) for backend in self._backends]
-        return [_averaged(own) for own in zip(*by_model, strict=True)]
-
-
-def _averaged(logits: Sequence[WindowLogits]) -> WindowLogits:
-    heads = [each.answerability for each in logits if each.answerability is not None]
-    verdicts = [each.verdict for each in logits if each.verdict is not None]
-    return WindowLogits(
-        _mean_distribution([each.start for each in logits]),
-        _mean_distribution([each.end for each in logits]),
-        float(np.mean(heads)) if len(heads) == len(logits) else None,
-        np.mean(verdicts, axis=0) if len(verdicts) == len(logits) else None,
-    )
-
-
-def _mean_distribution(logits: Sequence[FloatArray]) -> FloatArray:
-    log_probs = np.stack([_log_softmax(each) for each in logits])
-    highest = log_probs.max(axis=0)
-    mean = highest + np.log(np.exp(log_probs - highest).mean(axis=0))
-    return np.asarray(mean, dtype=np.float32)
-
-
-def _log_softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
 def open_teacher(

@@ -172,12 +172,11 @@ class _InBfloat16(TorchBackend):
             return super().run(windows)
 
 
-class MixedBackend:
+class AveragedBackend:
     """Several models as one: the logarithm of the mean of their distributions over starts and ends.
 
-    Unlike ``finetune.teachers.AveragedBackend`` it looks at the places alone where a span may be, since
-    models differ in what they say of the others. Answerability and verdict are means of logits; None unless
-    all models have them.
+    Only the places count where a span may be: what models say of the others differs and means nothing.
+    Answerability and verdict are means of logits; None unless all models have them.
     """
 
     def __init__(self, backends: Sequence[Backend]) -> None:
@@ -185,12 +184,12 @@ class MixedBackend:
         self._backends = backends
 
     def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
-        """The mixed logits of each window, in order."""
+        """The averaged logits of each window, in order."""
         by_model = [backend.run(windows) for backend in self._backends]
-        return [_mixed(own, window) for window, *own in zip(windows, *by_model, strict=True)]
+        return [_averaged(own, window) for window, *own in zip(windows, *by_model, strict=True)]
 
 
-def _mixed(logits: Sequence[WindowLogits], window: Window) -> WindowLogits:
+def _averaged(logits: Sequence[WindowLogits], window: Window) -> WindowLogits:
     places = [0, *range(window.first, window.first + window.n_context_tokens)]
     heads = [each.answerability for each in logits if each.answerability is not None]
     verdicts = [each.verdict for each in logits if each.verdict is not None]
@@ -231,7 +230,7 @@ def distillation_from(
     students = load_tokenizer(_folder(base))
     backends = [_kept_teacher(_folder(each), students, output / "teacher", config) for each in folders]
     return Distillation(
-        MixedBackend(backends),
+        AveragedBackend(backends),
         config.distillation_weight,
         sources=frozenset(config.distillation_sources) or None,
         n_most=config.distillation_windows,

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from qa_extractive.config import TrainConfig  # noqa: E402
 from qa_extractive.errors import DataError, ModelError  # noqa: E402
-from qa_extractive.finetune.teachers import AveragedBackend, SpanTeacher, open_span_model, open_teacher  # noqa: E402
+from qa_extractive.finetune.teachers import SpanTeacher, open_span_model, open_teacher  # noqa: E402
 from qa_extractive.inference.backend import WindowLogits  # noqa: E402
 from qa_extractive.inference.windows import Window  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader, TorchBackend  # noqa: E402
@@ -178,23 +178,6 @@ def test_only_the_sources_named_are_taught(tiny_checkpoint: Path) -> None:
     assert [target is not None for target in first] == [True, False, False]
     with pytest.raises(DataError, match="positive"):
         Distillation(model.backend, temperature=0.0)
-
-
-def test_an_ensemble_is_the_mean_of_distributions() -> None:
-    class Fixed:
-        def __init__(self, start: list[float], answerability: float | None) -> None:
-            logits = np.array(start, dtype=np.float32)
-            self.logits = WindowLogits(logits, logits, answerability)
-
-        def run(self, windows: Sequence[Window]) -> list[WindowLogits]:
-            return [self.logits for _ in windows]
-
-    one, other = Fixed([0.0, LN3], 1.0), Fixed([100.0, 100.0], 3.0)
-    (mean,) = AveragedBackend([one, other]).run([_labelled(2).window])
-    assert np.exp(mean.start) == pytest.approx([0.375, 0.625])  # of (1/4, 3/4) and (1/2, 1/2)
-    assert mean.answerability == pytest.approx(2.0)
-    (mean,) = AveragedBackend([one, Fixed([0.0, 0.0], None)]).run([_labelled(2).window])
-    assert mean.answerability is None
 
 
 def test_teachers_of_every_kind_answer_and_give_logits_where_they_can(
