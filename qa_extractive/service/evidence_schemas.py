@@ -55,7 +55,7 @@ class EvidenceRequest(Sent):
         json_schema_extra={
             "examples": [
                 {
-                    "questions": ["Does the salt substitute lower systolic pressure?"],
+                    "questions": ["Does the salt substitute lower blood pressure?"],
                     "papers": [{"id": "a", "title": "Salt", "text": _SALT}, {"id": "b", "text": _OTHER}],
                 }
             ]

@@ -23,7 +23,7 @@ from qa_extractive.papers.types import Paper, Passage, Section
 from qa_extractive.types import NOT_REPORTED, VOTES, Answer, Span
 
 ROOT = Path(__file__).resolve().parents[2]
-DOES_IT = "Does the salt substitute lower systolic pressure?"
+DOES_IT = "Does the salt substitute lower blood pressure?"
 HOW_MUCH = "By how much did systolic pressure fall?"
 SALT = "We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg (95% CI 2.1 to 4.5)."
 NO_SALT = "Systolic pressure did not differ between the salt substitute and table salt in 40 men."

@@ -31,7 +31,7 @@ from qa_extractive.service.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_MUCH = "By how much did systolic pressure fall?"
-DOES_IT = "Does the salt substitute lower systolic pressure?"
+DOES_IT = "Does the salt substitute lower blood pressure?"
 SALT = "🧂 We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg (95% CI 2.1 to 4.5)."
 SLEEP = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
 COMMAND = [sys.executable, "-m", "qa_extractive", "mcp"]

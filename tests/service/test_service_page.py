@@ -297,6 +297,7 @@ EXAMPLES: list[tuple[str, tuple[str, ...], tuple[str, ...], int]] = [
         (
             "Removing urchins restores kelp within three years, provided that the plots are cleared a second "
             "time after the first summer",
+            "the plots are cleared a second time after the first summer",
         ),
         0,
     ),
