@@ -19,7 +19,7 @@ from qa_extractive.integrations.spacy import ask  # noqa: E402
 from tests.integration_page import check_example  # noqa: E402
 
 FALL = "By how much did systolic pressure fall?"
-COST = "What did the substitute cost?"
+COST = "How much did the substitute cost?"
 QUESTIONS = {"FALL": FALL, "COST": COST}
 TRIAL = "We gave 212 adults the salt substitute. Systolic pressure fell by 3.3 mmHg. Nobody left the trial."
 SECOND = "The trial ended in May. In Turku systolic pressure fell by 5 mmHg after a year."
