@@ -32,7 +32,6 @@ from qa_extractive.inference.onnx_inputs import (  # noqa: E402
     OLD_GRID,
     PAPER_STATES,
     GraphInputs,
-    PaperStates,
 )
 from qa_extractive.inference.windows import Window, Windower  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader, pad_windows  # noqa: E402
@@ -60,17 +59,9 @@ def windows(skim_checkpoint: Path) -> list[Window]:
 
 
 @pytest.fixture
-def n_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+def n_read(papers_read: list[Window]) -> Callable[[], int]:
     """How many papers were read."""
-    read: list[Window] = []
-    plain = OnnxBackend._read_paper
-
-    def spy(self: OnnxBackend, session: ort.InferenceSession, window: Window) -> PaperStates:
-        read.append(window)
-        return plain(self, session, window)
-
-    monkeypatch.setattr(OnnxBackend, "_read_paper", spy)
-    return lambda: len(read)
+    return lambda: len(papers_read)
 
 
 def _starts(folder: Path, windows: list[Window]) -> list[int]:

@@ -24,7 +24,6 @@ import qa_extractive
 from qa_extractive.errors import ModelError
 from qa_extractive.inference import onnx_backend, paper_files
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
-from qa_extractive.inference.onnx_inputs import PaperStates
 from qa_extractive.inference.windows import Window
 from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 from qa_extractive.settings import CACHED, EXACT, FAST, FULL
@@ -40,21 +39,14 @@ QUESTIONS = [Question(asked, context) for context in CONTEXTS for asked in ASKED
 
 
 @pytest.fixture
-def n_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+def n_read(papers_read: list[Window]) -> Callable[[], int]:
     """How many papers were read since it was last asked."""
-    read: list[Window] = []
-    plain = OnnxBackend._read_paper
-
-    def spy(self: OnnxBackend, session: ort.InferenceSession, window: Window) -> PaperStates:
-        read.append(window)
-        return plain(self, session, window)
 
     def asked() -> int:
-        n = len(read)
-        read.clear()
+        n = len(papers_read)
+        papers_read.clear()
         return n
 
-    monkeypatch.setattr(OnnxBackend, "_read_paper", spy)
     return asked
 
 
