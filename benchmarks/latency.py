@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from qa_extractive import Predictor, Question
+from qa_extractive._utils.instructions import cpu_and_instructions
 from qa_extractive.data import load_examples
 from qa_extractive.inference.windows import Windower
 
@@ -43,9 +44,11 @@ def main() -> None:
         questions = [Question(f"b{i} {q.question}", f"b{i} {q.context}", q.title) for q in longest]
         single.append(seconds(partial(one_by_one, predictor, questions)))
     windows = Windower.load(predictor.folder, predictor.config.window).windows(longest)
+    cpu, instructions = cpu_and_instructions()
     result = {
         "command": COMMAND,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "cpu": f"{cpu}: {', '.join(instructions)}",
         "threads": predictor.n_threads,
         "tokens_an_abstract": sum(w.n_tokens for w in windows) / len(longest),
         "batch_of_20_s": figures(batch),

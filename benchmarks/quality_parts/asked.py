@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 
 from qa_extractive.data.question_forms import is_yes_no
 from qa_extractive.evaluation.rows import ScoredRow
-from qa_extractive.evaluation.score import N_CALIBRATION_BINS
 from qa_extractive.metrics.classes import macro_f1
 from qa_extractive.metrics.columns import Floats
 from qa_extractive.metrics.question_words import words_model
-from qa_extractive.metrics.scores import answerability_auroc, calibration_error
+from qa_extractive.metrics.scores import answerability_auroc
 from qa_extractive.metrics.text import best_exact_match
 from qa_extractive.training.labelled_rows import asked_as_given
 from qa_extractive.types import NO_VERDICT, VERDICTS, Example
 from quality_parts.common import Bench, Figure, Goal, Part, bools, floats
-from quality_parts.reliability import calibration_of, chance_error
+from quality_parts.reliability import calibration_of, verdict_calibration
 
 TRAIN = "asked/train.jsonl.gz"
 TEST = "asked/test.jsonl.gz"
@@ -113,14 +112,12 @@ def _verdicts(bench: Bench, rows: list[ScoredRow], train: Sequence[Example]) -> 
     true = [str(row.example.verdict) for row in own]
     given = [answer.verdict for answer in said]
     right = floats(a == b for a, b in zip(true, given, strict=True))
-    scores = floats(answer.verdict_score or 0.0 for answer in said)
     taught = [e for e in train if e.verdict in VERDICTS]
     words = _by_words(taught, [VERDICTS.index(str(e.verdict)) for e in taught], [row.example for row in own])
     told = [VERDICTS[i] for i in words.argmax(1)]
     majority = max(map(true.count, VERDICTS)) / len(true)
     others = [row for row in rows if row.example.verdict == NO_VERDICT]
     mistaken = floats(answer.verdict is not None for answer in bench.unabstained(others))
-    error = calibration_error(scores, right.astype(bool), n_bins=N_CALIBRATION_BINS)
     return [
         bench.mean("verdict accuracy", right, own, Goal("at least", 0.80, 0.93)),
         Figure("verdict macro F1", macro_f1(true, given), len(own)),
@@ -130,10 +127,7 @@ def _verdicts(bench: Bench, rows: list[ScoredRow], train: Sequence[Example]) -> 
             floats(a == b for a, b in zip(true, told, strict=True)),
             own,
         ),
-        Figure("calibration error of `verdict_score`", error, len(own), goal=Goal("at most", 0.05, 0.02)),
-        Figure(
-            "the same of `verdict_score` if perfectly calibrated", chance_error(scores, bench.seed), len(own)
-        ),
+        *verdict_calibration(bench, own),
         bench.mean("verdicts given to questions that are not yes/no", mistaken, others),
     ]
 

@@ -12,9 +12,10 @@ from qa_extractive.evaluation.score import N_CALIBRATION_BINS
 from qa_extractive.metrics.bootstrap import Interval
 from qa_extractive.metrics.columns import Bools, Floats
 from qa_extractive.metrics.scores import calibration_bins, calibration_error
-from quality_parts.common import Bench, Figure, Goal, Part, bools, is_right, pessimistic
+from qa_extractive.types import VERDICTS
+from quality_parts.common import Bench, Figure, Goal, Part, bools, floats, is_right, pessimistic
 
-SQUAD_SOURCE = "squad"
+SQUAD_SOURCE, ASKED_SOURCE = "squad", "asked"
 _N_CHANCE_DRAWS = 200
 
 
@@ -22,8 +23,12 @@ def calibration(bench: Bench) -> Part:
     """Calibration errors on the fresh examples, of all and by group."""
     rows = bench.fresh_results().rows
     parts = [calibration_of(bench, own, f"{group}: ", Goal("at most", 0.05)) for group, own in groups(rows)]
+    asked = [row for row in rows if row.example.source == ASKED_SOURCE and row.example.verdict in VERDICTS]
     return Part(
-        [figure for part in parts for figure in part.figures],
+        [
+            *(figure for part in parts for figure in part.figures),
+            *verdict_calibration(bench, asked, "asked: "),
+        ],
         rows,
         {
             "reliability": {
@@ -62,6 +67,28 @@ def calibration_of(bench: Bench, rows: Sequence[ScoredRow], label: str, goal: Go
         ]
         tables[f"{label}{name}"] = _reliability(probs, outcomes)
     return Part(figures, rows, {"reliability": tables})
+
+
+def verdict_calibration(bench: Bench, rows: Sequence[ScoredRow], label: str = "") -> list[Figure]:
+    """The calibration error of ``verdict_score`` on yes/no questions, each given a verdict.
+
+    Args:
+        bench: Reads them without a threshold.
+        rows: Of answerable yes/no questions whose verdict is known; none of them, no figure.
+        label: What leads the names of the figures.
+    """
+    if not rows:
+        return []
+    said = bench.unabstained(rows)
+    scores = floats(answer.verdict_score or 0.0 for answer in said)
+    right = bools(answer.verdict == row.example.verdict for answer, row in zip(said, rows, strict=True))
+    error = calibration_error(scores, right, n_bins=N_CALIBRATION_BINS)
+    name, goal = f"{label}calibration error of `verdict_score`", Goal("at most", 0.05, 0.02)
+    perfect = f"{label}the same of `verdict_score` if perfectly calibrated"
+    return [
+        Figure(name, error, len(rows), goal=goal),
+        Figure(perfect, chance_error(scores, bench.seed), len(rows)),
+    ]
 
 
 def groups(rows: Sequence[ScoredRow]) -> Iterator[tuple[str, list[ScoredRow]]]:

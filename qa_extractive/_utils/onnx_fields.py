@@ -69,13 +69,18 @@ class Tensor:
         return np.array(found, dtype=np.int64).astype(np.uint8)
 
     @property
-    def n_values(self) -> int:
-        """Product of the dimensions."""
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
         sizes: list[int] = []
         for number, _, value in self.fields:
             if number == _DIMS:
                 sizes += [value] if isinstance(value, int) else varints(value)
-        return int(np.prod(sizes, dtype=np.float64))
+        return tuple(sizes)
+
+    @property
+    def n_values(self) -> int:
+        """Product of the dimensions."""
+        return int(np.prod(self.shape, dtype=np.float64))
 
     def recoded(self, name: str, kind: int, codes: Codes) -> Tensor:
         """The same shape with another name, type and values of a byte each."""

@@ -47,9 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_answerable_share(parser)
     parser.add_argument(
-        "--reduce-range", action="store_true", help="7-bit weights, for CPUs without VNNI; measure it"
-    )
-    parser.add_argument(
         "--embedding-bits",
         type=int,
         choices=(4, 8),
@@ -102,7 +99,6 @@ def run(options: argparse.Namespace) -> int:
         quantize=options.quantize,
         calibrate=examples,
         answerable_share=options.answerable_share,
-        reduce_range=options.reduce_range,
         embedding_bits=options.embedding_bits,
         n_threads=options.threads,
         allow_pickle=options.allow_pickle,

@@ -53,7 +53,6 @@ def export(
     check: Sequence[Example] | None = None,
     calibrate: Sequence[Example] | None = None,
     answerable_share: float | None = None,
-    reduce_range: bool = False,
     embedding_bits: int | None = None,
     opset: int = OPSET,
     n_threads: int | None = None,
@@ -77,7 +76,6 @@ def export(
             checkpoint's own calibration is kept, or the plain logistic of the margin.
         answerable_share: Share of answerable questions, in (0, 1), that the threshold is chosen for; None
             for that of the calibration examples.
-        reduce_range: Keep quantized weights to 7 bits, for CPUs without VNNI; measure it.
         embedding_bits: Of the word embeddings of int8 and int4: 4, or 8; None for 4, or with "auto" for
             the first that will do.
         opset: Version of the ONNX operator set.
@@ -90,7 +88,7 @@ def export(
         ModelError: The checkpoint cannot be read, or has no such layers.
         ExportError: It cannot be exported, misses its parity check, or ``output`` holds other files.
     """
-    formats = formats_of(quantize, reduce_range=reduce_range, embedding_bits=embedding_bits)
+    formats = formats_of(quantize, embedding_bits=embedding_bits)
     with atomic_folder(Path(output), marker=EXPORT_FILE) as folder:
         checkpoint = load_checkpoint(str(model_folder), allow_pickle=allow_pickle)
         _read_apart(checkpoint, cached_layers, cached_grid)

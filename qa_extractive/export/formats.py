@@ -102,12 +102,11 @@ class Chosen:
     reason: str
 
 
-def formats_of(quantize: str, *, reduce_range: bool, embedding_bits: int | None) -> list[Quantization]:
+def formats_of(quantize: str, *, embedding_bits: int | None) -> list[Quantization]:
     """The formats to try, the first that is faithful to be taken.
 
     Args:
         quantize: "auto", or the one that was asked for (``quantization_of``).
-        reduce_range: As of ``quantization_of``; with "auto", of int8.
         embedding_bits: 4 or 8; None for either with "auto", and for 4 otherwise.
 
     Raises:
@@ -115,12 +114,10 @@ def formats_of(quantize: str, *, reduce_range: bool, embedding_bits: int | None)
     """
     if quantize != AUTO:
         bits = EMBEDDING_BITS if embedding_bits is None else embedding_bits
-        return [quantization_of(quantize, reduce_range=reduce_range, embedding_bits=bits)]
+        return [quantization_of(quantize, embedding_bits=bits)]
     widths = (EMBEDDING_BITS, WIDE_EMBEDDING_BITS) if embedding_bits is None else (embedding_bits,)
     small = [
-        quantization_of(kind, reduce_range=reduce_range, embedding_bits=bits)
-        for kind in ("int8", "int8-weights")
-        for bits in widths
+        quantization_of(kind, embedding_bits=bits) for kind in ("int8", "int8-weights") for bits in widths
     ]
     return [*small, quantization_of("fp16"), quantization_of("none")]
 

@@ -22,6 +22,7 @@ from qa_extractive.export.dequantize import save_architecture
 from qa_extractive.export.passes.context_cache import add_context_cache
 from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quantize_embeddings
 from qa_extractive.export.passes.kernels import drop_mask, use_quick_kernels
+from qa_extractive.export.passes.pair_sums import fit_pair_sums
 from qa_extractive.export.passes.products import to_half, to_matmul_nbits, unfuse_attention
 from qa_extractive.export.passes.rounding import dither, product_weights
 from qa_extractive.export.passes.sentence_pruning import add_sentence_pruning
@@ -38,7 +39,6 @@ from qa_extractive.model.span_reader import SpanReader
 _CACHED_LAYERS = "cached_layers"  # key of the file's metadata
 _LINEARS = ("MatMul", "Attention")
 _TABLES = ("Gather", "EmbedLayerNormalization")
-_MOST_CODES = {False: 127, True: 64}  # by whether 7 bits are kept to
 _QUANTIZED_OPS = (*_LINEARS, *_TABLES)
 EMBEDDING_BITS, WIDE_EMBEDDING_BITS = 4, 8
 _FUSED_WHOLE = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
@@ -46,7 +46,7 @@ _CPU = {
     "none": "fp32: any CPU that onnxruntime runs on",
     "int8": (
         "int8 weights by channel, uint8 activations quantized in each run: exact integer sums on every CPU, "
-        "with unsigned weights where signed ones would saturate 16 bits (AVX2 without VNNI)"
+        "no two weights so large that they saturate 16 bits (AVX2 without VNNI)"
     ),
     "int8-weights": "int8 weights by channel, widened once when loaded, float products: any CPU",
     "int4": (
@@ -64,7 +64,6 @@ class Quantization:
     """How ``model.onnx`` is made of the fused fp32 graph; the attributes are those of ``ExportReport``."""
 
     quantize: str
-    reduce_range: bool
     embedding_bits: int
     quantized_ops: tuple[str, ...]
     cpu: str
@@ -82,15 +81,12 @@ class Quantization:
             return {"fp16": "fp16", "none": "fp32"}[self.quantize]
         name = "int8 weights and float products" if self.quantize == "int8-weights" else self.quantize
         more = [f"{self.embedding_bits}-bit embeddings"]
-        more += ["7-bit weights"] if self.reduce_range else []
         more += ["rounded at random"] if self.dithered else []
         return f"{name}, {', '.join(more)}"
 
 
-def quantization_of(
-    quantize: str, *, reduce_range: bool = False, embedding_bits: int = EMBEDDING_BITS
-) -> Quantization:
-    """The quantization named "int8", "int8-weights", "int4", "fp16" or "none"; int8 has a range to reduce.
+def quantization_of(quantize: str, *, embedding_bits: int = EMBEDDING_BITS) -> Quantization:
+    """The quantization named "int8", "int8-weights", "int4", "fp16" or "none".
 
     Raises:
         ExportError: The name is none of them, or the bits are neither 4 nor 8.
@@ -100,9 +96,8 @@ def quantization_of(
     if embedding_bits not in (4, 8):
         raise ExportError(f"embeddings are quantized to 4 or 8 bits, not {embedding_bits}")
     if quantize in _BITS_UNQUANTIZED:
-        return Quantization(quantize, False, _BITS_UNQUANTIZED[quantize], (), _CPU[quantize])
-    reduced = reduce_range and quantize in _INT8
-    return Quantization(quantize, reduced, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
+        return Quantization(quantize, _BITS_UNQUANTIZED[quantize], (), _CPU[quantize])
+    return Quantization(quantize, embedding_bits, _QUANTIZED_OPS, _CPU[quantize])
 
 
 def write_fp32(checkpoint: Checkpoint, folder: Path, opset: int) -> Path:
@@ -232,10 +227,13 @@ def write_model(
         if quantization.quantize == "int8":  # float products have no outliers
             smooth_outliers(graph, activation_peaks(fp32 / MODEL_FILE, observed))
         dynamic = (*_LINEARS, *dynamic)
-        weights = product_weights(graph) if quantization.dithered else {}
+        weights = product_weights(graph)
     if dynamic:
-        graph = _quantized_dynamically(graph, target, dynamic, reduce_range=quantization.reduce_range)
-    dither(graph, weights, most=_MOST_CODES[quantization.reduce_range])
+        graph = _quantized_dynamically(graph, target, dynamic)
+    if quantization.dithered:
+        dither(graph, weights)
+    if quantization.quantize == "int8":
+        fit_pair_sums(graph, weights, dithered=quantization.dithered)
     if apart:
         quantize_embeddings(graph, bits=quantization.embedding_bits)
     use_quick_kernels(graph, approximate_gelu=True)
@@ -250,9 +248,7 @@ def write_model(
     return abilities
 
 
-def _quantized_dynamically(
-    graph: onnx.ModelProto, target: Path, ops: Sequence[str], *, reduce_range: bool
-) -> onnx.ModelProto:
+def _quantized_dynamically(graph: onnx.ModelProto, target: Path, ops: Sequence[str]) -> onnx.ModelProto:
     """The graph after onnxruntime's quantizer, which writes a file in between."""
     add_pre_process_metadata(graph)  # it is fused already: no need to warn
     with _quiet_root_logger():
@@ -261,7 +257,6 @@ def _quantized_dynamically(
             target,
             op_types_to_quantize=list(ops),
             per_channel=True,
-            reduce_range=reduce_range,
             weight_type=QuantType.QInt8,
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
         )

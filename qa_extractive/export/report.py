@@ -19,7 +19,6 @@ class ExportReport:
         encoder_type: Its ``model_type``.
         opset: Version of the ONNX operator set.
         quantize: "int8", "int8-weights", "int4", "fp16" or "none".
-        reduce_range: Whether weights keep to 7 bits.
         embedding_bits: Of the word embeddings.
         quantized_ops: Kinds of nodes quantized.
         cpu: In words, what the file assumes of a CPU.
@@ -49,7 +48,6 @@ class ExportReport:
     encoder_type: str
     opset: int
     quantize: str
-    reduce_range: bool
     embedding_bits: int
     quantized_ops: tuple[str, ...]
     cpu: str

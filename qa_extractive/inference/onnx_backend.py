@@ -29,6 +29,7 @@ from qa_extractive.inference.backend import WindowLogits
 from qa_extractive.inference.onnx_checks import check_graph
 from qa_extractive.inference.onnx_forms import (
     QUANTIZED_OPERATORS,
+    exact_weights,
     float_products,
     sums_saturate,
     unsigned_weights,
@@ -282,7 +283,7 @@ class _Sessions:
     def identity(self) -> bytes:
         """What tells this graph, as it is run here, from others; as of ``run_identity``."""
         digest = hashlib.sha256(_content(self._file)).hexdigest()
-        return run_identity(digest, self._precision, unsigned=_wants_unsigned())
+        return run_identity(digest, self._precision, weights=weights_form())
 
     def _open_again(self, n_threads: int) -> ort.InferenceSession:
         return _session(self._path, _formed(self._path, _content(self._file), self._precision), n_threads)
@@ -338,16 +339,24 @@ def _formed(path: Path, content: bytes, precision: str) -> bytes:
     try:
         if precision == EXACT:
             return float_products(content)
-        return unsigned_weights(content) if _wants_unsigned() else content
+        return _WEIGHTS_OF[weights_form()](content)
     except ValueError as error:
         raise ModelError(f"{path} cannot be loaded, export the model again: {error}") from None
 
 
-def _wants_unsigned() -> bool:
+_WEIGHTS_OF: dict[str, Callable[[bytes], bytes]] = {
+    "signed": bytes,
+    "exact": exact_weights,
+    "unsigned": unsigned_weights,
+}
+
+
+def weights_form() -> str:
+    """Which int8 weights are multiplied here: "signed" or "unsigned", or "exact", which are some of each."""
     wanted = os.environ.get(INT8_VARIABLE, "")
     if wanted not in ("", "signed", "unsigned"):
         raise ModelError(f"{INT8_VARIABLE} must be signed, unsigned or unset, not {wanted!r:.40}")
-    return wanted == "unsigned" or (not wanted and sums_saturate())
+    return wanted or ("exact" if sums_saturate() else "signed")
 
 
 def _session(path: Path, graph: Path | bytes, n_threads: int) -> ort.InferenceSession:

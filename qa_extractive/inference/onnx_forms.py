@@ -1,19 +1,21 @@
 """The forms in which an int8 graph can be run: as it is stored, with exact sums on every CPU, or in float.
 
 Products of unsigned activations and signed weights (U8S8) are added in pairs, in 16 bits, where a CPU has
-AVX2 or AVX-512 without VNNI: what does not fit is cut off, and the answers are others. The option
-``session.x64quantprecision`` of onnxruntime makes the weights unsigned, whose products are added in 32 bits;
-but it does not reach weights that are read inside a branch, as those of the lowest layer and of the skim
-heads are. Here all are made unsigned. The sums are exact then, on every CPU, and equal.
+AVX2 or AVX-512 without VNNI: what does not fit is cut off, and the answers are others. Weights that an export
+wrote always fit (``export/passes/pair_sums.py``). Those of older and of other files are made unsigned where
+they might not, whose products are added in 32 bits, in 1.2 times the time; onnxruntime's option
+``session.x64quantprecision`` does so too, but does not reach weights that are read inside a branch, as those
+of the lowest layer and of the pruning heads are. The sums are exact then, on every CPU, and equal.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from qa_extractive._utils.onnx_fields import INT8, UINT8, Codes, Graph, Node, Tensor, rewritten, tensor
@@ -26,6 +28,8 @@ _MICROSOFT: Final = "com.microsoft"
 _WEIGHTS: Final = 1  # place of the weights among the inputs
 _ZERO_POINTS: Final = {"MatMulInteger": 3, "QAttention": 7}  # place of their zero points
 _SIGN: Final = 128
+MOST_IN_A_PAIR: Final = 128
+"""The most that two neighbouring weights may add up to: 255 times it fits into 16 bits."""
 _FP32_PRODUCTS: Final = 1  # accuracy_level of MatMulNBits
 
 
@@ -35,7 +39,41 @@ def unsigned_weights(model: bytes) -> bytes:
     Raises:
         ValueError: It is no model.
     """
-    return rewritten(model, _make_unsigned)
+    return rewritten(model, lambda graph: _make_unsigned(graph, _signed_weights(graph)))
+
+
+def exact_weights(model: bytes) -> bytes:
+    """The same, but of those weights only that could overflow in 16 bits; the model itself where none could.
+
+    Raises:
+        ValueError: It is no model.
+    """
+    found: list[Tensor] = []
+
+    def change(graph: Graph) -> None:
+        found.extend(weights for weights in _signed_weights(graph) if _can_overflow(weights))
+        _make_unsigned(graph, found)
+
+    changed = rewritten(model, change)
+    return changed if found else model
+
+
+def largest_pairs(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The largest absolute sum of two neighbours in each column, which a CPU may add in 16 bits.
+
+    Args:
+        weights: Codes, or weights in steps of their scales, shape (depth, n_columns).
+
+    Returns:
+        Shape (n_columns,), of the largest weight where there is but one. Of weights of unlike signs only
+        one can be multiplied by what is not zero, and the larger counts.
+    """
+    wide = weights.astype(np.int16 if weights.dtype == np.int8 else weights.dtype)
+    odd = wide[-1:] if len(wide) % 2 else wide[:0]
+    pairs = np.abs(wide[0 : len(wide) - len(odd) : 2] + wide[1::2])
+    alone = np.abs(wide).max(axis=0, initial=0)
+    largest: npt.NDArray[Any] = np.maximum(pairs.max(axis=0, initial=0), alone)
+    return largest
 
 
 def float_products(model: bytes) -> bytes:
@@ -64,9 +102,25 @@ def sums_saturate() -> bool:
 # ---------------------------------------------------------------- unsigned weights
 
 
-def _make_unsigned(graph: Graph) -> None:
+def _signed_weights(graph: Graph) -> list[Tensor]:
+    """The signed weights of integer products, branches' too."""
     graphs = list(graph.all())
-    nodes = [node for each in graphs for node in each.nodes if node.operator in _ZERO_POINTS]
+    names = {
+        _input(node, _WEIGHTS) for each in graphs for node in each.nodes if node.operator in _ZERO_POINTS
+    }
+    return [each.tensors[name] for each in graphs for name in names if _is_signed(each, name)]
+
+
+def _make_unsigned(graph: Graph, weights: Iterable[Tensor]) -> None:
+    """Have products read some of the signed weights as unsigned ones, in place."""
+    graphs = list(graph.all())
+    wanted = {each.name for each in weights}
+    nodes = [
+        node
+        for each in graphs
+        for node in each.nodes
+        if node.operator in _ZERO_POINTS and _input(node, _WEIGHTS) in wanted
+    ]
     signed = {
         name
         for node in nodes
@@ -79,10 +133,15 @@ def _make_unsigned(graph: Graph) -> None:
             new = old.recoded(_unsigned_name(name), UINT8, old.codes() ^ np.uint8(_SIGN))
             each.tensors[new.name] = new
     for node in nodes:
-        if _input(node, _WEIGHTS) in signed:
-            _read_unsigned(graph, node, signed)
+        _read_unsigned(graph, node, signed)
     for each in graphs:
         _drop_unused(each, graphs, signed)
+
+
+def _can_overflow(weights: Tensor) -> bool:
+    """Whether a CPU that adds pairs in 16 bits could cut a sum off."""
+    codes = weights.codes().view(np.int8).reshape(weights.shape)
+    return bool((largest_pairs(codes) > MOST_IN_A_PAIR).any())
 
 
 def _is_signed(graph: Graph, name: str) -> bool:

@@ -31,7 +31,7 @@ FORMAT = "qa_extractive 1"
 _HEADER = struct.Struct("<16s32sI12x")  # format, digest of the key, CRC-32 of the values
 
 
-def run_identity(model_digest: str, precision: str, *, unsigned: bool) -> bytes:
+def run_identity(model_digest: str, precision: str, *, weights: str) -> bytes:
     """All that the kept values depend on besides the paper: another of these means other files.
 
     Layers, grid and sizes are the model's. Roundings differ between kinds of CPU and builds of onnxruntime.
@@ -39,15 +39,13 @@ def run_identity(model_digest: str, precision: str, *, unsigned: bool) -> bytes:
     Args:
         model_digest: Of the model's file.
         precision: As of ``Predictor``.
-        unsigned: Whether int8 weights are multiplied as unsigned ones.
+        weights: Which int8 weights are multiplied (``onnx_backend.weights_form``).
     """
     from qa_extractive import __version__
 
     build = [ort.__version__, ort.get_build_info()]
     machine = [sys.platform, sys.byteorder, platform.machine(), *cpu_kind()]
-    return json.dumps(
-        [FORMAT, __version__, model_digest, precision, "unsigned" if unsigned else "signed", *build, *machine]
-    ).encode()
+    return json.dumps([FORMAT, __version__, model_digest, precision, weights, *build, *machine]).encode()
 
 
 class PaperFiles:

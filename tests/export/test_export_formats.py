@@ -44,15 +44,14 @@ NAMES = [
 
 def test_what_is_tried_in_which_order() -> None:
     def words(*arguments: Any, **more: Any) -> list[str]:
-        settings = {"reduce_range": False, "embedding_bits": None, **more}
+        settings = {"embedding_bits": None, **more}
         return [each.words.removesuffix("-bit embeddings") for each in formats_of(*arguments, **settings)]
 
     assert words("auto") == NAMES
     assert words("auto", embedding_bits=8) == [NAMES[1], *NAMES[3:]]
     assert words("int8") == NAMES[:1]
     assert words("int8", embedding_bits=8) == [NAMES[1]]
-    assert words("int8", reduce_range=True) == ["int8, 4-bit embeddings, 7-bit weights"]
-    assert words("fp16", reduce_range=True) == ["fp16"]
+    assert words("fp16") == ["fp16"]
     with pytest.raises(ExportError, match="4 or 8 bits, not 5"):
         words("auto", embedding_bits=5)
 
@@ -113,7 +112,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def choose(folder: Path, quantize: str, *lost: float) -> formats.Chosen:
-    wanted = formats_of(quantize, reduce_range=False, embedding_bits=None)
+    wanted = formats_of(quantize, embedding_bits=None)
     return choose_format(wanted, folder, folder, Scripted(*lost), ())  # type: ignore[arg-type]
 
 

@@ -123,8 +123,8 @@ def test_the_way_back_to_torch(tiny_fp32: Path, windows: list[Window], tmp_path:
 
 @pytest.mark.parametrize("quantize", ["int4", "fp16"])
 def test_the_report(tiny_checkpoint: Path, tmp_path: Path, quantize: str) -> None:
-    report = export(tiny_checkpoint, tmp_path / "model", quantize=quantize, n_threads=1, reduce_range=True)
-    assert (report.quantize, report.reduce_range) == (quantize, False)
+    report = export(tiny_checkpoint, tmp_path / "model", quantize=quantize, n_threads=1)
+    assert report.quantize == quantize
     assert report.embedding_bits == {"int4": 4, "fp16": 16}[quantize]
     assert report.max_logit_diff < 1e-4
     assert report.model_bytes == (tmp_path / "model" / "model.onnx").stat().st_size < report.fp32_bytes

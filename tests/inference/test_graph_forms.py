@@ -171,10 +171,8 @@ def test_the_simulation_is_right_about_what_saturates() -> None:
     assert (pair_sums_saturated(activations, seven_bits) == activations @ seven_bits).all()
 
 
-def test_signed_weights_would_saturate_on_real_activations_and_unsigned_ones_are_shipped(
-    stored: bytes, windows: list[Window]
-) -> None:
-    """The lowest feed-forward layer of the embedded model: what a CPU without VNNI would add up."""
+def test_unsigned_weights_give_the_same_sums(stored: bytes, windows: list[Window]) -> None:
+    """The lowest feed-forward layer of the embedded model, on activations of its own."""
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(stored)
     product = next(node for node in model.graph.node if node.op_type == "MatMulInteger")
@@ -185,7 +183,9 @@ def test_signed_weights_would_saturate_on_real_activations_and_unsigned_ones_are
     tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     weights = tensors[product.input[1]].astype(np.int64)
     exact = activations @ weights
-    assert not np.array_equal(pair_sums_saturated(activations, weights), exact)
+    assert np.array_equal(pair_sums_saturated(activations, weights), exact)
+    wider = (weights * 1.5).clip(-127, 127).astype(np.int64)
+    assert not np.array_equal(pair_sums_saturated(activations, wider), activations @ wider)
 
     changed = {
         tensor.name: onnx.numpy_helper.to_array(tensor)
@@ -216,31 +216,81 @@ def test_no_product_is_left_with_signed_weights_also_inside_branches(
         assert kinds == {(onnx.TensorProto.UINT8, onnx.TensorProto.UINT8)}
 
 
-def test_seven_bits_cannot_saturate(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("transformers")
-    from qa_extractive.export.exporter import export
+def test_an_export_and_the_embedded_model_hold_no_pair_that_overflows(
+    stored: bytes, skim_export: Path, tiny_export: Path
+) -> None:
+    for model in (stored, *((folder / MODEL_FILE).read_bytes() for folder in (skim_export, tiny_export))):
+        assert onnx_forms.exact_weights(model) is model
+        for _, weights, _ in products(model):
+            codes = _codes(weights)
+            worst = np.where(codes > 0, 255, 0).T  # activations that add up to the most, for each column
+            for column, activations in enumerate(worst):
+                exact = activations @ codes[:, column]
+                found = pair_sums_saturated(activations[None], codes[:, column : column + 1])
+                assert found.item() == exact
 
-    largest = {}
-    for reduce_range in (False, True):
-        folder = tmp_path / str(reduce_range)
-        export(tiny_checkpoint, folder, quantize="int8", reduce_range=reduce_range, n_threads=1)
-        codes = [
-            onnx.numpy_helper.to_array(w).astype(np.int64)
-            for _, w, _ in products((folder / MODEL_FILE).read_bytes())
-        ]
-        largest[reduce_range] = max(
-            int(255 * np.abs(each[:-1:2] + each[1::2]).max()) for each in codes if len(each) > 1
-        )
-    assert largest[True] <= MOST_IN_16_BITS < largest[False]
+
+def _codes(weights: Any) -> Codes:
+    return np.asarray(pytest.importorskip("onnx").numpy_helper.to_array(weights), dtype=np.int64)
+
+
+def test_only_weights_that_could_overflow_become_unsigned(stored: bytes) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(stored)
+    wide = next(node for node in model.graph.node if node.op_type == "MatMulInteger").input[1]
+    tensor = next(each for each in model.graph.initializer if each.name == wide)
+    codes = onnx.numpy_helper.to_array(tensor).copy()
+    codes[:2, 0] = -65
+    tensor.CopyFrom(onnx.numpy_helper.from_array(codes, wide))
+    changed = onnx_forms.exact_weights(model.SerializeToString())
+    unsigned = {
+        weights.name for _, weights, _ in products(changed) if weights.data_type == onnx.TensorProto.UINT8
+    }
+    assert unsigned == {f"{wide}_unsigned"}
+    assert len(list(products(changed))) == len(list(products(stored)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "largest"),
+    [
+        ([[64], [64]], 128),
+        ([[-64], [-65]], 129),
+        ([[127], [-127]], 127),
+        ([[1], [2], [100]], 100),
+        ([[1], [70], [70], [1]], 71),
+        ([[-128]], 128),
+    ],
+)
+def test_the_largest_pair(weights: list[list[int]], largest: int) -> None:
+    assert onnx_forms.largest_pairs(np.array(weights, dtype=np.int8)).tolist() == [largest]
+    assert onnx_forms.largest_pairs(np.array(weights, dtype=np.float32)).tolist() == [largest]
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 7, 40])
+@pytest.mark.parametrize("depth", [3, 4, 63, 384])
+def test_this_cpu_adds_up_to_what_pairs_may_be(n_rows: int, depth: int) -> None:
+    """Weights at the bound beside the largest activations, by onnxruntime's kernels of this CPU."""
+    onnx = pytest.importorskip("onnx")
+    weights = np.full((depth, 40), 64, dtype=np.int8)
+    weights[:, 1::2] = -64
+    weights[::2, ::3] = 127
+    weights[1::2, ::3] = 1
+    names = [("a", onnx.TensorProto.UINT8, (n_rows, depth)), ("y", onnx.TensorProto.INT32, (n_rows, 40))]
+    inputs, outputs = ([onnx.helper.make_tensor_value_info(*each)] for each in names)
+    node = onnx.helper.make_node("MatMulInteger", ["a", "b"], ["y"])
+    constants = [onnx.numpy_helper.from_array(weights, "b")]
+    graph = onnx.helper.make_graph([node], "product", inputs, outputs, constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    activations = np.full((n_rows, depth), 255, dtype=np.uint8)
+    expected = activations.astype(np.int64) @ weights.astype(np.int64)
+    assert np.array_equal(session.run(None, {"a": activations})[0], expected)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_both_kinds_of_weights_give_the_same_bits(
     questions: list[Question], monkeypatch: pytest.MonkeyPatch, effort: str
 ) -> None:
-    if onnx_forms.sums_saturate():
-        pytest.skip("signed weights saturate on this CPU")
     answers = {}
     for kind in ("signed", "unsigned", ""):
         monkeypatch.setenv(INT8_VARIABLE, kind)
@@ -248,8 +298,8 @@ def test_both_kinds_of_weights_give_the_same_bits(
     assert answers["signed"] == answers["unsigned"] == answers[""]
 
 
-def test_a_cpu_that_saturates_gets_unsigned_weights(
-    windows: list[Window], monkeypatch: pytest.MonkeyPatch
+def test_a_cpu_that_saturates_gets_weights_that_do_not(
+    stored: bytes, tmp_path: Path, windows: list[Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(INT8_VARIABLE, raising=False)
     opened: list[Any] = []
@@ -260,12 +310,27 @@ def test_a_cpu_that_saturates_gets_unsigned_weights(
         return session(graph, *arguments, **options)
 
     monkeypatch.setattr(ort, "InferenceSession", spied)
-    for saturates in (False, True):
-        monkeypatch.setattr(onnx_backend, "sums_saturate", lambda answer=saturates: answer)
-        OnnxBackend(DEFAULT_MODEL, 1).run(windows[:1])
-    assert isinstance(opened[0], str)
-    assert isinstance(opened[1], bytes)
-    assert b"_unsigned" in opened[1]
+    older = shutil.copytree(DEFAULT_MODEL, tmp_path / "older")
+    (older / MODEL_FILE).write_bytes(_with_wide_weights(stored))
+    for folder in (DEFAULT_MODEL, older):
+        for saturates in (False, True):
+            monkeypatch.setattr(onnx_backend, "sums_saturate", lambda answer=saturates: answer)
+            OnnxBackend(folder, 1).run(windows[:1])
+    *as_stored, last = opened
+    assert all(isinstance(each, str) for each in as_stored)
+    assert isinstance(last, bytes)
+    assert b"_unsigned" in last
+
+
+def _with_wide_weights(model: bytes) -> bytes:
+    """As an export wrote them before: some two neighbours add up to more than 128."""
+    changed = pytest.importorskip("onnx").load_from_string(model)
+    names = {weights.name for _, weights, _ in products(model)}
+    for tensor in changed.graph.initializer:
+        if tensor.name in names:
+            codes = np.frombuffer(tensor.raw_data, dtype=np.int8).astype(np.int64)
+            tensor.raw_data = (codes * 1.5).clip(-127, 127).astype(np.int8).tobytes()
+    return bytes(changed.SerializeToString())
 
 
 def test_the_probe_adds_what_it_says() -> None:

@@ -124,14 +124,15 @@ def test_what_the_values_depend_on_is_in_the_key(
         file.write(b"\x32\x00")  # doc_string, empty: the same graph in other bytes
     assert n_new(other) == 1
     assert [n_new(precision=EXACT), n_new(precision=EXACT)] == [1, 0]
-    unsigned = onnx_backend._wants_unsigned()
+    form = onnx_backend.weights_form()
+    other_form = "signed" if form == "unsigned" else "unsigned"
     for module, name, value in (
         (paper_files, "cpu_kind", lambda: ("Another CPU", "AVX2")),
         (ort, "__version__", "1.99.0"),
         (ort, "get_build_info", lambda: "a build of one's own"),
         (paper_files, "FORMAT", "qa_extractive 99"),
         (qa_extractive, "__version__", "9.9.9"),
-        (onnx_backend, "_wants_unsigned", lambda: not unsigned),
+        (onnx_backend, "weights_form", lambda: other_form),
     ):
         with monkeypatch.context() as changed:
             changed.setattr(module, name, value, raising=False)

@@ -24,6 +24,7 @@ _MOST_CODE = 127
 _LINEARS = ("MatMul", "Attention")
 
 Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.int8]
 
 
 def product_weights(model: onnx.ModelProto) -> dict[str, Floats]:
@@ -52,7 +53,16 @@ def seem_on_a_grid(fp32: onnx.ModelProto, quantized: onnx.ModelProto) -> bool:
     return bool(lost) and float(np.median(lost)) < _ON_A_GRID
 
 
-def dither(model: onnx.ModelProto, weights: Mapping[str, Floats], *, most: int = _MOST_CODE) -> None:
+def rounded(steps: Floats, *, dithered: bool, random: np.random.Generator | None = None) -> Codes:
+    """The codes of weights in steps of their scales: the nearest, or up or down at random, always alike."""
+    if dithered:
+        random = random or np.random.default_rng(_SEED)
+        steps = np.floor(steps + random.random(steps.shape, dtype=np.float32))
+    codes: Codes = np.rint(steps).clip(-_MOST_CODE, _MOST_CODE).astype(np.int8)
+    return codes
+
+
+def dither(model: onnx.ModelProto, weights: Mapping[str, Floats]) -> None:
     """Round the int8 weights of a quantized graph anew, up or down at random, in place.
 
     It is the same on every call.
@@ -60,7 +70,6 @@ def dither(model: onnx.ModelProto, weights: Mapping[str, Floats], *, most: int =
     Args:
         model: The graph after onnxruntime's quantizer: its scales stay.
         weights: The weights that were quantized, by their names before.
-        most: Largest code.
     """
     random = np.random.default_rng(_SEED)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -68,6 +77,7 @@ def dither(model: onnx.ModelProto, weights: Mapping[str, Floats], *, most: int =
         codes, scale = tensors.get(f"{name}_quantized"), tensors.get(f"{name}_scale")
         if codes is None or scale is None or codes.data_type != TensorProto.INT8:
             continue
-        steps = values / np.asarray(numpy_helper.to_array(scale), dtype=np.float32)
-        rounded = np.floor(steps + random.random(steps.shape, dtype=np.float32)).clip(-most, most)
-        codes.CopyFrom(numpy_helper.from_array(rounded.astype(np.int8), codes.name))
+        scales = np.asarray(numpy_helper.to_array(scale), dtype=np.float32)
+        steps = np.asarray(values / scales, dtype=np.float32)
+        new = rounded(steps, dithered=True, random=random)
+        codes.CopyFrom(numpy_helper.from_array(new, codes.name))
