@@ -274,7 +274,7 @@ def _print_summary(summary: Summary, options: argparse.Namespace) -> None:
 def _cpu() -> str:
     """What the times were measured on."""
     name, instructions = cpu_and_instructions()
-    told = [name, f"{available_cpus()} CPUs", *instructions]
+    told = [f"{available_cpus()} CPUs", *instructions, name]  # a long name may be cut off
     return ", ".join(part for part in told if part)
 
 

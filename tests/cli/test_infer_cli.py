@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from qa_extractive.cli import main
+from qa_extractive.cli import infer_table, main
 from qa_extractive.tables.reading import read_rows
 from tests.batch_runs import write_table
 
@@ -76,6 +76,21 @@ def assert_verbatim(table: Iterable[Mapping[str, str]]) -> int:
 # ---------------------------------------------------------------- a table
 
 
+def test_a_long_name_of_a_cpu_hides_neither_how_many_nor_their_instructions(
+    infer: Infer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = (
+        "Some Processor With A Name That Goes On For Longer Than A Line @ 2.80GHz",
+        ("AVX2", "AVX-512 VNNI"),
+    )
+    monkeypatch.setattr(infer_table, "cpu_and_instructions", lambda: cpu)
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = infer("--batch", questions(tmp_path / "papers.csv", 25))
+    assert re.search(
+        r"^CPU           \d+ CPUs, AVX2, AVX-512 VNNI, Some Processor.*\.\.\.$", out, re.MULTILINE
+    )
+
+
 def test_a_table_is_answered_beside_the_input(infer: Infer, tmp_path: Path) -> None:
     path = questions(tmp_path / "papers.csv", 25)
     code, out, err = infer("--batch", path, "--threshold", "0")
@@ -87,7 +102,7 @@ def test_a_table_is_answered_beside_the_input(infer: Infer, tmp_path: Path) -> N
     assert "p50" in out
     assert "of 1" in out
     assert "budget        3 s a batch: ok" in out
-    assert re.search(r"^CPU           .*\d+ CPUs", out, re.MULTILINE)
+    assert re.search(r"^CPU           \d+ CPUs, ", out, re.MULTILINE)
     assert out.count(QUESTION) == 5
     assert f" -> {table[0]['answer']} (" in out
     assert f"answers       {tmp_path / 'papers.answers.csv'}\n" in out
