@@ -223,11 +223,10 @@ def test_an_export_and_the_embedded_model_hold_no_pair_that_overflows(
         assert onnx_forms.exact_weights(model) is model
         for _, weights, _ in products(model):
             codes = _codes(weights)
-            worst = np.where(codes > 0, 255, 0).T  # activations that add up to the most, for each column
-            for column, activations in enumerate(worst):
-                exact = activations @ codes[:, column]
-                found = pair_sums_saturated(activations[None], codes[:, column : column + 1])
-                assert found.item() == exact
+            for sign in (1, -1):  # the activations that add up to the most: 255 where the sign is this one
+                most = 255 * (sign * codes).clip(min=0)
+                pairs = most[: len(most) // 2 * 2 : 2] + most[1::2]
+                assert pairs.max() <= MOST_IN_16_BITS
 
 
 def _codes(weights: Any) -> Codes:
