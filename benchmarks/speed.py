@@ -46,6 +46,7 @@ from speed_parts.texts import INPUTS, Asked, make
 from speed_parts.worker import Worker, WorkerError
 
 from qa_extractive.config import ReaderConfig
+from qa_extractive.evaluation.circumstances import shown_command
 from qa_extractive.inference.windows import Windower
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.types import Question
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             least_rounds=options.least_rounds,
         )
     result = {
-        "command": " ".join([COMMAND, *(sys.argv[1:] if arguments is None else arguments)]),
+        "command": shown_command([*COMMAND.split(), *(sys.argv[1:] if arguments is None else arguments)]),
         "machine": machine(),
         "busy_before": busy,
         "versions": _versions(),

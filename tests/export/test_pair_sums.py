@@ -8,6 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from qa_extractive.export.passes.pair_sums import fit_pair_sums
+from qa_extractive.export.passes.rounding import seem_on_a_grid
 from qa_extractive.inference.onnx_forms import MOST_IN_A_PAIR, largest_pairs
 
 
@@ -69,6 +70,22 @@ def test_no_larger_scale_than_is_needed(weights: np.ndarray) -> None:
     codes, scales = parts(model)
     changed = scales > old_scales
     assert largest_pairs(codes)[changed].min() >= MOST_IN_A_PAIR - 2
+
+
+def test_what_a_short_training_changes_is_seen_to_lie_near_the_grid(weights: np.ndarray) -> None:
+    """Then an export tries to round at random too: the next grid is that of the weights trained from."""
+    model = quantized(weights[:, 6:])
+    fit_pair_sums(model)
+    codes, scales = parts(model)
+    moved = codes + np.random.default_rng(7).normal(0, 0.1, codes.shape)
+    trained = (moved * scales).astype(np.float32)
+    again = quantized(trained)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    known = [numpy_helper.from_array(trained, "w")]
+    fp32 = helper.make_model(helper.make_graph([node], "product", [], [], known))
+    assert not seem_on_a_grid(fp32, again)
+    fit_pair_sums(again, {"w": trained})
+    assert seem_on_a_grid(fp32, again)
 
 
 def test_what_has_no_scale_for_each_column_stays(weights: np.ndarray) -> None:
