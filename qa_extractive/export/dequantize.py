@@ -25,6 +25,7 @@ from qa_extractive._utils.atomic_folder import atomic_folder
 from qa_extractive.config import READER_FILE, read_json
 from qa_extractive.errors import ModelError, reason_of
 from qa_extractive.export.passes.embeddings import BLOCK_SIZE, dequantize, unpack_halves
+from qa_extractive.export.passes.flash_attention import joined_thirds
 from qa_extractive.export.passes.products import block_products
 from qa_extractive.export.passes.smoothing import SMOOTHING
 from qa_extractive.inference.calibration import CALIBRATION_FILE
@@ -174,7 +175,7 @@ def _initializers(path: Path) -> dict[str, Array]:
     except Exception as error:  # missing file, or protobuf's own errors
         raise ModelError(f"{path} cannot be read: {error}") from None
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    return tensors | dict(block_products(graph))
+    return tensors | dict(block_products(graph)) | dict(joined_thirds(tensors))
 
 
 def _read(place: WeightPlace, tensors: Mapping[str, Array]) -> npt.NDArray[np.float32]:

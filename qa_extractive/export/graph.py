@@ -21,6 +21,7 @@ from qa_extractive.errors import ExportError, reason_of
 from qa_extractive.export.dequantize import save_architecture
 from qa_extractive.export.passes.context_cache import add_context_cache
 from qa_extractive.export.passes.embeddings import can_quantize_embeddings, quantize_embeddings
+from qa_extractive.export.passes.flash_attention import use_flash_attention
 from qa_extractive.export.passes.kernels import drop_mask, use_quick_kernels
 from qa_extractive.export.passes.pair_sums import fit_pair_sums
 from qa_extractive.export.passes.products import to_half, to_matmul_nbits, unfuse_attention
@@ -242,6 +243,7 @@ def write_model(
     noted = {each.key: each.value for each in graph.metadata_props}
     n_layers = int(noted.get(_CACHED_LAYERS, 1))
     abilities = Abilities(can_skim, can_skim and add_context_cache(graph, n_layers))
+    use_flash_attention(graph)
     onnx.save(graph, str(target))
     if quantization.quantize == "int8-weights":
         target.write_bytes(float_products(target.read_bytes()))

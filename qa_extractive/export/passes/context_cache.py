@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from qa_extractive.export.passes.branches import branches
 from qa_extractive.export.passes.sentence_pruning import HAS_LIMIT, SKIM_PREFIX
 from qa_extractive.inference.onnx_inputs import (
     KEPT_STATES,
@@ -190,7 +191,7 @@ def _is_cut(graph: onnx.GraphProto, states: str, above: Sequence[onnx.NodeProto]
 def _read(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node reads, and the nodes of its branches."""
     yield from node.input
-    for branch in _branches(node):
+    for branch in branches(node):
         for each in branch.node:
             yield from _read(each)
 
@@ -198,13 +199,9 @@ def _read(node: onnx.NodeProto) -> Iterator[str]:
 def _rename(node: onnx.NodeProto, old: str, new: str) -> None:
     """Let a node, and those of its branches, read another name."""
     node.input[:] = [new if name == old else name for name in node.input]
-    for branch in _branches(node):
+    for branch in branches(node):
         for each in branch.node:
             _rename(each, old, new)
-
-
-def _branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [each.g for each in node.attribute if each.type == onnx.AttributeProto.GRAPH]
 
 
 def _sizes(graph: onnx.GraphProto, attention: onnx.NodeProto) -> tuple[int, int]:
