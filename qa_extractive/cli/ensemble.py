@@ -6,17 +6,19 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qa_extractive.cli.training_options import training
 from qa_extractive.errors import DataError
+
+if TYPE_CHECKING:
+    from qa_extractive.training.ensemble.plan import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``ensemble``."""
     parser.usage = "%(prog)s --recipe F --output D [options]"
-    parser.epilog = (
-        "Made for a GPU: a member is trained by the clock, on a CPU some hundred times too slowly."
-    )
+    parser.epilog = "Made for a GPU; a plan of a few steps a member, as that of recipes/short_runs.json, runs on a CPU too."
     parser.add_argument("--recipe", type=Path, required=True, metavar="F", help="a recipe with an ensemble")
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
     parser.add_argument(
@@ -56,14 +58,14 @@ def run(options: argparse.Namespace) -> int:
         fit(members[options.member], folder, work)
         return 0
     if not (folder / WINDOWS_FILE).is_file():
-        _read_data(options, plan.n_readings, folder)
+        _read_data(options, plan, folder)
     if options.only == "data":
         print(f"written: {folder}")
         return 0
     return _train_all(options, folder, work)
 
 
-def _read_data(options: argparse.Namespace, n_readings: int, folder: Path) -> None:
+def _read_data(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
     from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE, read_tokenizer
     from qa_extractive.predictor import DEFAULT_MODEL
     from qa_extractive.training.ensemble.data import build
@@ -73,7 +75,7 @@ def _read_data(options: argparse.Namespace, n_readings: int, folder: Path) -> No
     if not root:
         raise DataError("an ensemble needs --data-root or QA_DATA: see recipes/DATA.md")
     tokenizer = read_tokenizer(DEFAULT_MODEL / TOKENIZER_FILE)
-    build(Recipe.load(options.recipe), Path(root), tokenizer, folder, n_readings)
+    build(Recipe.load(options.recipe), Path(root), tokenizer, folder, plan.n_readings, plan.n_judged)
 
 
 def _train_all(options: argparse.Namespace, folder: Path, work: Path) -> int:

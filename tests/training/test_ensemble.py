@@ -194,6 +194,30 @@ def test_it_learns_and_ends_by_its_steps(reader: SpanReader, labelled: list[Labe
     assert all(each.dtype == torch.float32 for each in reader.parameters())
 
 
+def test_words_that_do_not_learn_stay_and_products_are_in_fp32_on_a_cpu(
+    reader: SpanReader, labelled: list[LabelledWindow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, chosen = loop.DeviceWindows(encoded(labelled), CPU), np.arange(len(labelled))
+    types: set[torch.dtype] = set()
+
+    def seen(model: SpanReader, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
+        types.update(each.dtype for each in model.parameters())
+        return forward(model, *arguments, **options)
+
+    monkeypatch.setattr(loop, "forward", seen)
+    words = reader.encoder.embeddings.word_embeddings.weight
+    config = loop.LoopConfig(seconds=300, max_steps=3, batch_tokens=256, learns_words=False)
+    before = {name: value.clone() for name, value in reader.state_dict().items()}
+    loop.train(reader, windows, chosen, config)
+    changed = {name for name, value in reader.state_dict().items() if not torch.equal(before[name], value)}
+    assert "encoder.embeddings.word_embeddings.weight" not in changed
+    assert "encoder.embeddings.position_embeddings.weight" in changed
+    assert types == {torch.float32}
+    kept = words.detach().clone()
+    loop.train(reader, windows, chosen, dataclasses.replace(config, learns_words=True))
+    assert not torch.equal(words, kept)
+
+
 def test_targets_are_the_mean_of_the_teachers(
     reader: SpanReader, labelled: list[LabelledWindow], tmp_path: Path
 ) -> None:
@@ -308,6 +332,7 @@ def step_of(*members: dict[str, Any]) -> dict[str, Any]:
     [
         ({"candidates": [["none"]]}, "'none' is no member"),
         ({"n_readings": 0}, "n_readings must be a positive whole number, got 0"),
+        ({"n_judged": -1}, "n_judged must be a positive whole number, got -1"),
         ({"at_once": "all"}, "at_once must be a positive whole number, got 'all'"),
         (
             {"steps": [{"members": [{"name": "a", "config": {"seconds": 1}, "targets": ["b"]}]}]},
@@ -351,7 +376,7 @@ def test_a_file_that_is_no_plan_is_one_clear_line(
         Plan.load(recipe)
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("ensemble", [5, 3]), ("left_out", [32])])
+@pytest.mark.parametrize(("name", "sizes"), [("ensemble", [5, 3]), ("short_runs", [14, 10])])
 def test_the_projects_own_plans_are_read(name: str, sizes: list[int]) -> None:
     path = Path(__file__).parents[2] / f"recipes/{name}.json"
     plan = Plan.load(path, base="elsewhere")
@@ -362,7 +387,7 @@ def test_the_projects_own_plans_are_read(name: str, sizes: list[int]) -> None:
 
 def test_what_is_left_out_are_parts_of_the_data() -> None:
     """A part by another name would leave out nothing."""
-    path = Path(__file__).parents[2] / "recipes/left_out.json"
+    path = Path(__file__).parents[2] / "recipes/short_runs.json"
     left_out = {part for step in Plan.load(path).steps for member in step for part in member.without}
     sources = {source.reader for source in Recipe.load(path).sources}
     assert {"own questions", "squad", "squad, unanswerable", "asked"} <= left_out

@@ -30,10 +30,11 @@ JUDGED_ON = ("asked", "squad", "science")
 """Names of the development sets: what calibrates, held-out SQuAD articles, the other sources."""
 
 _SEEDS_APART = 100
-_N_SQUAD, _N_SCIENCE = 1000, 800
 
 
-def build(recipe: Recipe, data_root: Path, tokenizer: Tokenizer, folder: Path, n_readings: int) -> None:
+def build(
+    recipe: Recipe, data_root: Path, tokenizer: Tokenizer, folder: Path, n_readings: int, n_judged: int
+) -> None:
     """Write the windows of several readings of a recipe's first stage, and the development sets.
 
     Each reading has wordings, orders and negatives of its own seed; all hold out the same documents.
@@ -55,7 +56,7 @@ def build(recipe: Recipe, data_root: Path, tokenizer: Tokenizer, folder: Path, n
             auroc = question_only_auroc(train)
             if auroc is not None:
                 logger.info("question words alone: AUROC %.3f", auroc)
-            for name, judged in development_sets(examples, windower, config).items():
+            for name, judged in development_sets(examples, windower, config, n_judged).items():
                 examples_to_jsonl(folder / f"{name}.jsonl.gz", judged)
             examples_to_jsonl(folder / CALIBRATION_EXAMPLES_FILE, splits.calibration)
             examples_to_jsonl(folder / FRESH_EXAMPLES_FILE, splits.fresh)
@@ -72,9 +73,9 @@ def part_of(example: Example) -> str:
 
 
 def development_sets(
-    examples: Sequence[Example], windower: Windower, config: TrainConfig
+    examples: Sequence[Example], windower: Windower, config: TrainConfig, n_most: int
 ) -> dict[str, list[Example]]:
-    """By the names of ``JUDGED_ON``: examples of held-out documents."""
+    """By the names of ``JUDGED_ON``: examples of held-out documents, of the last two ``n_most`` at most."""
     rng = random.Random(config.split_seed)
     accepted = [example for example in examples if windower.accepts(example.question)]
     part = development_part(accepted, config)
@@ -83,8 +84,8 @@ def development_sets(
     science = with_negatives(others, config, rng)
     return {
         "asked": [e for e in accepted if e.fields.get(CALIBRATES)],
-        "squad": rng.sample(squad, min(_N_SQUAD, len(squad))),
-        "science": rng.sample(science, min(_N_SCIENCE, len(science))),
+        "squad": rng.sample(squad, min(n_most, len(squad))),
+        "science": rng.sample(science, min(n_most, len(science))),
     }
 
 

@@ -1,4 +1,4 @@
-"""One training run that ends by the clock: batches on the device, bfloat16 products, fp32 weights."""
+"""One training run that ends by the clock or after some steps: fp32 weights, on a GPU bfloat16 products."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class LoopConfig:
         soft_weight: Weight of the teacher's.
         apart: How papers are read, and in which share of the batches; the rest reads them together.
         clip: Largest norm of the gradient.
+        learns_words: Whether the word embeddings learn.
         seed: Of batches and dropout.
     """
 
@@ -69,6 +70,7 @@ class LoopConfig:
     soft_weight: float = 1.0
     apart: tuple[tuple[float, Apart], ...] = ()
     clip: float = 1.0
+    learns_words: bool = True
     seed: int = 1
 
 
@@ -178,12 +180,14 @@ def train(
     """
     torch.manual_seed(config.seed)
     device = windows.device
+    model.encoder.embeddings.word_embeddings.requires_grad_(config.learns_words)
     masters = [each for each in model.parameters() if each.requires_grad]
     fp32 = [each.detach().clone() for each in masters]
     optimizer = torch.optim.AdamW(
         _groups(model, fp32, config), betas=(0.9, 0.98), fused=device.type == "cuda"
     )
-    model.to(torch.bfloat16)
+    if device.type == "cuda":  # CPUs mostly compute bfloat16 more slowly than fp32
+        model.to(torch.bfloat16)
     rng = np.random.default_rng(config.seed)
     stream = batches(windows.lengths[chosen], config.batch_tokens, config.seed)
     began, step, n_tokens, total = time.monotonic(), 0, 0, torch.zeros((), device=device)

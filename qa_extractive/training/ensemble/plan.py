@@ -37,12 +37,14 @@ class Plan:
         steps: Members that are trained side by side; each step may use those before.
         candidates: Sets of members, the best mean of which is the result; none where they are only compared.
         at_once: Members that are trained at once, at most.
+        n_judged: Held-out SQuAD examples that members are judged on at most, and as many of other sources.
     """
 
     n_readings: int
     steps: tuple[tuple[Member, ...], ...]
     candidates: tuple[tuple[str, ...], ...]
     at_once: int = 8
+    n_judged: int = 1000
 
     @classmethod
     def load(cls, path: Path, base: str = "default") -> Plan:
@@ -59,7 +61,8 @@ class Plan:
         try:
             steps = tuple(_members({"base": base, **step}) for step in values["steps"])
             candidates = tuple(tuple(names) for names in values.get("candidates", ()))
-            plan = cls(values["n_readings"], steps, candidates, values.get("at_once", 8))
+            numbers = {name: values[name] for name in ("at_once", "n_judged") if name in values}
+            plan = cls(values["n_readings"], steps, candidates, **numbers)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: its ensemble is not understood: {error!r}") from None
         plan.check(path)
@@ -72,7 +75,7 @@ class Plan:
 
     def check(self, path: Path) -> None:
         """Raise DataError where a member needs one that does not come before it, or two share a name."""
-        for name in ("n_readings", "at_once"):
+        for name in ("n_readings", "at_once", "n_judged"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise DataError(
                     f"{path}: {name} must be a positive whole number, got {getattr(self, name)!r}"

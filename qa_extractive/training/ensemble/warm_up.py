@@ -38,7 +38,7 @@ def warm_up(model: SpanReader, windows: DeviceWindows, config: LoopConfig) -> fl
         paper = places(batch)[2] & (batch["input_ids"] > _FIRST_WORD)
         hidden = paper & (torch.rand(paper.shape, device=paper.device) < _SHARE)
         shown = torch.where(hidden, _MASK_TOKEN, batch["input_ids"])
-        with torch.autocast(windows.device.type, dtype=torch.bfloat16):
+        with torch.autocast(windows.device.type, torch.bfloat16, enabled=windows.device.type == "cuda"):
             states = encoded(model, {**batch, "input_ids": shown}, apart=TOGETHER, dropout=config.dropout)
             logits = head(states[hidden]) @ table.T + bias
             loss = functional.cross_entropy(logits.float(), batch["input_ids"][hidden])
