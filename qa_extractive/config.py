@@ -216,6 +216,7 @@ class TrainConfig:
         crop_share: Share of the training examples whose context is cut to a few sentences around the answer;
             see ``training.crops``.
         crop_shares: ``crop_share`` by the example's source, where it differs.
+        crop_neighbours: Sentences that a cropped context has at most before the answer's, and after them.
         balanced_sources: Sources of whose answerable questions more are asked of other contexts the more a
             model that reads nothing but the question takes them for answerable, instead of a fixed share.
         train_window_tokens: ``max_tokens`` of the windows while training.
@@ -268,6 +269,7 @@ class TrainConfig:
     swap_shares: dict[str, float] = field(default_factory=dict)
     crop_share: float = 0.0
     crop_shares: dict[str, float] = field(default_factory=dict)
+    crop_neighbours: int = 3
     balanced_sources: list[str] = field(default_factory=list)
     train_window_tokens: int = 384
     n_dev: int = 500
@@ -315,6 +317,8 @@ class TrainConfig:
     def _check_shares(self) -> None:
         if not all(0 <= share <= 1 for share in (self.crop_share, *self.crop_shares.values())):
             raise DataError("crop_share and crop_shares must lie in [0, 1]")
+        if self.crop_neighbours < 0:
+            raise DataError(f"crop_neighbours must not be negative, got {self.crop_neighbours}")
         for name in ("warmup_share", "dropout", "held_out_share", "base_weight"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")

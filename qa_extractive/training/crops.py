@@ -11,20 +11,20 @@ from qa_extractive._utils.sentences import split_sentences
 from qa_extractive.config import TrainConfig
 from qa_extractive.types import Example, Question, Span
 
-_MOST_NEIGHBOURS = 3
-
 
 def with_crops(examples: Sequence[Example], config: TrainConfig, rng: random.Random) -> list[Example]:
     """The examples, a share ``crop_share`` of each source with its context cropped."""
     shares = config.crop_shares
     return [
-        cropped(example, rng) if rng.random() < shares.get(example.source, config.crop_share) else example
+        cropped(example, rng, config.crop_neighbours)
+        if rng.random() < shares.get(example.source, config.crop_share)
+        else example
         for example in examples
     ]
 
 
-def cropped(example: Example, rng: random.Random) -> Example:
-    """The example with the sentences of its best span and up to three on either side.
+def cropped(example: Example, rng: random.Random, n_neighbours: int = 3) -> Example:
+    """The example with the sentences of its best span and up to ``n_neighbours`` on either side.
 
     Without a span these are the neighbours of the sentence that shares most words with the question, or,
     half of the time, of any: the length and the look of a crop do not tell whether it holds the answer.
@@ -36,8 +36,8 @@ def cropped(example: Example, rng: random.Random) -> Example:
     if len(sentences) < 3 or (not example.spans and example.answerable is not False):
         return example
     first, last = _core(example, sentences, rng)
-    first = max(0, first - rng.randint(0, _MOST_NEIGHBOURS))
-    last = min(len(sentences) - 1, last + rng.randint(0, _MOST_NEIGHBOURS))
+    first = max(0, first - rng.randint(0, n_neighbours))
+    last = min(len(sentences) - 1, last + rng.randint(0, n_neighbours))
     start, end = sentences[first].start, sentences[last].end
     kept = tuple(_moved(span, start) for span in example.spans if start <= span.start and span.end <= end)
     if example.spans and not kept:  # the sentences of a span hold it, unless it ends in white space

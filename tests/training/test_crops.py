@@ -86,6 +86,15 @@ def test_shares_are_those_of_the_source() -> None:
     assert 70 < sum(cut[400:]) < 130
 
 
+@pytest.mark.parametrize("n_neighbours", [0, 1])
+def test_a_crop_has_no_more_neighbours_than_it_may(n_neighbours: int) -> None:
+    config = TrainConfig(crop_share=1.0, crop_neighbours=n_neighbours)
+    found = with_crops([_example("16 kg")] * 60, config, random.Random(1))
+    own = [[s.text for s in split_sentences(each.question.context)] for each in found]
+    assert {each.index(SENTENCES[6]) for each in own} == set(range(n_neighbours + 1))
+    assert max(map(len, own)) == 1 + 2 * n_neighbours
+
+
 def test_only_the_training_part_is_cropped_and_the_same_for_a_seed() -> None:
     examples = [
         Example(
@@ -118,7 +127,9 @@ def test_only_the_training_part_is_cropped_and_the_same_for_a_seed() -> None:
     assert [e.id for e in splits.train] == [e.id for e in plain.train]
 
 
-@pytest.mark.parametrize("settings", [{"crop_share": 1.5}, {"crop_shares": {"squad": -0.1}}])
+@pytest.mark.parametrize(
+    "settings", [{"crop_share": 1.5}, {"crop_shares": {"squad": -0.1}}, {"crop_neighbours": -1}]
+)
 def test_shares_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(DataError, match="crop"):
         TrainConfig(**settings)  # type: ignore[arg-type]
