@@ -23,7 +23,7 @@ _MOST_TOKENS = 16_384
 _MOST_READINGS = 100  # of a token, in as many windows
 _MOST_KEEP_ABOVE = 1_000_000
 _WEIGHTS = ("mismatch_share", "removal_share", "swap_share", "verdict_weight", "distillation_weight")
-_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank")
+_COUNTS = ("n_dev", "n_calibration", "n_fresh", "eval_steps", "patience", "lora_rank", "crop_neighbours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class TrainConfig:
         crop_share: Share of the training examples whose context is cut to a few sentences around the answer;
             see ``training.crops``.
         crop_shares: ``crop_share`` by the example's source, where it differs.
-        crop_neighbours: Sentences that a cropped context has at most before the answer's, and after them.
+        crop_neighbours: Most sentences kept before those of the answer, and most kept after them.
         balanced_sources: Sources of whose answerable questions more are asked of other contexts the more a
             model that reads nothing but the question takes them for answerable, instead of a fixed share.
         train_window_tokens: ``max_tokens`` of the windows while training.
@@ -317,8 +317,6 @@ class TrainConfig:
     def _check_shares(self) -> None:
         if not all(0 <= share <= 1 for share in (self.crop_share, *self.crop_shares.values())):
             raise DataError("crop_share and crop_shares must lie in [0, 1]")
-        if self.crop_neighbours < 0:
-            raise DataError(f"crop_neighbours must not be negative, got {self.crop_neighbours}")
         for name in ("warmup_share", "dropout", "held_out_share", "base_weight"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must lie in [0, 1), got {getattr(self, name)}")

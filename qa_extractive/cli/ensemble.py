@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``ensemble``."""
     parser.usage = "%(prog)s --recipe F --output D [options]"
-    parser.epilog = "Made for a GPU; a plan of few steps, as recipes/short_runs.json, runs on a CPU too."
+    parser.epilog = "Made for a GPU; a short plan, such as recipes/short_runs.json, also runs on a CPU."
     parser.add_argument("--recipe", type=Path, required=True, metavar="F", help="a recipe with an ensemble")
     parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
     parser.add_argument(

@@ -23,7 +23,7 @@ def with_crops(examples: Sequence[Example], config: TrainConfig, rng: random.Ran
     ]
 
 
-def cropped(example: Example, rng: random.Random, n_neighbours: int = 3) -> Example:
+def cropped(example: Example, rng: random.Random, n_neighbours: int) -> Example:
     """The example with the sentences of its best span and up to ``n_neighbours`` on either side.
 
     Without a span these are the neighbours of the sentence that shares most words with the question, or,

@@ -1,7 +1,7 @@
 """The project's own questions on abstracts that it does not hold itself.
 
-``recipes/questions.jsonl`` has the questions, their labels and where the answers stand; the abstracts come
-from the third-party corpora, so that no text of theirs is copied into the project. A row is an object with
+``recipes/questions.jsonl`` and ``questions_2.jsonl`` have the questions, their labels and where the answers
+stand; the abstracts come from the third-party corpora, so that no text of theirs is copied. A row has
 ``doc``, ``type``, ``question``, ``answers`` (half-open offsets in the context, each acceptable, the best
 first; none where the abstract does not answer), ``verdict`` (yes, no, mixed or null) and ``context`` (the
 first 12 hexadecimal digits of the context's SHA-256).
@@ -74,7 +74,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _trials(path: Path) -> Iterator[Text]:
+    """But for the articles of the validation prompts, which measurements are made on."""
+    prompts = path.with_name("prompts_with_spans.jsonl.gz")
+    rows = json_lines(prompts) if prompts.is_file() else ()
+    kept_apart = {row["pmcid"] for row in rows if row["split"] == "validation"}
     for record in json_lines(path):
+        if record["pmcid"] in kept_apart:
+            continue
         sections = [(label.strip().rstrip(":"), text) for label, text in record["sections"]]
         context = " ".join(f"{label}: {text}" if label else text for label, text in sections)
         yield f"rct-{record['pmcid']}", record["title"], context

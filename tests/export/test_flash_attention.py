@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ import pytest
 pytest.importorskip("torch")
 
 import onnx
+from onnx import helper, numpy_helper
 
 from qa_extractive.export import exporter, graph
 from qa_extractive.export.dequantize import load_rebuilt
 from qa_extractive.export.passes.branches import all_graphs
 from qa_extractive.export.passes.flash_attention import THIRDS, joined_thirds, use_flash_attention
+from qa_extractive.export.passes.rounding import seem_on_a_grid
 from qa_extractive.inference.onnx_backend import MODEL_FILE, OnnxBackend
 from tests.export.test_export import largest_difference, windows_of
 
@@ -54,8 +58,9 @@ def test_every_attention_of_a_window_is_taken_apart_in_branches_too(fused: Path,
     assert after["MatMulInteger"] - before["MatMulInteger"] == 2 * 3 + 2  # two share weights with another
 
 
-@pytest.mark.parametrize("precision", ["native", "exact"])
-@pytest.mark.parametrize("form", ["signed", "unsigned"])
+@pytest.mark.parametrize(
+    ("precision", "form"), [("native", "signed"), ("native", "unsigned"), ("exact", "signed")]
+)
 def test_the_logits_are_those_of_the_fused_node(
     skim_checkpoint: Path,
     fused: Path,
@@ -76,6 +81,61 @@ def test_the_weights_are_found_again(fused: Path, in_blocks: Path) -> None:
     old, new = (load_rebuilt(folder).state_dict() for folder in (fused, in_blocks))
     assert old.keys() == new.keys()
     assert all(bool((old[name] == new[name]).all()) for name in old)
+
+
+def an_attention(
+    inputs: Sequence[str] = (),
+    *,
+    weights: str = "w",
+    scale: str = "scale",
+    codes: np.ndarray | None = None,
+    **attributes: Any,
+) -> onnx.ModelProto:
+    """A graph of one attention as the quantizer writes it, of a window of any length."""
+    codes = np.ones((4, 12), dtype=np.int8) if codes is None else codes
+    tensors = [
+        numpy_helper.from_array(codes, weights),
+        numpy_helper.from_array(np.ones(12, dtype=np.float32), scale),
+        numpy_helper.from_array(np.zeros(12, dtype=np.int8), "zero"),
+        numpy_helper.from_array(np.ones(12, dtype=np.float32), "bias"),
+    ]
+    inputs = inputs or ["x", weights, "bias", "x_scale", scale, "", "x_zero", "zero"]
+    node = helper.make_node("QAttention", inputs, ["y"], domain="com.microsoft", num_heads=2, **attributes)
+    return helper.make_model(helper.make_graph([node], "attention", [], [], tensors))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unidirectional": 1},
+        {"inputs": ["x", "w", "bias", "x_scale", "scale"]},
+        {"inputs": ["x", "w", "bias", "x_scale", "scale", "mask", "x_zero", "zero"]},
+        {"inputs": ["x", "elsewhere", "bias", "x_scale", "scale", "", "x_zero", "zero"]},
+    ],
+)
+def test_what_is_not_a_plain_attention_of_a_window_stays(changes: dict[str, Any]) -> None:
+    plain, other = an_attention(), an_attention(**changes)
+    before = other.SerializeToString(deterministic=True)
+    use_flash_attention(other)
+    assert other.SerializeToString(deterministic=True) == before
+    use_flash_attention(plain)
+    assert {tensor.name for tensor in plain.graph.initializer} == {
+        f"{name}{third}" for name in ("w", "scale", "zero", "bias") for third in THIRDS
+    }
+
+
+@pytest.mark.parametrize("is_on_it", [True, False])
+def test_a_grid_is_seen_in_thirds_too(is_on_it: bool) -> None:
+    random = np.random.default_rng(2)
+    codes = random.integers(-100, 100, (40, 12)).astype(np.int8)
+    weights = (codes + (0 if is_on_it else random.uniform(-0.5, 0.5, codes.shape))).astype(np.float32)
+    node = helper.make_node("Attention", ["x", "w", "bias"], ["y"], domain="com.microsoft", num_heads=2)
+    tensors = [numpy_helper.from_array(weights, "w")]
+    fp32 = helper.make_model(helper.make_graph([node], "fp32", [], [], tensors))
+    quantized = an_attention(weights="w_quantized", scale="w_scale", codes=codes)
+    assert seem_on_a_grid(fp32, quantized) == is_on_it
+    use_flash_attention(quantized)
+    assert seem_on_a_grid(fp32, quantized) == is_on_it
 
 
 def test_twice_is_once(in_blocks: Path) -> None:

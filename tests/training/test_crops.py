@@ -35,7 +35,7 @@ def _example(*answers: str, asked: str = "What did group 6 lose?", source: str =
 def test_a_crop_holds_whole_sentences_around_the_best_span() -> None:
     lengths = set()
     for seed in range(200):
-        example = cropped(_example("16 kg"), random.Random(seed))
+        example = cropped(_example("16 kg"), random.Random(seed), 3)
         own = [s.text for s in split_sentences(example.question.context)]
         first = SENTENCES.index(own[0])
         assert own == SENTENCES[first : first + len(own)]
@@ -48,33 +48,33 @@ def test_a_crop_holds_whole_sentences_around_the_best_span() -> None:
 
 
 def test_spans_out_of_the_crop_are_no_longer_labelled() -> None:
-    found = [cropped(_example("11 kg", "21 kg", "12 kg"), random.Random(seed)) for seed in range(50)]
+    found = [cropped(_example("11 kg", "21 kg", "12 kg"), random.Random(seed), 3) for seed in range(50)]
     assert all(example.spans[0].text == "11 kg" for example in found)
     assert {span.text for example in found for span in example.spans} == {"11 kg", "12 kg"}
 
 
 def test_a_span_over_several_sentences_is_kept_whole() -> None:
     answer = " ".join(SENTENCES[4:7])
-    assert cropped(_example(answer), random.Random(1)).spans[0].text == answer
+    assert cropped(_example(answer), random.Random(1), 3).spans[0].text == answer
 
 
 def test_without_an_answer_it_is_as_long_and_often_about_the_words_of_the_question() -> None:
     asked = "Did group 9 lose 19 kg?"
-    found = [cropped(_example(asked=asked), random.Random(seed)) for seed in range(400)]
+    found = [cropped(_example(asked=asked), random.Random(seed), 3) for seed in range(400)]
     contexts = [example.question.context for example in found]
     assert all(not example.spans and example.answerable is False for example in found)
     near = sum(SENTENCES[9] in context for context in contexts)
     assert 250 < near < 400, "half of them surely, others by chance"
-    with_answer = [cropped(_example("19 kg"), random.Random(seed)).question.context for seed in range(400)]
+    with_answer = [cropped(_example("19 kg"), random.Random(seed), 3).question.context for seed in range(400)]
     mean, other = (sum(map(len, each)) / 400 for each in (contexts, with_answer))
     assert mean == pytest.approx(other, rel=0.1)
 
 
 def test_what_cannot_be_cut_stays() -> None:
     short = Example("a", Question("What?", "One sentence. And another."), answerable=False)
-    assert cropped(short, random.Random(0)) is short
+    assert cropped(short, random.Random(0), 3) is short
     unplaced = Example("b", Question("What?", CONTEXT), references=("something",), answerable=True)
-    assert cropped(unplaced, random.Random(0)) is unplaced
+    assert cropped(unplaced, random.Random(0), 3) is unplaced
 
 
 def test_shares_are_those_of_the_source() -> None:

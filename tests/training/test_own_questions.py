@@ -128,3 +128,16 @@ def test_a_recipe_reads_them_from_its_own_folder(tmp_path: Path) -> None:
         recipe.write_text(json.dumps({"sources": [wrong], "train": {}}))
         with pytest.raises(DataError, match='"questions" goes with the reader'):
             Recipe.load(recipe)
+
+
+def test_articles_of_validation_prompts_are_left_out(tmp_path: Path) -> None:
+    _corpora(tmp_path)
+    trials = tmp_path / "rct_abstracts.jsonl.gz"
+    row = _row(doc="rct-7", answers=[], type="near", context=context_digest(TRIAL))
+    path = _questions(tmp_path, row)
+    assert len(own_questions(path, trials, random.Random(1))) == 1
+    prompts = tmp_path / "prompts_with_spans.jsonl.gz"
+    _gzip(prompts, {"pmcid": 7, "split": "train"})
+    assert len(own_questions(path, trials, random.Random(1))) == 1
+    _gzip(prompts, {"pmcid": 7, "split": "validation"})
+    assert not own_questions(path, trials, random.Random(1))

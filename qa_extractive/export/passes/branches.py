@@ -8,12 +8,12 @@ import onnx
 
 
 def branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """Those of a node."""
+    """The graphs that a node holds."""
     return [each.g for each in node.attribute if each.type == onnx.AttributeProto.GRAPH]
 
 
 def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph, and all within it."""
+    """The graph and, recursively, all graphs inside its nodes."""
     yield graph
     for node in graph.node:
         for branch in branches(node):

@@ -347,8 +347,8 @@ def _if(
 ) -> onnx.NodeProto:
     """One or the other; ``outputs`` are names in the branches, without "_whole" or "_apart", and outside."""
     inner = [name for name, _ in outputs]
-    branches = {"then_branch": _branch(whole, inner, "whole"), "else_branch": _branch(apart, inner, "apart")}
-    return helper.make_node("If", [_TOGETHER], [name for _, name in outputs], f"{inner[0]}_if", **branches)
+    both = {"then_branch": _branch(whole, inner, "whole"), "else_branch": _branch(apart, inner, "apart")}
+    return helper.make_node("If", [_TOGETHER], [name for _, name in outputs], f"{inner[0]}_if", **both)
 
 
 def _branch(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], which: str) -> onnx.GraphProto:

@@ -1,4 +1,4 @@
-"""Attention in blocks: products of its own for queries, keys and values, and ``MultiHeadAttention``.
+"""Attention in blocks: separate products for queries, keys and values, then ``MultiHeadAttention``.
 
 onnxruntime's ``MultiHeadAttention`` computes scores, softmax and sums block by block, in the CPU's cache
 (flash attention, Dao et al. 2022, arXiv 2205.14135); ``QAttention`` writes all scores out, which takes longer
@@ -19,11 +19,12 @@ from onnx import TensorProto, helper, numpy_helper
 from qa_extractive.export.passes.branches import all_graphs
 
 THIRDS = ("_query", "_key", "_value")
-"""What the name of a fused initializer is lengthened by, where its thirds are stored one by one."""
+"""Endings of the names of the three parts of a fused initializer."""
 
 Array = npt.NDArray[Any]
 
-_MASK, _PAST = 5, 8  # places among the inputs of QAttention
+_WEIGHTS, _BIAS, _SCALE, _MASK, _ZERO, _PAST = 1, 2, 4, 5, 7, 8  # places among the inputs of QAttention
+_KNOWN = {"num_heads", "scale", "mask_filter_value"}
 
 
 def use_flash_attention(model: onnx.ModelProto) -> None:
@@ -39,13 +40,15 @@ def use_flash_attention(model: onnx.ModelProto) -> None:
     for each in reversed(graphs):  # inner ones first: a graph that gets new nodes copies all of its own
         nodes: list[onnx.NodeProto] = []
         for node in each.node:
-            if not _reads_a_window(node):
+            if not _reads_a_window(node, fused):
                 nodes.append(node)
-            elif read[node.input[1]] == 1:
+            elif all(read[name] == 1 for name in _constants(node)):
                 stored |= dict(_thirds(node, fused))
                 nodes += _by_thirds(node, stored)
             else:
-                nodes += _split(node)
+                sizes = _sizes(node, fused)
+                graph.initializer.append(sizes)
+                nodes += _split(node, sizes.name)
         del each.node[:]
         each.node.extend(nodes)
     kept = [tensor for tensor in graph.initializer if tensor.name not in stored]
@@ -54,7 +57,7 @@ def use_flash_attention(model: onnx.ModelProto) -> None:
 
 
 def joined_thirds(tensors: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
-    """The fused initializers whose thirds are among some, by their names."""
+    """Name and values of each fused initializer of which all three parts are given."""
     for name in tensors:
         fused = name.removesuffix(THIRDS[0])
         names = [fused + third for third in THIRDS]
@@ -62,19 +65,25 @@ def joined_thirds(tensors: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
             yield fused, np.concatenate([tensors[each] for each in names], axis=-1)
 
 
-def _reads_a_window(node: onnx.NodeProto) -> bool:
+def _reads_a_window(node: onnx.NodeProto, fused: Mapping[str, onnx.TensorProto]) -> bool:
     """Whether it is an attention without a mask, that neither reads nor gives what came before."""
-    others = [name for place, name in enumerate(node.input) if place in (_MASK, _PAST)]
-    return node.op_type == "QAttention" and len(node.output) == 1 and not any(others)
+    return (
+        node.op_type == "QAttention"
+        and len(node.output) == 1
+        and len(node.input) > _ZERO
+        and not any(name for place, name in enumerate(node.input) if place in (_MASK, _PAST))
+        and all(name in fused for name in _constants(node))
+        and {each.name for each in node.attribute} <= _KNOWN
+    )
 
 
 def _thirds(
     node: onnx.NodeProto, fused: Mapping[str, onnx.TensorProto]
 ) -> Iterator[tuple[str, list[onnx.TensorProto]]]:
     """The thirds of each initializer that has one value or more for each column."""
-    n_columns = fused[node.input[1]].dims[-1]
+    n_columns = fused[node.input[_WEIGHTS]].dims[-1]
     for name in _constants(node):
-        if name and fused[name].dims and fused[name].dims[-1] == n_columns:
+        if fused[name].dims and fused[name].dims[-1] == n_columns:
             parts = np.split(numpy_helper.to_array(fused[name]), len(THIRDS), axis=-1)
             yield (
                 name,
@@ -87,12 +96,19 @@ def _thirds(
 
 def _constants(node: onnx.NodeProto) -> tuple[str, str, str, str]:
     """Weights, their scales, their zero points and the bias."""
-    return node.input[1], node.input[4], node.input[7], node.input[2]
+    return node.input[_WEIGHTS], node.input[_SCALE], node.input[_ZERO], node.input[_BIAS]
+
+
+def _sizes(node: onnx.NodeProto, fused: Mapping[str, onnx.TensorProto]) -> onnx.TensorProto:
+    """How many columns the queries, the keys and the values have."""
+    width = fused[node.input[_WEIGHTS]].dims[-1] // len(THIRDS)
+    return numpy_helper.from_array(np.full(len(THIRDS), width, dtype=np.int64), f"{node.output[0]}_widths")
 
 
 def _by_thirds(
     node: onnx.NodeProto, stored: Mapping[str, list[onnx.TensorProto]]
 ) -> Iterator[onnx.NodeProto]:
+    """The nodes of an attention whose constants are stored as thirds."""
     parts = [f"{node.output[0]}{third}" for third in THIRDS]
     for part, third in zip(parts, THIRDS, strict=True):
         names = [name + third if name in stored else name for name in _constants(node)]
@@ -100,16 +116,17 @@ def _by_thirds(
     yield _attention(node, parts)
 
 
-def _split(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+def _split(node: onnx.NodeProto, sizes: str) -> Iterator[onnx.NodeProto]:
+    """The nodes of an attention whose product is taken whole, since another node reads its weights too."""
     whole = f"{node.output[0]}_projected"
     parts = [f"{node.output[0]}{third}" for third in THIRDS]
     yield from _product(node, _constants(node), whole)
-    yield helper.make_node("Split", [whole], parts, f"{whole}_Split", axis=-1)
+    yield helper.make_node("Split", [whole, sizes], parts, f"{whole}_Split", axis=-1)
     yield _attention(node, parts)
 
 
 def _product(node: onnx.NodeProto, constants: Iterable[str], output: str) -> Iterator[onnx.NodeProto]:
-    """What onnxruntime makes one node of, as of every product that the quantizer writes."""
+    """The nodes of one product, which onnxruntime fuses into one."""
     weights, weight_scale, weight_zero, bias = constants
     values, scale, zero = node.input[0], node.input[3], node.input[6]
     yield _node("MatMulInteger", [values, weights, zero, weight_zero], f"{output}_sums")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from qa_extractive.export.passes.flash_attention import joined_thirds
 from qa_extractive.export.passes.smoothing import SMOOTHING
 
 _SEED = 17
@@ -39,16 +40,17 @@ def product_weights(model: onnx.ModelProto) -> dict[str, Floats]:
 
 def seem_on_a_grid(fp32: onnx.ModelProto, quantized: onnx.ModelProto) -> bool:
     """Whether the nearest codes are nearer to the weights of most products than chance would have it."""
-    tensors = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+    tensors |= dict(joined_thirds(tensors))
     lost = []
     for name, values in product_weights(fp32).items():
         parts = [tensors[name + part] for part in ("_quantized", "_scale") if name + part in tensors]
         if len(parts) < 2:
             continue
-        codes, scale = (np.asarray(numpy_helper.to_array(part), dtype=np.float32) for part in parts)
+        codes, scale = (np.asarray(part, dtype=np.float32) for part in parts)
         smoothing = tensors.get(name + SMOOTHING)
         if smoothing is not None:
-            values = values / numpy_helper.to_array(smoothing)[:, None]
+            values = values / smoothing[:, None]
         lost.append(float(np.sqrt(np.mean((values / scale - codes) ** 2))))
     return bool(lost) and float(np.median(lost)) < _ON_A_GRID
 

@@ -75,7 +75,7 @@ def part_of(example: Example) -> str:
 def development_sets(
     examples: Sequence[Example], windower: Windower, config: TrainConfig, n_most: int
 ) -> dict[str, list[Example]]:
-    """By the names of ``JUDGED_ON``: examples of held-out documents, of the last two ``n_most`` at most."""
+    """By the names of ``JUDGED_ON``: held-out examples, at most ``n_most`` for each of the last two."""
     rng = random.Random(config.split_seed)
     accepted = [example for example in examples if windower.accepts(example.question)]
     part = development_part(accepted, config)

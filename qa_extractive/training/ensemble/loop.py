@@ -51,7 +51,7 @@ class LoopConfig:
         soft_weight: Weight of the teacher's.
         apart: How papers are read, and in which share of the batches; the rest reads them together.
         clip: Largest norm of the gradient.
-        learns_words: Whether the word embeddings learn.
+        learns_words: Whether the word embeddings learn; in a warm-up they always do.
         seed: Of batches and dropout.
     """
 
@@ -180,7 +180,9 @@ def train(
     """
     torch.manual_seed(config.seed)
     device = windows.device
-    model.encoder.embeddings.word_embeddings.requires_grad_(config.learns_words)
+    words = model.encoder.embeddings.word_embeddings.weight
+    kept = None if config.learns_words else words.detach().clone()
+    words.requires_grad_(config.learns_words)
     masters = [each for each in model.parameters() if each.requires_grad]
     fp32 = [each.detach().clone() for each in masters]
     optimizer = torch.optim.AdamW(
@@ -220,6 +222,8 @@ def train(
             torch.cuda.synchronize()  # or the clock would run ahead of the device
     model.float()
     with torch.no_grad():
+        if kept is not None:
+            words.copy_(kept)  # bfloat16 has rounded them
         torch._foreach_copy_([each for each in model.parameters() if each.requires_grad], fp32)
     seconds = time.monotonic() - began
     return {

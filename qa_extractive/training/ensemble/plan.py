@@ -37,7 +37,7 @@ class Plan:
         steps: Members that are trained side by side; each step may use those before.
         candidates: Sets of members, the best mean of which is the result; none where they are only compared.
         at_once: Members that are trained at once, at most.
-        n_judged: Held-out SQuAD examples that members are judged on at most, and as many of other sources.
+        n_judged: Most held-out SQuAD examples that members are judged on, and most of the other sources.
     """
 
     n_readings: int
