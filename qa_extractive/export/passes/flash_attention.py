@@ -2,7 +2,7 @@
 
 onnxruntime's ``MultiHeadAttention`` computes scores, softmax and sums block by block, in the CPU's cache
 (flash attention, Dao et al. 2022, arXiv 2205.14135); ``QAttention`` writes all scores out, which takes longer
-from some 200 tokens on (``benchmarks/results/NOTES-speed.md``). Needs the [train] extra.
+from some 250 tokens on (``benchmarks/results/NOTES-speed.md``). Needs the [train] extra.
 """
 
 from __future__ import annotations
