@@ -194,10 +194,7 @@ def train(
     stream = batches(windows.lengths[chosen], config.batch_tokens, config.seed)
     began, step, n_tokens, total = time.monotonic(), 0, 0, torch.zeros((), device=device)
     while True:
-        done = max(
-            (time.monotonic() - began) / config.seconds,
-            step / config.max_steps if config.max_steps else 0.0,
-        )
+        done = _done(config, time.monotonic() - began, step)
         if done >= 1.0:
             break
         for group in optimizer.param_groups:
@@ -224,7 +221,7 @@ def train(
     with torch.no_grad():
         if kept is not None:
             words.copy_(kept)  # bfloat16 has rounded them
-        torch._foreach_copy_([each for each in model.parameters() if each.requires_grad], fp32)
+        torch._foreach_copy_(masters, fp32)
     seconds = time.monotonic() - began
     return {
         "steps": step,
@@ -234,6 +231,11 @@ def train(
         "tokens_a_second": round(n_tokens / seconds),
         "mean_loss": round(float(total) / max(1, step), 4),
     }
+
+
+def _done(config: LoopConfig, seconds: float, step: int) -> float:
+    """The share of the run that is over, by the clock or by its steps."""
+    return max(seconds / config.seconds, step / config.max_steps if config.max_steps else 0.0)
 
 
 def _with_grads(weights: Sequence[torch.Tensor], grads: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
