@@ -256,7 +256,8 @@ class Predictor:
     ) -> list[Answer]:
         """The answers to several questions about one text, in their order.
 
-        Each is the one that ``answer`` gives. At the effort "cached" the text is read once for all of them.
+        Each is the one that ``answer`` gives. At the effort "cached" the lower layers read the text once for
+        all questions of about the same length (``cached_grid``), and again for another title.
 
         Args:
             questions: What is asked.
@@ -269,8 +270,10 @@ class Predictor:
             DataError: As of ``answer_batch``; or ``questions`` is one string.
             ModelError: As of ``answer_batch``.
         """
-        if isinstance(questions, str):
-            raise DataError("questions must be a list of strings, not one string: use answer for one")
+        if isinstance(questions, str) or not isinstance(questions, Iterable):
+            raise DataError(
+                f"questions must be a list of strings, not one {type(questions).__name__}: use answer for one"
+            )
         asked = [{"question": question, "context": context, "title": title} for question in questions]
         return self.answer_batch(asked, threshold=threshold, top_k=top_k)
 

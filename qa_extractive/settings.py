@@ -88,6 +88,7 @@ class AnswerSettings:
     def identity(self) -> dict[str, str | int | float]:
         """What decides an answer, by name; a limit that is not set is left out."""
         deciding = [each.name for each in dataclasses.fields(self) if each.metadata != _ANSWER_NEUTRAL]
+        deciding.sort(key=lambda name: name != "effort")  # first: the threshold may follow from it
         return {name: getattr(self, name) for name in deciding if getattr(self, name) is not None}
 
 

@@ -76,15 +76,22 @@ class BoundedFolder:
             return
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            self._give_up("it is no folder" if isinstance(error, FileExistsError) else error.strerror)
+            return
+        try:
             self._make_room(n_bytes)
             self._write(digest, buffers)
         except FileNotFoundError:  # another process has removed it, or the folder
             return
         except OSError as error:
-            with self._lock:
-                is_first, self._is_writable = self._is_writable, False
-            if is_first:
-                logger.warning("%s: nothing more is kept there: %s", self.folder, error.strerror or error)
+            self._give_up(error.strerror)
+
+    def _give_up(self, reason: str | None) -> None:
+        with self._lock:
+            is_first, self._is_writable = self._is_writable, False
+        if is_first:
+            logger.warning("%s keeps nothing more (%s); answers stay the same", self.folder, reason)
 
     def _write(self, digest: str, buffers: Sequence[memoryview | bytes]) -> None:
         temporary = self.folder / f".{secrets.token_hex(8)}{_SUFFIX}"

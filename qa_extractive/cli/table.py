@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qa_extractive.cli.model_options import add_model_arguments
 from qa_extractive.cli.progress import EventLog, Style, Watcher, warnings_shown
+from qa_extractive.cli.questions_option import questions_file, questions_of
 from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
 from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, note, replace_line
 from qa_extractive.errors import DataError, ModelError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from qa_extractive.predictor import Predictor
 
 _EXIT_ROWS_FAILED = 1
-_MAX_QUESTIONS = 1000
-_MAX_CHARACTERS = 1_000_000
-_ENDS = (".txt", ".csv", ".md", ".tsv", ".jsonl", ".xlsx")  # of no question in one word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="Q",
-        help="asked of every paper; or one file with a question a line",
+        help="asked of every paper; or one file: a question a line, or a table with a column 'question'",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="F", help=".xlsx, .html, .csv, .tsv, .jsonl or .parquet"
@@ -72,9 +70,11 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from qa_extractive.evidence_table.job import TableJob, make_table
 
+    questions = questions_of(options.questions)
+    _check_targets(options)
     job = TableJob(
         options.papers,
-        questions_of(options.questions),
+        questions,
         options.output,
         existing="overwrite" if options.overwrite else "resume" if options.resume else "refuse",
         cluster=_cluster(options),
@@ -98,53 +98,12 @@ def _run(options: argparse.Namespace) -> int:
     return _EXIT_ROWS_FAILED if failed else 0
 
 
-def questions_of(given: list[str]) -> tuple[str, ...]:
-    """The questions as given, or those of the one file that is given.
-
-    Raises:
-        DataError: The file cannot be read, or there are no questions, too many, or one twice.
-    """
-    questions = [" ".join(each.split()) for each in _lines(given)]
-    questions = [each for each in questions if each]
-    if not questions:
-        raise DataError("--questions holds no question: give some, or a file with one a line")
-    if len(questions) > _MAX_QUESTIONS:
-        raise DataError(f"{len(questions):,} questions are more than {_MAX_QUESTIONS:,}: ask fewer at once")
-    twice = [each for i, each in enumerate(questions) if each in questions[:i]]
-    if twice:
-        raise DataError(f"the question {twice[0]!r} is given twice: leave one out")
-    return tuple(questions)
-
-
-def _lines(given: list[str]) -> list[str]:
-    from qa_extractive.tables.text_files import open_text
-
-    if len(given) > 1 or not _is_file(given[0]):
-        _check_no_file(given)
-        return given
-    with open_text(Path(given[0])) as stream:
-        text = stream.read(_MAX_CHARACTERS + 1)
-    if len(text) > _MAX_CHARACTERS:
-        raise DataError(
-            f"{given[0]} holds more than {_MAX_CHARACTERS:,} characters: give a file of questions"
-        )
-    return text.splitlines()
-
-
-def _check_no_file(given: list[str]) -> None:
-    """Raise DataError where a name of a file would be asked as a question."""
-    for each in given:
-        if len(given) > 1 and _is_file(each):
-            raise DataError(f"--questions takes questions, or one file alone: {each!r:.60} is a file")
-        if each.lower().endswith(_ENDS) and not any(map(str.isspace, each)):
-            raise DataError(f"--questions {each!r:.60}: there is no such file")
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # no name of a file could be so
-        return False
+def _check_targets(options: argparse.Namespace) -> None:
+    """Raise DataError where the file of the questions would be replaced."""
+    asked = questions_file(options.questions)
+    for target in (options.output, options.errors):
+        if asked is not None and target is not None and target.exists() and target.samefile(asked):
+            raise DataError(f"{target} holds the questions: give another file")
 
 
 def _cluster(options: argparse.Namespace) -> Cluster | None:
@@ -226,6 +185,8 @@ def _where_all(job: TableJob) -> str:
 def _print(outcome: TableOutcome, job: TableJob) -> None:
     if outcome.summary is None or outcome.about is None:
         print(f"table      {job.output} (finished before; nothing to do)")
+        if job.errors is not None and not job.errors.exists():
+            print(f"           {job.errors} was not wanted then: --overwrite makes both anew")
         return
     summary, about = outcome.summary, outcome.about
     print(f"papers     {about.n_papers:,} x {len(about.questions):,} questions; {about.n_skipped:,} skipped")
@@ -238,6 +199,8 @@ def _print(outcome: TableOutcome, job: TableJob) -> None:
     print(f"answered   {summary.n_answered:,} in {summary.seconds:.1f} s")
     print(f"not sure   {summary.n_unsure:,}")
     print(f"no answer  {n_silent:,} not reported, {summary.n_failed:,} failed")
+    for failed in summary.failures:
+        print(fitted("             ", f"{failed.n_rows:,} {failed.kind}: {failed.first[0][1]}"))
     for each in outcome.together:
         if each.summary:
             print(fitted("           ", f"{each.question} {each.summary}"))

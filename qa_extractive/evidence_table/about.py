@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qa_extractive.settings import FULL
+
 WHAT_IT_IS_NOT = (
     "Each quote is verbatim from its paper, found by a small language model. Nobody has judged the quality "
     "of the studies, and the counts and lists are no meta-analysis: read the quotes in their papers before "
@@ -27,6 +29,7 @@ class About:
         threshold: Below this ``answerable`` nothing is given as an answer, in [0, 1].
         max_risk: The highest share of wrong answers that the threshold was chosen for; None for the
             model's own threshold.
+        effort: That the papers were read at.
     """
 
     source: str
@@ -38,6 +41,7 @@ class About:
     version: str
     threshold: float
     max_risk: float | None
+    effort: str = FULL
 
     def lines(self) -> Sequence[tuple[str, str]]:
         """What to print, each line with its name."""
@@ -49,7 +53,7 @@ class About:
         )
         return (
             ("Papers", f"{self.n_papers:,} from {self.source}, {self.n_skipped:,} skipped"),
-            ("Model", f"{self.model}, qa-extractive {self.version}"),
+            ("Model", f"{self.model} at the effort {self.effort!r}, qa-extractive {self.version}"),
             (
                 "Answers",
                 f"given where the paper answers with a probability of {self.threshold:.2f} or more: {bound}",

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qa_extractive.evidence_table.rows import Cell, PaperRow
+from qa_extractive.evidence_table.rows import NOT_REPORTED_TEXT, Cell, PaperRow
 from qa_extractive.tables.formats import table_format
 from qa_extractive.tables.writing import write_rows
+from qa_extractive.types import UNSURE
 
 PAPER_COLUMNS = ("paper", "title", "authors", "year", "journal", "doi", "pmid", "file", "record")
 CELL_COLUMNS = (
     *("quote", "status", "verdict", "verdict_score", "score", "answerable"),
-    *("sentence", "section", "page", "start", "end", "boxes", "error"),
+    *("closest", "sentence", "section", "page", "start", "end", "boxes", "error"),
 )
 
 
@@ -24,8 +25,9 @@ def flat_writer(output: Path, questions: Sequence[str]) -> Iterator[Callable[[Pa
     """What writes the rows of a table; the file appears when the block ends well.
 
     JSON Lines have a list ``answers`` with a dict for each question; the other formats have the columns
-    ``q1_question``, ``q1_quote`` and so on, with "not reported" where there is no quote to give. Each of
-    ``boxes`` is a list of page, left, bottom, right and top, in points.
+    ``q1_question``, ``q1_quote`` and so on, with "not reported" or "not sure" where there is no quote to
+    give; ``q1_closest`` is the closest span where it is not sure. Each of ``boxes`` is a list of page, left,
+    bottom, right and top, in points.
     """
     is_nested = table_format(output).kind == "jsonl"
     columns = (*PAPER_COLUMNS, "answers") if is_nested else (*PAPER_COLUMNS, *_columns(len(questions)))
@@ -55,13 +57,16 @@ def _about(row: PaperRow) -> dict[str, Any]:
 def _flat(row: PaperRow, questions: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for i, (question, cell) in enumerate(zip(questions, row.cells, strict=True), start=1):
-        own = _values(cell) | {"quote": _quoted(cell), "question": question}
+        closest = cell.quote if cell.status == UNSURE else None
+        own = _values(cell) | {"quote": _quoted(cell), "closest": closest, "question": question}
         values |= {f"q{i}_{name}": own[name] for name in ("question", *CELL_COLUMNS)}
     return values
 
 
 def _quoted(cell: Cell) -> str | None:
-    return cell.quote if cell.is_answered else None if cell.error else "not reported"
+    if cell.is_answered or cell.error:
+        return cell.quote or None
+    return "not sure" if cell.status == UNSURE else NOT_REPORTED_TEXT
 
 
 def _nested(row: PaperRow, questions: Sequence[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from qa_extractive.evidence_table.flat import flat_writer
 from qa_extractive.evidence_table.html import html_writer
 from qa_extractive.evidence_table.pdfs import MarkedPdfs, copy_path, located
 from qa_extractive.evidence_table.rows import PaperRow, paper_rows
-from qa_extractive.evidence_table.state import first_other, read_state, require_same
+from qa_extractive.evidence_table.state import OUTPUT_BYTES, first_other, read_state, require_same
 from qa_extractive.evidence_table.together import Collector, Together
 from qa_extractive.evidence_table.xlsx import xlsx_writer
 from qa_extractive.papers.prepare import Preparation, files_below, prepare
@@ -79,6 +79,7 @@ class TableJob:
         if not self.questions:
             raise DataError("no question: give --questions Q [Q ...], or a file with a question a line")
         _check_name(self.output)
+        _check_no_paper(self.papers, self.output, self.errors)
         if self.errors is not None:
             _check_errors(self.errors, self.output, self.existing)
         if self.highlight is not None and self.highlight.resolve() in (
@@ -105,11 +106,16 @@ class TableJob:
         return self.output.with_name(f"{self.output.name}.run.json")
 
     @property
+    def targets(self) -> list[Path]:
+        """The table, and that of what was skipped if it is wanted, links followed."""
+        return [each.resolve() for each in (self.output, self.errors) if each is not None]
+
+    @property
     def unread(self) -> tuple[Path, ...]:
         """What is no paper if it lies among them."""
-        output = self.output.resolve()
-        more = (each.resolve() for each in (self.highlight, self.errors) if each is not None)
-        return (output, lock_path(output), self.work.resolve(), self.state.resolve(), *more)
+        more = () if self.highlight is None else (self.highlight.resolve(),)
+        locks = map(lock_path, self.targets)
+        return (*self.targets, *locks, self.work.resolve(), self.state.resolve(), *more)
 
     @property
     def suffix(self) -> str:
@@ -171,7 +177,7 @@ def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) 
     """
     watch = watch or Watch()
     _check_questions(predictor, job.questions)
-    with locked([job.output.resolve()]):
+    with locked(job.targets):
         now = _fingerprint(predictor, job)
         if _is_finished(job, now):
             return TableOutcome()
@@ -188,7 +194,8 @@ def make_table(predictor: Predictor, job: TableJob, watch: Watch | None = None) 
             about = _about(predictor, job, papers)
             together, marked = _write(job, about, papers, answers)
             _list_skipped(job)
-            write_whole(job.state, json.dumps(now, indent=1) + "\n")
+            left = now | {OUTPUT_BYTES: job.output.stat().st_size}
+            write_whole(job.state, json.dumps(left, indent=1) + "\n")
         _remove(job)
         return TableOutcome(summary, about, together, marked)
 
@@ -202,6 +209,14 @@ def _check_name(output: Path) -> None:
             raise DataError(
                 f"{output}: an evidence table's name must end in .xlsx, .html, {KNOWN_NAMES}"
             ) from None
+
+
+def _check_no_paper(papers: Path, *targets: Path | None) -> None:
+    for target in targets:
+        if target is not None:
+            with naming(target):
+                if target.is_file() and papers.is_file() and target.samefile(papers):
+                    raise DataError(f"{target} holds the papers themselves: give another file")
 
 
 def _check_errors(errors: Path, output: Path, existing: Existing) -> None:
@@ -327,6 +342,7 @@ def _about(predictor: Predictor, job: TableJob, papers: Path) -> About:
         version=__version__,
         threshold=predictor.threshold,
         max_risk=job.max_risk,
+        effort=predictor.effort,
     )
 
 
@@ -361,9 +377,15 @@ def _is_finished(job: TableJob, now: Mapping[str, Any]) -> bool:
         raise DataError(f"{job.output} exists: replace it with --overwrite, or give another file")
     before = read_state(job.state)
     if (job.work / _MARKER).is_file():
-        if first_other(before, now) is not None:  # the run that was stopped was to replace it
-            return False
+        if before is None or first_other(before, now) is not None:
+            return False  # the run that was stopped was to replace it
         _remove(job)
+    size = job.output.stat().st_size
+    if before is None or before.get(OUTPUT_BYTES, size) != size:
+        raise DataError(
+            f"{job.output} exists, but is not what a run left here: replace it with --overwrite, or give "
+            "another file"
+        )
     require_same(job.output, before, now)
     return True
 
@@ -382,7 +404,7 @@ def _workplace(job: TableJob, now: Mapping[str, Any]) -> Iterator[None]:
                     "--overwrite"
                 )
             if job.existing == "resume":
-                require_same(job.output, read_state(marker), now)
+                require_same(job.output, read_state(marker) or {}, now)
             else:
                 _remove(job)
         job.work.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from qa_extractive.errors import DataError
 from qa_extractive.evidence.types import PaperText
 from qa_extractive.papers.pdf.types import Box
-from qa_extractive.papers.types import Paper, Section
+from qa_extractive.papers.types import NoPaperError, Paper, Section
 from qa_extractive.rows.cells import FAILED, VOTE_COLUMNS
 from qa_extractive.tables.reading import read_rows
 from qa_extractive.types import ANSWERED, UNSURE, VoteProbs
@@ -129,13 +129,20 @@ def paper_rows(papers: Path, answers: Path, n_questions: int) -> Iterator[PaperR
     """
     answered = iter(read_rows(answers))
     for number, row in enumerate(read_rows(papers), start=1):
-        paper = paper_of_row(row.values)
+        paper = _paper_of_row(row.values, papers)
         own = [each.values for each in islice(answered, n_questions)]
         if len(own) < n_questions:
             raise DataError(f"{answers} holds fewer rows than {papers} needs: start again with --overwrite")
         text = PaperText.of(paper)
         cells = tuple(_cell(values, text) for values in own)
         yield PaperRow(number, paper, str(row.values["file"]), int(row.values["record"]), cells)
+
+
+def _paper_of_row(values: Mapping[str, Any], papers: Path) -> Paper:
+    try:
+        return paper_of_row(values)
+    except (NoPaperError, KeyError, TypeError, ValueError):  # a file of the run's own, and no longer so
+        raise DataError(f"{papers} is damaged: start again with --overwrite") from None
 
 
 def paper_of_row(values: Mapping[str, Any]) -> Paper:

@@ -184,6 +184,7 @@ def _about(asker: Asker, papers: _Papers, questions: Sequence[str], threshold: f
         version=__version__,
         threshold=threshold,
         max_risk=None,
+        effort=asker.predictor.effort,
     )
 
 

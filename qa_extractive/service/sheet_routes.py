@@ -85,6 +85,7 @@ def _about(engine: Engine, body: SheetRequest) -> About:
         version=__version__,
         threshold=engine.predictor.threshold,
         max_risk=None,
+        effort=engine.predictor.effort,
     )
 
 

@@ -189,7 +189,7 @@ def test_a_full_disk_costs_one_warning(tmp_path: Path, caplog: pytest.LogCapture
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (said,) = caplog.records
     assert said.levelno == logging.WARNING
-    assert "nothing more is kept there: File too large" in said.message
+    assert "keeps nothing more (File too large); answers stay the same" in said.message
     assert [path.name for path in tmp_path.iterdir()] == [f"{NAMES[0]}.kept"], "nothing half written"
     assert _read(folder, NAMES[0]) is not None
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from qa_extractive import DataError, Predictor, Question
+from qa_extractive.cli import main
 from qa_extractive.evidence_table.about import About
+from qa_extractive.evidence_table.flat import flat_writer
 from qa_extractive.evidence_table.html import html_writer
 from qa_extractive.evidence_table.job import TableJob, Watch, make_table
 from qa_extractive.evidence_table.rows import Cell, PaperRow
@@ -71,6 +73,35 @@ def test_flat_columns_say_not_reported(predictor: Predictor, papers: Path, tmp_p
     assert rows[2]["q3_quote"] == "not reported"
     assert rows[0]["q1_question"] == QUESTIONS[0]
     assert rows[0]["q1_quote"].startswith("84")
+
+
+def test_flat_columns_tell_not_sure_from_not_reported(tmp_path: Path) -> None:
+    paper = Paper("A", "About 73 adults were asked.")
+    cells = (
+        Cell("answered", "73 adults", 6, 15),
+        Cell("unsure", "73", 6, 8),
+        Cell("not_reported"),
+        Cell("failed", error="too long"),
+    )
+    questions = ("a?", "b?", "c?", "d?")
+    with flat_writer(tmp_path / "t.csv", questions) as add:
+        add(PaperRow(1, paper, "a.txt", 1, cells))
+    (row,) = read_rows(tmp_path / "t.csv")
+    shown = [(row.values[f"q{i}_quote"], row.values[f"q{i}_closest"]) for i in range(1, 5)]
+    assert shown == [("73 adults", ""), ("not sure", "73"), ("not reported", ""), ("", "")]
+
+
+def test_the_table_tells_the_effort_and_the_command_why_cells_failed(
+    papers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    output = tmp_path / "t.xlsx"
+    command = ["table", str(papers), "--output", str(output), "--questions", *QUESTIONS]
+    assert main([*command, "--max-context-characters", "30"]) == 1
+    said = capsys.readouterr().out
+    assert "             12 context too long: " in said
+    sheet = openpyxl.load_workbook(output)["About"]
+    assert any("at the effort 'cached'" in str(row[1].value) for row in sheet.iter_rows())
 
 
 def test_parquet_has_the_same_cells(predictor: Predictor, papers: Path, tmp_path: Path) -> None:
@@ -178,7 +209,7 @@ def test_nothing_is_lost_or_mixed(predictor: Predictor, papers: Path, tmp_path: 
     output.write_text("mine")
     with pytest.raises(DataError, match="exists: replace it with --overwrite"):
         make_table(predictor, TableJob(papers, QUESTIONS, output))
-    with pytest.raises(DataError, match="begun with other"):
+    with pytest.raises(DataError, match="is not what a run left here: replace it with --overwrite"):
         make_table(predictor, TableJob(papers, QUESTIONS, output, existing="resume"))
     assert output.read_text() == "mine"
     make_table(predictor, TableJob(papers, QUESTIONS, output, existing="overwrite"))
