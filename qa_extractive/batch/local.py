@@ -6,6 +6,7 @@ Reading and tokenizing, answering, and writing run in a thread each, and hold fe
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from qa_extractive.batch.destination import Destination, Existing, default_output
 from qa_extractive.batch.fingerprint import Fingerprint, file_digest, fingerprint
-from qa_extractive.batch.parts import PART_ROWS, PartedRun
+from qa_extractive.batch.parts import PART_ROWS, PART_SECONDS, PartedRun
 from qa_extractive.batch.questions import QUESTION_COLUMN, AskedRows, checked_questions
 from qa_extractive.batch.source import Source
 from qa_extractive.batch.summary import Counts, Summary, Tally
@@ -258,6 +259,7 @@ def _write(batches: Iterable[Batch], run: PartedRun, sink: _Sink, tally: Tally, 
 
 def _write_parts(batches: Iterable[Batch], run: PartedRun, sink: _Sink, tally: Tally, rules: _Rules) -> bool:
     part: list[RowResult] = []
+    began = time.monotonic()
     for batch in batches:
         tally.add_times(batch)
         for result in batch.results:
@@ -265,9 +267,11 @@ def _write_parts(batches: Iterable[Batch], run: PartedRun, sink: _Sink, tally: T
             tally.add(result)
             if isinstance(result.outcome, RowError):
                 rules.check(tally, run)
-            if len(part) == PART_ROWS:
+            is_late = sink.is_same_in_any_parts and time.monotonic() - began >= PART_SECONDS
+            if is_late or len(part) == PART_ROWS:
                 run.commit(sink.rows(part), tally.counts())
                 part.clear()
+                began = time.monotonic()
                 if rules.should_stop() and tally.counts().n_rows < sink.n_rows:
                     return False
         if rules.on_batch is not None:
@@ -285,6 +289,7 @@ class _Sink:
     Attributes:
         contents: Of the output and, where they are wanted, of the errors.
         n_rows: Rows of the table.
+        is_same_in_any_parts: Whether a part may end anywhere.
     """
 
     def __init__(self, job: BatchJob, with_candidates: bool) -> None:
@@ -296,6 +301,7 @@ class _Sink:
         self.contents = [self._output_content(job)]
         if job.destination.errors is not None:
             self.contents.append(self._errors_content(job, job.destination.errors))
+        self.is_same_in_any_parts = all(each.is_same_in_any_parts for each in self.contents)
 
     def rows(self, results: list[RowResult]) -> list[list[dict[str, Any]]]:
         """The rows of a part for each of the contents."""

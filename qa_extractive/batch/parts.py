@@ -17,6 +17,7 @@ from qa_extractive.tables.growing import Content, GrowingTable
 
 # With the two batches that may be answered but not written, a kill costs fewer than 500 rows.
 PART_ROWS = 400
+PART_SECONDS = 30.0  # and where rows take long, fewer, if the format allows that
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -42,6 +42,10 @@ class Content(Protocol):
     def is_final(self) -> bool:
         """Whether head and parts are the table, so that nothing is to be converted."""
 
+    @property
+    def is_same_in_any_parts(self) -> bool:
+        """Whether the table has the same bytes wherever a part ends."""
+
 
 class TextContent:
     """CSV, TSV and JSONL; compressed at the end, so that the table is one stream that every tool reads."""
@@ -68,6 +72,11 @@ class TextContent:
     def is_final(self) -> bool:
         """Whether nothing is compressed."""
         return not self._compression
+
+    @property
+    def is_same_in_any_parts(self) -> bool:
+        """Always."""
+        return True
 
 
 class ParquetContent:
@@ -101,6 +110,11 @@ class ParquetContent:
     @property
     def is_final(self) -> bool:
         """Never."""
+        return False
+
+    @property
+    def is_same_in_any_parts(self) -> bool:
+        """No: row groups are made of whole parts."""
         return False
 
 

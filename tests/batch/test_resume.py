@@ -76,6 +76,24 @@ def test_a_run_that_is_stopped_after_a_part_goes_on(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("suffix", "errors", "n_rows"), [("csv", "jsonl", 1), ("csv.gz", "csv", 1), ("csv", "parquet", PART)]
+)
+def test_slow_rows_make_small_parts_of_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, errors: str, n_rows: int
+) -> None:
+    needs(errors)
+    path, output, failed = table(tmp_path / "t.jsonl"), tmp_path / f"o.{suffix}", tmp_path / f"e.{errors}"
+    answer(path, output, errors=failed)
+    whole = output.read_bytes(), failed.read_bytes()
+    monkeypatch.setattr(qa_extractive.batch.local, "PART_SECONDS", 0.0)
+    first = answer(path, output, existing="overwrite", errors=failed, should_stop=stop_after(1))
+    assert first.n_rows == n_rows
+    monkeypatch.setattr(qa_extractive.batch.local, "PART_SECONDS", 1000.0)
+    assert answer(path, output, existing="resume", errors=failed).n_resumed == n_rows
+    assert (output.read_bytes(), failed.read_bytes()) == whole
+
+
 def test_a_stop_in_the_last_part_is_none(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv", n=2 * PART)
     assert answer(path, tmp_path / "o.csv", should_stop=stop_after(2)).is_complete
