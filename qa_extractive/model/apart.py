@@ -65,8 +65,7 @@ def encoded(
     states = states + table.position_embeddings(_positions(batch, apart.grid, n_positions))
     states = states + table.token_type_embeddings(paper.long())
     states = functional.dropout(table.LayerNorm(states), dropout, dropout > 0)
-    is_narrow = is_narrow_on_cpu(states)
-    if is_narrow:
+    if is_narrow_on_cpu(states):
         states = states.to(torch.get_autocast_dtype("cpu"))
     sees_all = valid[:, None, None, :]
     sees_own = sees_all & (~paper[:, None, :, None] | paper[:, None, None, :])
@@ -77,13 +76,14 @@ def encoded(
             attended[number + 1] = states
         narrow = functional.dropout(layer.output.dense(layer.intermediate(states)), dropout, dropout > 0)
         states = layer.output.LayerNorm(states + narrow)
-    last: torch.Tensor = states.float() if is_narrow else states
-    return last
+    return states.to(table.word_embeddings.weight.dtype)
 
 
 def is_narrow_on_cpu(states: torch.Tensor) -> bool:
-    """Whether products of these states have a narrower type, on a CPU."""
-    return states.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    """Whether products of these states have a narrower type, on a CPU: by autocast, or as the weights are."""
+    return states.device.type == "cpu" and (
+        torch.is_autocast_enabled("cpu") or states.dtype == torch.bfloat16
+    )
 
 
 def _positions(batch: Mapping[str, torch.Tensor], grid: int, n_positions: int) -> torch.Tensor:

@@ -21,10 +21,11 @@ from qa_extractive.inference.windows import Windower  # noqa: E402
 from qa_extractive.model.apart import Apart  # noqa: E402
 from qa_extractive.model.span_reader import SpanReader  # noqa: E402
 from qa_extractive.training.batching import collate  # noqa: E402
+from qa_extractive.training.ensemble import encoder as ensemble_encoder  # noqa: E402
 from qa_extractive.training.ensemble import loop  # noqa: E402
 from qa_extractive.training.ensemble.data import JUDGED_ON, WINDOWS_FILE, development_sets  # noqa: E402
 from qa_extractive.training.ensemble.encoded import EncodedWindows, encode, joined  # noqa: E402
-from qa_extractive.training.ensemble.encoder import forward  # noqa: E402
+from qa_extractive.training.ensemble.encoder import forward, is_bfloat16_fast  # noqa: E402
 from qa_extractive.training.ensemble.members import (  # noqa: E402
     Member,
     chosen_windows,
@@ -134,6 +135,36 @@ def test_read_together_it_is_the_models_own_function(
     assert torch.allclose(found["verdict_logits"], wanted.verdict_logits, atol=1e-5)
 
 
+@pytest.mark.parametrize("apart", [Apart(0, 1), Apart(1, 4)])
+def test_weights_in_bfloat16_give_the_same_function_on_a_cpu(
+    reader: SpanReader, labelled: list[LabelledWindow], apart: Apart
+) -> None:
+    batch = loop.DeviceWindows(encoded(labelled), CPU).batch(torch.arange(len(labelled)), 64)
+    with torch.no_grad():
+        expected = forward(reader, batch, apart=apart)
+        found = forward(reader.to(torch.bfloat16), batch, apart=apart)
+    for name, logits in expected.items():
+        assert found[name].dtype == torch.bfloat16, name
+        assert (found[name].float() - logits).norm() < 0.1 * logits.norm(), name
+
+
+@pytest.mark.parametrize(
+    ("instructions", "is_fast"),
+    [
+        (("AVX2", "AVX-512", "AVX-512 VNNI"), False),
+        (("AVX2", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16"), True),
+        (("NEON", "bf16"), True),
+        ((), False),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...], is_fast: bool
+) -> None:
+    monkeypatch.setattr(ensemble_encoder, "cpu_and_instructions", lambda: ("A CPU", instructions))
+    assert is_bfloat16_fast(CPU) is is_fast
+    assert is_bfloat16_fast(torch.device("cuda"))
+
+
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_a_paper_read_apart_does_not_see_the_question(
     reader: SpanReader, labelled: list[LabelledWindow], n_layers: int
@@ -211,8 +242,9 @@ def test_it_learns_and_ends_by_its_steps(reader: SpanReader, labelled: list[Labe
     assert all(each.dtype == torch.float32 for each in reader.parameters())
 
 
-def test_words_that_do_not_learn_stay_and_products_are_in_fp32_on_a_cpu(
-    reader: SpanReader, labelled: list[LabelledWindow], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_words_that_do_not_learn_stay_and_products_are_in_bfloat16_only_where_fast(
+    reader: SpanReader, labelled: list[LabelledWindow], monkeypatch: pytest.MonkeyPatch, is_fast: bool
 ) -> None:
     windows, chosen = loop.DeviceWindows(encoded(labelled), CPU), np.arange(len(labelled))
     types: set[Any] = set()
@@ -222,6 +254,7 @@ def test_words_that_do_not_learn_stay_and_products_are_in_fp32_on_a_cpu(
         return forward(model, *arguments, **options)
 
     monkeypatch.setattr(loop, "forward", seen)
+    monkeypatch.setattr(loop, "is_bfloat16_fast", lambda device: is_fast)
     words = reader.encoder.embeddings.word_embeddings.weight
     config = loop.LoopConfig(seconds=300, max_steps=3, batch_tokens=256, learns_words=False)
     before = {name: value.clone() for name, value in reader.state_dict().items()}
@@ -229,7 +262,8 @@ def test_words_that_do_not_learn_stay_and_products_are_in_fp32_on_a_cpu(
     changed = {name for name, value in reader.state_dict().items() if not torch.equal(before[name], value)}
     assert "encoder.embeddings.word_embeddings.weight" not in changed
     assert "encoder.embeddings.position_embeddings.weight" in changed
-    assert types == {torch.float32}
+    assert types == {torch.bfloat16 if is_fast else torch.float32}
+    assert {each.dtype for each in reader.parameters()} == {torch.float32}
     kept = words.detach().clone()
     loop.train(reader, windows, chosen, dataclasses.replace(config, learns_words=True))
     assert not torch.equal(words, kept)

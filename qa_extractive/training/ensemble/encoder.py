@@ -9,8 +9,16 @@ from collections.abc import Mapping
 
 import torch
 
+from qa_extractive._utils.instructions import cpu_and_instructions
 from qa_extractive.model.apart import TOGETHER, Apart, encoded, places
 from qa_extractive.model.span_reader import SpanReader
+
+_FAST_ON_CPUS = {"AVX-512 BF16", "AMX int8", "bf16"}  # a CPU with AMX for int8 has it for bfloat16
+
+
+def is_bfloat16_fast(device: torch.device) -> bool:
+    """Whether bfloat16 pays there: on a GPU, and on a CPU with instructions for it; others only lose time."""
+    return device.type == "cuda" or not _FAST_ON_CPUS.isdisjoint(cpu_and_instructions()[1])
 
 
 def forward(

@@ -1,4 +1,4 @@
-"""One training run that ends by the clock or after some steps: fp32 weights, on a GPU bfloat16 products."""
+"""One training run that ends by the clock or after some steps: fp32 weights, bfloat16 products where fast."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from qa_extractive.model.losses import (
 )
 from qa_extractive.model.span_reader import SpanReader
 from qa_extractive.training.ensemble.encoded import EncodedWindows
-from qa_extractive.training.ensemble.encoder import forward
+from qa_extractive.training.ensemble.encoder import forward, is_bfloat16_fast
 from qa_extractive.types import NO_VERDICT, VERDICT_CLASSES
 
 _SORTED_TOGETHER = 50
 _PADDED_TO = 16
+_PREDICTED_TOGETHER = {"cuda": 131_072, "cpu": 8_192}  # tokens; more fall out of a CPU's cache
 _LABEL_FIELDS = ("n_context", "positions", "span_weight", "answerable", "verdict")
 
 
@@ -188,7 +189,7 @@ def train(
     optimizer = torch.optim.AdamW(
         _groups(model, fp32, config), betas=(0.9, 0.98), fused=device.type == "cuda"
     )
-    if device.type == "cuda":  # CPUs mostly compute bfloat16 more slowly than fp32
+    if is_bfloat16_fast(device):
         model.to(torch.bfloat16)
     rng = np.random.default_rng(config.seed)
     stream = batches(windows.lengths[chosen], config.batch_tokens, config.seed)
@@ -333,10 +334,10 @@ def predict(
     chosen: npt.NDArray[np.int64],
     *,
     apart: Apart = TOGETHER,
-    batch_tokens: int = 131_072,
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, torch.Tensor], dict[str, torch.Tensor]]]:
     """Numbers of windows, their batch and the logits, in an order of its own."""
     order = chosen[np.argsort(windows.lengths[chosen], kind="stable")]
+    batch_tokens = _PREDICTED_TOGETHER.get(windows.device.type, _PREDICTED_TOGETHER["cpu"])
     for own, longest in _filled(order, windows.lengths, batch_tokens):
         batch = windows.batch(torch.from_numpy(own).to(windows.device), longest)
         yield own, batch, forward(model, batch, apart=apart)

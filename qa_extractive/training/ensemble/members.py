@@ -22,6 +22,7 @@ from qa_extractive.model.losses import ABSENT
 from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
 from qa_extractive.training.ensemble.data import WINDOWS_FILE, judged_examples
 from qa_extractive.training.ensemble.encoded import EncodedWindows
+from qa_extractive.training.ensemble.encoder import is_bfloat16_fast
 from qa_extractive.training.ensemble.judging import evaluate
 from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, Targets, predict, train
 from qa_extractive.training.ensemble.warm_up import warm_up
@@ -99,7 +100,7 @@ def fit(member: Member, folder: Path, work: Path) -> dict[str, Any]:
     log |= train(model, windows, chosen_windows(member, arrays), member.config, targets)
     if member.is_kept:
         save_file(_plain(model.state_dict()), work / f"{member.name}.safetensors")
-    if device.type == "cuda":
+    if is_bfloat16_fast(device):
         model.to(torch.bfloat16)
     if member.writes_targets:
         numbers = np.flatnonzero(np.isin(arrays.variant, member.writes_targets))

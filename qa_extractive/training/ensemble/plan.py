@@ -18,6 +18,7 @@ from qa_extractive.config import ReaderConfig
 from qa_extractive.errors import DataError
 from qa_extractive.predictor import DEFAULT_MODEL
 from qa_extractive.training.ensemble.data import held_out, judged_examples
+from qa_extractive.training.ensemble.encoder import is_bfloat16_fast
 from qa_extractive.training.ensemble.judging import Figures, evaluate
 from qa_extractive.training.ensemble.members import Member, starting_model
 from qa_extractive.training.recipe import Recipe
@@ -154,7 +155,7 @@ def choose(plan: Plan, folder: Path, work: Path) -> tuple[tuple[str, ...], dict[
     best: tuple[float, tuple[str, ...]] | None = None
     for names in plan.candidates:
         model, windower = starting_model(plan.mean_of(names), work)
-        if device.type == "cuda":
+        if is_bfloat16_fast(device):
             model.to(device, torch.bfloat16)
         own = evaluate(model, windower, sets)
         found[" + ".join(names)] = own

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from qa_extractive.model.apart import TOGETHER, encoded, places
 from qa_extractive.model.span_reader import SpanReader
+from qa_extractive.training.ensemble.encoder import is_bfloat16_fast
 from qa_extractive.training.ensemble.loop import DeviceWindows, LoopConfig, batches, rate
 
 _MASK_TOKEN = 103  # [MASK] of BERT's uncased vocabulary
@@ -29,6 +30,7 @@ def warm_up(model: SpanReader, windows: DeviceWindows, config: LoopConfig) -> fl
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     chosen = np.arange(len(windows.lengths))
     stream = batches(windows.lengths, config.batch_tokens, config.seed)
+    is_fast = is_bfloat16_fast(windows.device)
     began, losses = time.monotonic(), []
     while (done := (time.monotonic() - began) / config.seconds) < 1.0:
         for group in optimizer.param_groups:
@@ -38,7 +40,7 @@ def warm_up(model: SpanReader, windows: DeviceWindows, config: LoopConfig) -> fl
         paper = places(batch)[2] & (batch["input_ids"] > _FIRST_WORD)
         hidden = paper & (torch.rand(paper.shape, device=paper.device) < _SHARE)
         shown = torch.where(hidden, _MASK_TOKEN, batch["input_ids"])
-        with torch.autocast(windows.device.type, torch.bfloat16, enabled=windows.device.type == "cuda"):
+        with torch.autocast(windows.device.type, torch.bfloat16, enabled=is_fast):
             states = encoded(model, {**batch, "input_ids": shown}, apart=TOGETHER, dropout=config.dropout)
             logits = head(states[hidden]) @ table.T + bias
             loss = functional.cross_entropy(logits.float(), batch["input_ids"][hidden])
