@@ -76,7 +76,8 @@ def encoded(
             attended[number + 1] = states
         narrow = functional.dropout(layer.output.dense(layer.intermediate(states)), dropout, dropout > 0)
         states = layer.output.LayerNorm(states + narrow)
-    return states.to(table.word_embeddings.weight.dtype)
+    last: torch.Tensor = states.to(table.word_embeddings.weight.dtype)
+    return last
 
 
 def is_narrow_on_cpu(states: torch.Tensor) -> bool:
