@@ -271,9 +271,8 @@ class Predictor:
             ModelError: As of ``answer_batch``.
         """
         if isinstance(questions, str) or not isinstance(questions, Iterable):
-            raise DataError(
-                f"questions must be a list of strings, not one {type(questions).__name__}: use answer for one"
-            )
+            kind = "one string" if isinstance(questions, str) else type(questions).__name__
+            raise DataError(f"questions must be a list of strings, not {kind}: use answer for one")
         asked = [{"question": question, "context": context, "title": title} for question in questions]
         return self.answer_batch(asked, threshold=threshold, top_k=top_k)
 

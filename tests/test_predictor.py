@@ -154,6 +154,8 @@ def test_questions_about_one_paper_are_answered_as_each_by_itself(predictor: Pre
     assert predictor.answer_paper([], asked.context) == []
     with pytest.raises(DataError, match="not one string"):
         predictor.answer_paper("What fell?", asked.context)
+    with pytest.raises(DataError, match="not NoneType"):
+        predictor.answer_paper(None, asked.context)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"questions\[1\]: question is empty"):
         predictor.answer_paper(["What fell?", " "], asked.context)
 
