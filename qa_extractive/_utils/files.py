@@ -114,3 +114,11 @@ def write_whole(path: Path, content: bytes | str, temporary: Path | None = None)
     """Write a small file whole or not at all, as ``atomic_file``; what UTF-8 does not have becomes "?"."""
     with atomic_file(path, temporary) as file:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+
+
+def is_file(name: str) -> bool:
+    """Whether a text that somebody typed is the name of a file that is there."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name of a file could be so
+        return False

@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qa_extractive._utils.files import is_file
 from qa_extractive.cli.model_options import add_model_arguments
 from qa_extractive.cli.terminal import ignore_broken_pipe, note, one_line
 from qa_extractive.errors import DataError
@@ -194,20 +195,13 @@ def _refuse_file_name(context: str) -> None:
     name = context.strip()
     if not name or len(name) > _MAX_NAME_CHARACTERS or "\n" in name:
         return
-    if _is_file(name):
+    if is_file(name):
         raise DataError(f"--context takes a text, and {name} is a file: give --context-file {name}")
     if _FILE_NAME.fullmatch(name):
         raise DataError(
             f"--context takes a text, and {name} looks like the name of a file, which does not exist: give "
             "the text, or --context-file with a file that does"
         )
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # no name of a file could be so
-        return False
 
 
 def file_text(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from qa_extractive._utils.files import is_file
 from qa_extractive.errors import DataError
 
 _MAX_QUESTIONS = 1000
@@ -19,7 +20,7 @@ _COLUMN = "question"
 
 def questions_file(given: list[str]) -> Path | None:
     """The one file that holds the questions; None where they are given themselves."""
-    return Path(given[0]) if len(given) == 1 and _is_file(given[0]) else None
+    return Path(given[0]) if len(given) == 1 and is_file(given[0]) else None
 
 
 def questions_of(given: list[str]) -> tuple[str, ...]:
@@ -83,19 +84,12 @@ def _in_column(path: Path) -> Iterator[str]:
 def _check_no_file(given: list[str]) -> None:
     """Raise DataError where a name of a file or folder would be asked as a question."""
     for each in given:
-        if len(given) > 1 and _is_file(each):
+        if len(given) > 1 and is_file(each):
             raise DataError(f"--questions takes questions, or one file alone: {each!r:.60} is a file")
         if _is_folder(each):
             raise DataError(f"--questions {each!r:.60} is a folder: give questions, or one file")
         if each.lower().endswith(_FILES) and len(each.split()) <= _MOST_WORDS_OF_A_NAME:
             raise DataError(f"--questions {each!r:.60}: there is no such file")
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # no name of a file could be so
-        return False
 
 
 def _is_folder(name: str) -> bool:
