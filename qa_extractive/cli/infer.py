@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_extractive._utils.files import is_file
-from qa_extractive.cli.model_options import add_model_arguments
+from qa_extractive.cli.model_options import add_model_arguments, chosen_settings
 from qa_extractive.cli.terminal import ignore_broken_pipe, note, one_line
 from qa_extractive.errors import DataError
 from qa_extractive.settings import LONG_CONTEXT_CHARACTERS
@@ -132,20 +132,7 @@ def predictor_of(options: argparse.Namespace) -> Predictor:
     """The model that the options name, with their settings."""
     from qa_extractive.cli.models import named_predictor
 
-    settings = {
-        "threshold": options.threshold,
-        "max_risk": options.max_risk,
-        "effort": options.effort,
-        "kept_mb": options.kept_mb,
-        "kept_folder": options.kept_folder,
-        "kept_folder_mb": options.kept_folder_mb,
-        "precision": options.precision,
-        "max_context_characters": options.max_context_characters,
-        "n_threads": options.threads,
-    }
-    if options.top_k is not None:
-        settings["top_k"] = options.top_k
-    return named_predictor(options.model, **settings)
+    return named_predictor(options.model, **chosen_settings(options, "top_k", "max_context_characters"))
 
 
 # ---------------------------------------------------------------- one text

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.model_options import add_limits, add_model_arguments
+from qa_extractive.cli.model_options import add_limits, add_model_arguments, chosen_settings
 from qa_extractive.cli.terminal import note
 from qa_extractive.service.settings import DEFAULTS
 
@@ -89,17 +89,7 @@ def _serve_http(asker: Asker, options: argparse.Namespace) -> int:
 def _predictor(options: argparse.Namespace) -> Predictor:
     from qa_extractive.cli.models import named_predictor
 
-    return named_predictor(
-        options.model,
-        threshold=options.threshold,
-        max_risk=options.max_risk,
-        effort=options.effort,
-        kept_mb=options.kept_mb,
-        kept_folder=options.kept_folder,
-        kept_folder_mb=options.kept_folder_mb,
-        precision=options.precision,
-        n_threads=options.threads,
-    )
+    return named_predictor(options.model, **chosen_settings(options))
 
 
 @contextmanager

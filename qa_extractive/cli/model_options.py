@@ -6,7 +6,19 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qa_extractive.settings import EFFORTS, FULL, KEPT_FOLDER_MB, KEPT_MB, NATIVE, PRODUCTS
+from qa_extractive.errors import DataError
+from qa_extractive.settings import CACHED, EFFORTS, FULL, KEPT_FOLDER_MB, KEPT_MB, NATIVE, PRODUCTS
+
+_SETTINGS = (
+    "threshold",
+    "max_risk",
+    "effort",
+    "kept_mb",
+    "kept_folder",
+    "kept_folder_mb",
+    "precision",
+    "n_threads",
+)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -24,7 +36,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     group.add_argument(
         "--kept-mb",
         type=int,
-        default=KEPT_MB,
         metavar="N",
         help=f"size of the context cache, with cached ({KEPT_MB})",
     )
@@ -32,13 +43,30 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     group.add_argument(
         "--kept-folder-mb",
         type=int,
-        default=KEPT_FOLDER_MB,
         metavar="N",
         help=f"size of that folder ({KEPT_FOLDER_MB})",
     )
     add_precision(group)
     group.add_argument("--threads", type=int, metavar="N", help="windows run at once (all CPUs)")
     return group
+
+
+def chosen_settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    """What the options choose, by the names of ``Predictor``'s arguments; what is not given is left out.
+
+    Args:
+        options: With those of ``add_model_arguments``.
+        more: Further arguments of ``Predictor`` that are options of the command.
+
+    Raises:
+        DataError: An option of the context cache is given that nothing would come of.
+    """
+    if options.kept_mb is not None and options.effort not in (None, CACHED):
+        raise DataError("--kept-mb goes with --effort cached: give that too, or leave it out")
+    if options.kept_folder_mb is not None and options.kept_folder is None:
+        raise DataError("--kept-folder-mb goes with --kept-folder: give that too, or leave it out")
+    values = vars(options) | {"n_threads": options.threads}
+    return {name: values[name] for name in (*_SETTINGS, *more) if values[name] is not None}
 
 
 def add_limits(

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from qa_extractive.cli.model_options import add_limits, add_model_arguments
+from qa_extractive.cli.model_options import add_limits, add_model_arguments, chosen_settings
 from qa_extractive.errors import DataError
 from qa_extractive.service.settings import DEFAULTS, ServiceSettings
 
@@ -55,17 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from qa_extractive.service.server import make_server
 
     with bound_socket(options.host, options.port) as listening:
-        predictor = named_predictor(
-            options.model,
-            threshold=options.threshold,
-            max_risk=options.max_risk,
-            effort=options.effort,
-            kept_mb=options.kept_mb,
-            kept_folder=options.kept_folder,
-            kept_folder_mb=options.kept_folder_mb,
-            precision=options.precision,
-            n_threads=options.threads,
-        )
+        predictor = named_predictor(options.model, **chosen_settings(options))
         server = make_server(predictor, settings)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

@@ -9,18 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa_extractive.cli.model_options import add_model_arguments
+from qa_extractive.cli.model_options import add_model_arguments, chosen_settings
 from qa_extractive.cli.progress import EventLog, Style, Watcher, warnings_shown
 from qa_extractive.cli.questions_option import questions_file, questions_of
 from qa_extractive.cli.signals import EXIT_SIGNAL, StopSignals
 from qa_extractive.cli.terminal import fitted, ignore_broken_pipe, note, replace_line
 from qa_extractive.errors import DataError, ModelError
-from qa_extractive.settings import CACHED, FULL
+from qa_extractive.settings import CACHED
 
 if TYPE_CHECKING:
     from qa_extractive.batch.ray import Cluster
     from qa_extractive.batch.summary import Counts
-    from qa_extractive.evidence_table.job import TableJob, TableOutcome, Watch
+    from qa_extractive.evidence_table.job import TableJob
+    from qa_extractive.evidence_table.making import TableOutcome, Watch
     from qa_extractive.papers.prepare import Preparation
     from qa_extractive.predictor import Predictor
 
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from qa_extractive.evidence_table.job import TableJob, make_table
+    from qa_extractive.evidence_table.job import TableJob
+    from qa_extractive.evidence_table.making import make_table
 
     questions = questions_of(options.questions)
     _check_targets(options)
@@ -119,22 +121,13 @@ def _cluster(options: argparse.Namespace) -> Cluster | None:
 def _predictor(options: argparse.Namespace, n_questions: int) -> Predictor:
     from qa_extractive.cli.models import named_predictor
 
-    settings = {
-        "threshold": options.threshold,
-        "max_risk": options.max_risk,
-        "kept_mb": options.kept_mb,
-        "kept_folder": options.kept_folder,
-        "kept_folder_mb": options.kept_folder_mb,
-        "precision": options.precision,
-        "max_context_characters": options.max_context_characters,
-        "n_threads": options.threads,
-    }
-    if options.effort is None and options.kept_folder is not None:
+    settings = chosen_settings(options, "max_context_characters")
+    if options.effort is None and (options.kept_folder, options.kept_mb) != (None, None):
         return named_predictor(options.model, effort=CACHED, **settings)
     if options.effort is None and n_questions > 1:
         with suppress(ModelError):  # it was trained without pruning heads; or what is wrong shows below
             return named_predictor(options.model, effort=CACHED, **settings)
-    return named_predictor(options.model, effort=options.effort or FULL, **settings)
+    return named_predictor(options.model, **settings)
 
 
 def _style(options: argparse.Namespace) -> Style:
@@ -142,7 +135,7 @@ def _style(options: argparse.Namespace) -> Style:
 
 
 def _watch(options: argparse.Namespace, stop: StopSignals) -> Watch:
-    from qa_extractive.evidence_table.job import Watch
+    from qa_extractive.evidence_table.making import Watch
 
     if _style(options) == "nothing":
         return Watch(should_stop=stop.should_stop)

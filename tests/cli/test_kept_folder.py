@@ -62,6 +62,45 @@ def test_another_effort_is_one_line(papers: Path, tmp_path: Path, capsys: pytest
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.parametrize(
+    ("questions", "options", "effort"),
+    [(1, [], None), (2, [], "cached"), (1, ["--kept-mb", "9"], "cached"), (2, ["--effort", "full"], "full")],
+)
+def test_the_cache_is_used_where_it_is_of_use_or_asked_for(
+    monkeypatch: pytest.MonkeyPatch, questions: int, options: list[str], effort: str | None
+) -> None:
+    monkeypatch.setattr(models, "named_predictor", lambda name, **settings: settings)
+    parser = argparse.ArgumentParser()
+    table.add_arguments(parser)
+    parsed = parser.parse_args(["p", "--questions", "q", "--output", "o.csv", *options])
+    opened: Any = table._predictor(parsed, questions)
+    assert opened.get("effort") == effort
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--effort", "fast", "--kept-mb", "9"], "--kept-mb goes with --effort cached"),
+        (["--effort", "cached", "--kept-folder-mb", "9"], "--kept-folder-mb goes with --kept-folder"),
+    ],
+)
+@pytest.mark.parametrize("command", ["infer", "table"])
+def test_an_option_that_nothing_comes_of_is_one_line(
+    papers: Path,
+    tmp_path: Path,
+    command: str,
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = {
+        "infer": ["infer", "--question", EARLIER, "--context", PAPERS["one"]],
+        "table": ["table", str(papers), "--questions", EARLIER, "--output", str(tmp_path / "t.csv")],
+    }
+    assert main([*asked[command], *options]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"error: {said}: give that too, or leave it out"]
+
+
 class _OpenedError(Exception):
     pass
 

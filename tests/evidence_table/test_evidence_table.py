@@ -17,7 +17,8 @@ from qa_extractive.cli import main
 from qa_extractive.evidence_table.about import About
 from qa_extractive.evidence_table.flat import flat_writer
 from qa_extractive.evidence_table.html import html_writer
-from qa_extractive.evidence_table.job import TableJob, Watch, make_table
+from qa_extractive.evidence_table.job import TableJob
+from qa_extractive.evidence_table.making import Watch, make_table
 from qa_extractive.evidence_table.rows import Cell, PaperRow
 from qa_extractive.evidence_table.xlsx import xlsx_writer
 from qa_extractive.papers.reading import read_papers

@@ -14,8 +14,9 @@ import pytest
 from qa_extractive import DataError, Predictor
 from qa_extractive.cli import main
 from qa_extractive.cli.questions_option import questions_of
-from qa_extractive.evidence_table import job as job_module
-from qa_extractive.evidence_table.job import TableJob, Watch, make_table
+from qa_extractive.evidence_table import making
+from qa_extractive.evidence_table.job import TableJob
+from qa_extractive.evidence_table.making import Watch, make_table
 from qa_extractive.tables.locking import locked
 from tests.evidence_table.made_papers import QUESTIONS, folder_of_papers
 
@@ -75,12 +76,12 @@ def test_a_run_that_is_stopped_while_it_reads_stops_at_the_next_file(
     assert make_table(predictor, job).is_complete
 
 
-@pytest.mark.parametrize("place", ["write_whole", "_remove"])
+@pytest.mark.parametrize("place", ["write_whole", "remove"])
 def test_a_kill_after_the_table_is_there_costs_nothing(
     predictor: Predictor, papers: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = TableJob(papers, QUESTIONS, tmp_path / "t.csv", existing="resume")
-    original = getattr(job_module, place)
+    original = getattr(making, place)
 
     def killed(first: object, *rest: object) -> None:
         if first in (job, job.state):
@@ -88,7 +89,7 @@ def test_a_kill_after_the_table_is_there_costs_nothing(
         original(first, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(job_module, place, killed)
+        patched.setattr(making, place, killed)
         with pytest.raises(KeyboardInterrupt):
             make_table(predictor, job)
     written = job.output.read_bytes()

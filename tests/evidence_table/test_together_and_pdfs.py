@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qa_extractive import DataError, Predictor
-from qa_extractive.evidence_table.job import TableJob, make_table
+from qa_extractive.evidence_table.job import TableJob
+from qa_extractive.evidence_table.making import make_table
 from qa_extractive.evidence_table.rows import Cell, PaperRow
 from qa_extractive.evidence_table.together import Collector
 from qa_extractive.papers.types import Paper
