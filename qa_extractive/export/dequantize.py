@@ -7,8 +7,10 @@ place noted in ``architecture.json`` is enough to read the parameter back. Needs
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -34,7 +36,9 @@ from qa_extractive.inference.onnx_checks import check_graph
 from qa_extractive.inference.tokenizer_file import TOKENIZER_FILE
 from qa_extractive.model.progress_bars import without_progress_bars
 from qa_extractive.model.size_checks import check_sizes
-from qa_extractive.model.span_reader import SpanReader, SpanReaderConfig
+from qa_extractive.model.span_reader import PRUNING_HEADS, SpanReader, SpanReaderConfig
+
+logger = logging.getLogger(__name__)
 
 ARCHITECTURE_FILE = "architecture.json"
 
@@ -128,7 +132,10 @@ def rebuild(onnx_folder: str | Path, output_folder: str | Path) -> Path:
 
 
 def load_rebuilt(onnx_folder: Path) -> SpanReader:
-    """The torch model of an exported folder, in evaluation mode; errors as of ``rebuild``."""
+    """The torch model of an exported folder, in evaluation mode; errors as of ``rebuild``.
+
+    Pruning heads of an earlier kind, which read less, are left out with a warning.
+    """
     config, places = _read_architecture(onnx_folder)
     check_sizes(config.encoder, onnx_folder)
     try:
@@ -147,6 +154,12 @@ def _filled(
 ) -> SpanReader:
     model = SpanReader(config)
     missing = sorted(set(model.state_dict()) - set(places))
+    if missing and all(name.startswith(PRUNING_HEADS) for name in missing):
+        logger.warning("the exported model's pruning heads are of an earlier kind: they are left out")
+        config = copy.deepcopy(config)
+        config.skim_layers = []
+        rest = {name: place for name, place in places.items() if not name.startswith(PRUNING_HEADS)}
+        return _filled(config, rest, tensors)
     if missing:
         raise ModelError(f"{missing[0]} has no place")
     model.load_state_dict({name: torch.from_numpy(_read(place, tensors)) for name, place in places.items()})

@@ -30,6 +30,8 @@ from qa_extractive.model.torch_backend import TorchBackend as TorchBackend  # wh
 from qa_extractive.model.torch_backend import pad_windows as pad_windows
 from qa_extractive.types import VERDICT_CLASSES
 
+PRUNING_HEADS = "skim_heads."
+"""How the names of their weights begin."""
 ENCODER_TYPES = ("bert", "deberta", "deberta-v2", "roberta", "electra", "distilbert", "mpnet")
 
 _MOST_GRID = 512

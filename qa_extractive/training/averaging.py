@@ -15,12 +15,11 @@ import torch
 from qa_extractive.config import ReaderConfig, TrainConfig
 from qa_extractive.errors import DataError
 from qa_extractive.inference.windows import Windower
+from qa_extractive.model.span_reader import PRUNING_HEADS
 from qa_extractive.training.card import write_card
 from qa_extractive.training.report import TrainReport
 from qa_extractive.training.run import load_base, prepare, save_model, scored
 from qa_extractive.types import Example
-
-_SKIM_HEADS = "skim_heads."
 
 
 def average(
@@ -62,7 +61,7 @@ def mean_weights(folders: Sequence[Path], config: TrainConfig) -> dict[str, torc
     plain = dataclasses.replace(config, skim_layers=[], skim_only=False)  # or one would get random heads
     states = [load_base(str(folder), plain)[0].state_dict() for folder in folders]
     shapes = [
-        {name: tuple(weight.shape) for name, weight in state.items() if not name.startswith(_SKIM_HEADS)}
+        {name: tuple(weight.shape) for name, weight in state.items() if not name.startswith(PRUNING_HEADS)}
         for state in states
     ]
     for folder, shape in zip(folders, shapes, strict=True):

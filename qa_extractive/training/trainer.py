@@ -24,7 +24,7 @@ from qa_extractive.metrics.text import best_token_f1
 from qa_extractive.metrics.thresholds import best_cut
 from qa_extractive.model.apart import Apart
 from qa_extractive.model.losses import bernoulli_divergence, span_divergence
-from qa_extractive.model.span_reader import SpanReader
+from qa_extractive.model.span_reader import PRUNING_HEADS, SpanReader
 from qa_extractive.model.torch_backend import TorchBackend
 from qa_extractive.training.batching import LengthSampler, WindowDataset, collate
 from qa_extractive.training.distributed import is_main_process, n_processes, run_on_main_process
@@ -249,7 +249,7 @@ def parameter_groups(model: SpanReader, config: TrainConfig) -> list[dict[str, A
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if config.skim_only:
-            parameter.requires_grad = "skim_heads." in name
+            parameter.requires_grad = PRUNING_HEADS in name
         elif not config.train_embeddings and "word_embeddings" in name:
             parameter.requires_grad = False
         if not parameter.requires_grad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from qa_extractive.export.dequantize import load_rebuilt
@@ -24,7 +26,7 @@ from qa_extractive.inference.onnx_backend import OnnxBackend
 from qa_extractive.inference.windows import Window, Windower
 from qa_extractive.model.checkpoint import load_checkpoint
 from qa_extractive.model.span_reader import TorchBackend, pad_windows
-from qa_extractive.predictor import Predictor
+from qa_extractive.predictor import DEFAULT_MODEL, Predictor
 from qa_extractive.types import Question
 
 QUESTIONS = [
@@ -119,6 +121,24 @@ def test_the_way_back_to_torch(tiny_fp32: Path, windows: list[Window], tmp_path:
     folder = small(tiny_fp32, quantize, tmp_path / "model")
     again = TorchBackend(load_rebuilt(folder), batch_size=1).run(windows)
     assert np.corrcoef(flat(again), flat(OnnxBackend(folder, 1).run(windows)))[0, 1] > 0.99
+
+
+def test_pruning_heads_of_an_earlier_kind_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(DEFAULT_MODEL, folder)
+    path = folder / "architecture.json"
+    architecture = json.loads(path.read_text(encoding="utf-8"))
+    places = architecture["weights"]
+    architecture["weights"] = {name: places[name] for name in places if ".question." not in name}
+    path.write_text(json.dumps(architecture), encoding="utf-8")
+    model = load_rebuilt(folder)
+    assert "earlier kind" in caplog.text
+    assert not model.config.skim_layers
+    own, whole = model.state_dict(), load_rebuilt(DEFAULT_MODEL).state_dict()
+    assert set(own) == {name for name in whole if not name.startswith("skim_heads.")}
+    assert all(torch.equal(own[name], whole[name]) for name in own)
 
 
 @pytest.mark.parametrize("quantize", ["int4", "fp16"])
