@@ -25,7 +25,7 @@ CONTEXT = (
     "Systolic pressure 🫀 fell by 3.3 mmHg (95% CI 2.1 to 4.5). Potassium 𝒳 did not change."
 )
 SILENT = "We measured the sleep of 90 nurses. Those on night shifts slept 1.4 hours less."
-UNSURE = "Systolic pressure fell a little."
+UNSURE = "Systolic pressure was lower than before."
 NASTY = (
     "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     "&lt;b&gt;${1+1}</textarea></main><svg onload=\"document.title='owned'\">"
