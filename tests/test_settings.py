@@ -35,7 +35,11 @@ OTHER: dict[str, Any] = {
     "kept_folder_mb": 7,
 }
 NEUTRAL = {"kept_mb", "kept_folder", "kept_folder_mb"}  # no answer depends on them
-WITH: dict[str, Any] = {"kept_folder": {"effort": "cached"}}  # what a setting goes with
+WITH: dict[str, Any] = {  # what a setting goes with
+    "kept_mb": {"effort": "cached"},
+    "kept_folder": {"effort": "cached"},
+    "kept_folder_mb": {"effort": "cached", "kept_folder": OTHER["kept_folder"]},
+}
 QUESTIONS = [Question("What was the effect?", "The drug reduced mortality. The risk was not increased.")]
 
 each_setting = pytest.mark.parametrize("name", [each.name for each in fields(AnswerSettings)])
